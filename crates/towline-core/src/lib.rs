@@ -1,0 +1,1 @@
+//! The life of one transfer as a pure state machine, part plans, retry decisions, ports.

@@ -1,0 +1,1 @@
+//! The loop, scheduler, upload and download acts and recovery of Towline.

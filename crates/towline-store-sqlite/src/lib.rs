@@ -1,0 +1,1 @@
+//! Towline's embedded store.

@@ -1,0 +1,1 @@
+//! Store contract, crash harness and other tools of Towline's tests.

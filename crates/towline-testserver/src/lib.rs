@@ -1,0 +1,1 @@
+//! An S3 server for tests and the demo: real sockets, verified signatures, a request history.

@@ -1,0 +1,1 @@
+//! Durable transfers to and from Amazon S3 and S3-compatible stores.
