@@ -1,1 +1,42 @@
-//! The life of one transfer as a pure state machine, part plans, retry decisions, ports.
+//! The life of one transfer, decided without doing anything.
+//!
+//! This crate holds what Towline *knows* and *decides*: the state machine of a
+//! transfer ([`Transfer`]), how a file is cut into parts ([`PartPlan`]), what a
+//! failure means ([`react`]), and the two ports through which an engine
+//! reaches the outside ([`S3`], [`Store`]). It does no I/O, reads no clock and
+//! draws no random number, so every decision can be replayed from its inputs.
+
+mod address;
+mod checksum;
+mod connection;
+mod failure;
+mod file;
+mod id;
+mod options;
+mod phase;
+mod plan;
+mod record;
+mod retry;
+mod s3;
+mod store;
+mod time;
+mod transfer;
+
+pub use address::{AddressError, BucketName, ObjectAddress, ObjectKey};
+pub use checksum::{Checksum, ChecksumAlgorithm, ChecksumKind, ParseChecksumError};
+pub use connection::{Addressing, Connection, ConnectionSource};
+pub use failure::{ErrorRecord, Failure, LocalFailure};
+pub use file::{FileIdentity, Fingerprint};
+pub use id::{PartNumber, TransferId};
+pub use options::{ObjectOptions, TransferOptions, WhenTargetExists};
+pub use phase::{After, Outcome, ParkReason, Phase, Reason, State, Status};
+pub use plan::{MAX_PARTS, PartPlan, PartSize, PartSizeError, PlanError, SINGLE_PUT_MAX};
+pub use record::{
+    Asked, Change, Direction, NewTransfer, ObjectIdentity, PartRow, Proof, Record, Remote, Request,
+    Spec, Temp, Verified,
+};
+//R pub use retry::{Fix, History, Reaction, react};
+pub use s3::*;
+pub use store::{Created, Incident, Page, Query, Store, StoreError};
+pub use time::{Now, Timestamp};
+//T pub use transfer::{Action, Command, Event, Found, Item, Refused, Step, Transfer};

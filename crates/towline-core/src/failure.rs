@@ -1,0 +1,179 @@
+//! Why an act did not succeed, and what is kept of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::S3Error;
+
+/// What an act of the engine reports when it did not succeed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// A request to S3.
+    #[error(transparent)]
+    S3(Box<S3Error>),
+    /// Something on this machine.
+    #[error("{0}")]
+    Local(LocalFailure),
+}
+
+impl From<S3Error> for Failure {
+    fn from(error: S3Error) -> Self {
+        Self::S3(Box::new(error))
+    }
+}
+
+impl From<LocalFailure> for Failure {
+    fn from(failure: LocalFailure) -> Self {
+        Self::Local(failure)
+    }
+}
+
+/// What went wrong on this machine, or between it and what S3 sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LocalFailure {
+    /// The source is not what it was when its parts were planned.
+    #[error("{path} changed during its upload")]
+    SourceChanged {
+        /// The source.
+        path: String,
+    },
+    /// The source cannot be read any more.
+    #[error("cannot read {path}: {why}")]
+    SourceUnreadable {
+        /// The source.
+        path: String,
+        /// The system's words.
+        why: String,
+        /// It is not there (as opposed to not readable).
+        missing: bool,
+    },
+    /// The object is not the one that the download began with.
+    #[error("{object} changed during its download")]
+    ObjectChanged {
+        /// The object.
+        object: String,
+    },
+    /// The disk of the target is full, or its quota.
+    #[error("no space left for {path}")]
+    DiskFull {
+        /// The target.
+        path: String,
+    },
+    /// The target cannot be written.
+    #[error("cannot write {path}: {why}")]
+    TargetUnwritable {
+        /// The target.
+        path: String,
+        /// The system's words.
+        why: String,
+        /// The file system is read-only.
+        read_only: bool,
+    },
+    /// The target exists and must not be replaced.
+    #[error("{path} exists")]
+    TargetExists {
+        /// The target.
+        path: String,
+    },
+    /// The temporary file is gone or is not ours any more.
+    #[error("the temporary file of {path} is gone")]
+    TempGone {
+        /// The target.
+        path: String,
+    },
+    /// S3 sent other bytes than it announced: length, range or checksum.
+    #[error("S3 sent wrong bytes of {object}: {why}")]
+    WrongBytes {
+        /// The object.
+        object: String,
+        /// What did not agree.
+        why: String,
+    },
+    /// S3 stored other bytes than were sent.
+    #[error("S3 stored other bytes of {object} than were sent: {why}")]
+    StoredWrong {
+        /// The object.
+        object: String,
+        /// What did not agree.
+        why: String,
+    },
+    /// The connection of the transfer cannot be used.
+    #[error("{why}")]
+    Connection {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The length cannot be cut into parts that S3 takes.
+    #[error("{why}")]
+    Unplannable {
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl LocalFailure {
+    /// The stable name of this failure.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::SourceChanged { .. } => "SourceChanged",
+            Self::SourceUnreadable { missing: true, .. } => "SourceMissing",
+            Self::SourceUnreadable { .. } => "SourceUnreadable",
+            Self::ObjectChanged { .. } => "ObjectChanged",
+            Self::DiskFull { .. } => "DiskFull",
+            Self::TargetUnwritable { .. } => "TargetUnwritable",
+            Self::TargetExists { .. } => "TargetExists",
+            Self::TempGone { .. } => "TempGone",
+            Self::WrongBytes { .. } => "WrongBytes",
+            Self::StoredWrong { .. } => "StoredWrong",
+            Self::Connection { .. } => "BadConnection",
+            Self::Unplannable { .. } => "TooLarge",
+        }
+    }
+}
+
+/// What is kept of a failure: stored with the transfer and shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ErrorRecord {
+    /// A stable name: S3's code, or one of [`LocalFailure::code`].
+    pub code: String,
+    /// What happened, in words, without a final stop.
+    pub message: String,
+    /// The HTTP status, if there was an answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_status: Option<u16>,
+    /// `x-amz-request-id`, for S3's support.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// `x-amz-id-2`, for S3's support.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_id: Option<String>,
+    /// How many attempts had failed in a row.
+    pub attempts: u32,
+}
+
+impl ErrorRecord {
+    /// What to keep of a failure.
+    pub fn of(failure: &Failure, attempts: u32) -> Self {
+        match failure {
+            Failure::Local(local) => Self {
+                code: local.code().into(),
+                message: local.to_string(),
+                attempts,
+                ..Self::default()
+            },
+            Failure::S3(error) => Self {
+                code: error.code.clone().unwrap_or_else(|| match error.status {
+                    Some(status) => format!("Http{status}"),
+                    None => format!("{:?}", error.kind),
+                }),
+                message: error.to_string(),
+                http_status: error.status,
+                request_id: error.request_id.clone(),
+                host_id: error.host_id.clone(),
+                attempts,
+            },
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What tells one version of a local file from another.
+
+use serde::{Deserialize, Serialize};
+
+/// A source file as it was when it was looked at. Two equal fingerprints are
+/// taken to mean equal bytes; writers through `mmap` within one timestamp of
+/// the file system are the documented exception.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// The device it is on.
+    pub device: u64,
+    /// Its inode.
+    pub inode: u64,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Last change of its bytes, in nanoseconds since 1970.
+    pub modified_ns: i64,
+    /// Last change of its inode, in nanoseconds since 1970.
+    pub changed_ns: i64,
+}
+
+/// A finished temporary file, recorded before it is renamed, so that after a
+/// crash the renamed file can be recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct FileIdentity {
+    /// The device it is on.
+    pub device: u64,
+    /// Its inode, which a rename keeps.
+    pub inode: u64,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Last change of its bytes, in nanoseconds since 1970.
+    pub modified_ns: i64,
+}
+
+impl From<Fingerprint> for FileIdentity {
+    fn from(f: Fingerprint) -> Self {
+        Self {
+            device: f.device,
+            inode: f.inode,
+            size: f.size,
+            modified_ns: f.modified_ns,
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The port to durable state: what survives a crash.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+
+use crate::{
+    Change, Direction, ErrorRecord, NewTransfer, PartRow, Record, State, Timestamp, TransferId,
+};
+
+/// What survives a crash. Every implementation passes the testkit's
+/// `store_contract`.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Records all of these or none. Once `Ok` is returned they survive power
+    /// loss. A token that is known with an equal request gives the transfer
+    /// that has it; with another request it fails with
+    /// [`StoreError::TokenTaken`].
+    async fn create_many(&self, new: Vec<NewTransfer>) -> Result<Vec<Created>, StoreError>;
+
+    /// Applies the whole batch or nothing, in order. Once `Ok` is returned, it
+    /// survives power loss. Calls made at the same time may share one sync.
+    async fn commit(&self, batch: Vec<(TransferId, Vec<Change>)>) -> Result<(), StoreError>;
+
+    /// Up to `limit` transfers after `after` that are neither final nor paused,
+    /// oldest first, without their parts.
+    async fn next(&self, after: TransferId, limit: usize) -> Result<Vec<Record>, StoreError>;
+
+    /// One transfer, without its parts.
+    async fn get(&self, id: TransferId) -> Result<Option<Record>, StoreError>;
+
+    /// The recorded parts of one transfer, in order of their numbers.
+    async fn parts(&self, id: TransferId) -> Result<Vec<PartRow>, StoreError>;
+
+    /// One page of the transfers that match, oldest first unless asked.
+    async fn find(&self, query: Query) -> Result<Page, StoreError>;
+
+    /// Forgets final transfers, their incidents too; others are left alone.
+    /// Returns how many were removed.
+    async fn remove(&self, ids: Vec<TransferId>) -> Result<usize, StoreError>;
+
+    /// Notes something that happened on the way; the last 64 of each transfer
+    /// are kept. May be lost in a crash.
+    async fn note(&self, id: TransferId, incident: Incident) -> Result<(), StoreError>;
+
+    /// The incidents of one transfer, oldest first.
+    async fn incidents(&self, id: TransferId) -> Result<Vec<Incident>, StoreError>;
+
+    /// Waits for what was accepted and closes; further calls fail with
+    /// [`StoreError::Closed`].
+    async fn close(&self) -> Result<(), StoreError>;
+}
+
+/// What became of one [`NewTransfer`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// It was recorded.
+    New(Record),
+    /// Its token was known, with an equal request.
+    Known(Record),
+}
+
+impl Created {
+    /// The record, new or known.
+    pub fn record(&self) -> &Record {
+        match self {
+            Self::New(record) | Self::Known(record) => record,
+        }
+    }
+}
+
+/// Which transfers are meant; an empty list or `None` means any.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    /// One direction only.
+    pub direction: Option<Direction>,
+    /// These states only. A transfer that runs counts by its phase:
+    /// `InProgress` and `Waiting` both find every unfinished one that is
+    /// neither paused nor waiting for the network; the engine tells them apart.
+    pub states: Vec<State>,
+    /// One bucket only.
+    pub bucket: Option<String>,
+    /// One key only.
+    pub key: Option<String>,
+    /// One local path only; absolute.
+    pub path: Option<PathBuf>,
+    /// Newest first instead of oldest first.
+    pub newest_first: bool,
+    /// After this one, in that order: where the last page ended.
+    pub after: Option<TransferId>,
+    /// At most this many; 0 means 100.
+    pub limit: usize,
+}
+
+/// One page of transfers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The transfers, without their parts.
+    pub transfers: Vec<Record>,
+    /// Where the next page starts; `None` on the last.
+    pub next: Option<TransferId>,
+}
+
+/// Something worth knowing that happened on the way: a failed attempt, a park,
+/// a new generation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incident {
+    /// When.
+    pub at: Timestamp,
+    /// In which generation.
+    pub generation: u32,
+    /// Which part, if one.
+    pub part: Option<u32>,
+    /// What.
+    pub error: ErrorRecord,
+}
+
+/// Why the store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The token is known with another request.
+    #[error("token {token:?} was used for another request, transfer {id}")]
+    TokenTaken {
+        /// The token.
+        token: String,
+        /// The transfer that has it.
+        id: TransferId,
+    },
+    /// There is no such transfer.
+    #[error("there is no transfer {0}")]
+    Unknown(TransferId),
+    /// Another process owns the store.
+    #[error("{path} is in use by another process{}", holder.as_ref().map(|h| format!(" ({h})")).unwrap_or_default())]
+    Owned {
+        /// The store's file.
+        path: PathBuf,
+        /// What the lock file says of it; information, not proof.
+        holder: Option<String>,
+    },
+    /// Not one of our stores.
+    #[error("{path} is not a Towline store; it was left as it is")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Written by a later version of Towline.
+    #[error(
+        "{path} was written by a newer Towline (schema {found}, this one knows {known}); it was left as it is"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The newest schema known here.
+        known: i64,
+    },
+    /// Damaged.
+    #[error(
+        "{path} is damaged ({why}); it was left as it is. Move it aside to start anew, or restore a backup"
+    )]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        why: String,
+    },
+    /// The place of the store is no good: permissions, a network file system.
+    #[error("cannot keep state in {path}: {why}")]
+    Unusable {
+        /// The directory or file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// It was closed.
+    #[error("the store is closed")]
+    Closed,
+    /// The database or the disk below it failed.
+    #[error("the store failed: {0}")]
+    Failed(#[source] Box<dyn Error + Send + Sync>),
+}
