@@ -55,6 +55,7 @@ impl ChecksumAlgorithm {
     }
 
     /// Length of a value in bytes.
+    #[allow(clippy::len_without_is_empty)] // none is empty
     pub const fn len(self) -> usize {
         match self {
             Self::Crc64Nvme => 8,

@@ -35,8 +35,8 @@ pub use record::{
     Asked, Change, Direction, NewTransfer, ObjectIdentity, PartRow, Proof, Record, Remote, Request,
     Spec, Temp, Verified,
 };
-//R pub use retry::{Fix, History, Reaction, react};
+pub use retry::{Fix, History, Reaction, react};
 pub use s3::*;
 pub use store::{Created, Incident, Page, Query, Store, StoreError};
 pub use time::{Now, Timestamp};
-//T pub use transfer::{Action, Command, Event, Found, Item, Refused, Step, Transfer};
+pub use transfer::{Action, Command, Event, Found, Item, Refused, Step, Transfer};

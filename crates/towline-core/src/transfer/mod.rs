@@ -1,0 +1,480 @@
+//! The life of one transfer, as a pure state machine.
+//!
+//! Nothing here does I/O, reads a clock or draws a random number. The engine
+//! passes an [`Event`] in, commits [`Step::changes`] and only then performs
+//! [`Step::actions`].
+//!
+//! One rule carries the whole: [`Transfer::proceed`] enters the phase that the
+//! recorded facts call for, and while there is *doubt* (after a crash, a pause,
+//! a lost answer) it asks S3 or the disk first. So starting, resuming,
+//! reconnecting and recovering are one path.
+
+mod command;
+mod event;
+#[cfg(test)]
+mod model;
+mod parts;
+mod step;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use command::{Command, Refused};
+pub use event::{Event, Found, Item};
+pub use step::{Action, Step};
+
+use crate::{
+    After, Asked, Change, Direction, ErrorRecord, Failure, History, Now, Outcome, ParkReason,
+    PartNumber, PartPlan, PartRow, Phase, Proof, Reaction, Reason, Record, Remote, Request, State,
+    Status, react,
+};
+
+/// How often a run starts a transfer from zero before it gives up.
+const RESTART_LIMIT: u32 = 3;
+
+/// One transfer: its record, its parts, and what this run knows of it.
+#[derive(Debug)]
+pub struct Transfer {
+    record: Record,
+    parts: BTreeMap<PartNumber, PartRow>,
+    run: Run,
+}
+
+/// What is known only while the process lives.
+#[derive(Debug, Default)]
+struct Run {
+    /// The scheduler has admitted it.
+    started: bool,
+    /// S3 or the disk may hold more or less than is recorded.
+    doubt: bool,
+    /// Parts handed out and not answered for.
+    in_flight: BTreeSet<PartNumber>,
+    /// Parts between two attempts.
+    backing_off: BTreeSet<PartNumber>,
+    /// The act of the phase is between two attempts.
+    act_backing_off: bool,
+    strikes: BTreeMap<Item, Strikes>,
+    restarts: u32,
+    retry_limit: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Strikes {
+    in_a_row: u32,
+    costly: u32,
+    fixed: bool,
+}
+
+impl Transfer {
+    /// A transfer as its store has it. `retry_limit` failures in a row of one
+    /// item are forgiven.
+    pub fn load(record: Record, parts: Vec<PartRow>, retry_limit: u32) -> Self {
+        let doubt = record.remote.is_some() || record.asked.is_some() || record.sealed.is_some();
+        Self {
+            record,
+            parts: parts.into_iter().map(|row| (row.number, row)).collect(),
+            run: Run {
+                doubt,
+                retry_limit,
+                ..Run::default()
+            },
+        }
+    }
+
+    /// What is stored of it.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// The state to show, with its reason.
+    pub fn status(&self) -> Status {
+        if !self.run.started || !self.record.phase.runs() {
+            return Status::at_rest(self.record.phase);
+        }
+        let idle = self.run.in_flight.is_empty() && !self.run.backing_off.is_empty();
+        let reason = match self.record.phase {
+            Phase::Discarding(After::Cancel) => Some(Reason::Canceling),
+            Phase::Discarding(After::Restart) => Some(Reason::Restarting),
+            _ if self.run.act_backing_off || idle => {
+                return Status::new(State::Waiting, Some(Reason::BackingOff));
+            }
+            Phase::Sealing => Some(Reason::Verifying),
+            _ => None,
+        };
+        Status::new(State::InProgress, reason)
+    }
+
+    /// Advances by one event; one that no longer applies gives an empty step.
+    pub fn on_event(&mut self, event: Event, now: Now) -> Step {
+        let mut step = Step::default();
+        match (self.record.phase, event) {
+            (Phase::Queued, Event::Started) => self.start(&mut step, now),
+            (phase, Event::Started) if phase.runs() && !self.run.started => {
+                self.start(&mut step, now);
+            }
+            (Phase::Parked(_), Event::Unparked) => {
+                self.run.doubt = true;
+                self.start(&mut step, now);
+            }
+            (Phase::Preparing, Event::Inspected(source)) => {
+                match PartPlan::new(source.size, self.record.spec.options.part_size) {
+                    Ok(plan) => {
+                        let source = Some(source);
+                        self.change(&mut step, Change::Planned { plan, source });
+                        self.proceed(&mut step, now);
+                    }
+                    Err(error) => {
+                        let why = error.to_string();
+                        self.fail(
+                            &mut step,
+                            &crate::LocalFailure::Unplannable { why }.into(),
+                            now,
+                        );
+                    }
+                }
+            }
+            (Phase::Preparing, Event::UploadOpened(id)) => {
+                self.change(&mut step, Change::Remote(Remote::Upload(id)));
+                self.succeeded(Item::Act);
+                self.proceed(&mut step, now);
+            }
+            (
+                Phase::Preparing,
+                Event::ObjectFound {
+                    identity,
+                    size,
+                    temp,
+                },
+            ) => {
+                self.object_found(&mut step, identity, size, temp, now);
+            }
+            (phase, Event::Reconciled(found)) if phase.runs() => {
+                self.reconciled(&mut step, found, now);
+            }
+            // Paused and parked too: a part may land after the stop that came
+            // too late for it.
+            (phase, Event::PartMoved(row)) if phase.keeps_parts() => {
+                self.keep_part(&mut step, row, now);
+            }
+            (Phase::Moving, Event::PartFailed { part, failure }) => {
+                self.run.in_flight.remove(&part);
+                self.failed(&mut step, Item::Part(part), &failure, now);
+            }
+            (Phase::Sealing, Event::Sealed(file)) => {
+                self.change(&mut step, Change::Sealed(file));
+                self.succeeded(Item::Act);
+                self.proceed(&mut step, now);
+            }
+            (phase, Event::Finished(proof)) if phase.runs() => {
+                self.complete(&mut step, proof, now);
+            }
+            (Phase::Discarding(after), Event::Discarded) => {
+                self.discarded(&mut step, after, now);
+            }
+            (phase, Event::ActFailed(failure)) if phase.runs() => {
+                self.failed(&mut step, Item::Act, &failure, now);
+            }
+            (phase, Event::WaitOver(item)) if phase.runs() => match item {
+                Item::Part(part) => {
+                    if self.run.backing_off.remove(&part) {
+                        step.act(Action::OfferParts);
+                    }
+                }
+                Item::Act if self.run.act_backing_off => self.proceed(&mut step, now),
+                Item::Act => {}
+            },
+            _ => {}
+        }
+        step
+    }
+
+    fn start(&mut self, step: &mut Step, now: Now) {
+        self.run.started = true;
+        match self.record.phase {
+            Phase::Discarding(_) => step.act(Action::Discard),
+            _ => self.proceed(step, now),
+        }
+    }
+
+    /// Enters the phase that the recorded facts call for, so that starting,
+    /// resuming, reconnecting and recovering from a crash are one path.
+    fn proceed(&mut self, step: &mut Step, now: Now) {
+        self.run.act_backing_off = false;
+        let upload = self.record.spec.direction == Direction::Upload;
+        if self.record.plan.is_none()
+            && let Some(source) = self.record.source
+            && let Ok(plan) = PartPlan::new(source.size, self.record.spec.options.part_size)
+        {
+            self.change(
+                step,
+                Change::Planned {
+                    plan,
+                    source: Some(source),
+                },
+            );
+        }
+        let all_moved = self
+            .record
+            .plan
+            .is_some_and(|plan| self.parts.len() == plan.parts() as usize);
+        let single = self.record.plan.is_some_and(|plan| plan.is_single());
+        let (phase, action, question) = match (&self.record.remote, &self.record.plan) {
+            (_, None) if upload => (Phase::Preparing, Action::Inspect, None),
+            (None, _) if upload && single => {
+                (Phase::Moving, Action::OfferParts, Some(Request::Put))
+            }
+            (None, _) if upload => (Phase::Preparing, Action::Prepare, Some(Request::Create)),
+            (Some(_), _) if upload && all_moved => {
+                (Phase::Finishing, Action::Finish, Some(Request::Complete))
+            }
+            (None, _) => (Phase::Preparing, Action::Prepare, None),
+            (Some(_), _) if self.record.sealed.is_some() => {
+                (Phase::Finishing, Action::Finish, None)
+            }
+            (Some(_), _) if all_moved => (Phase::Sealing, Action::Seal, None),
+            (Some(_), _) => (Phase::Moving, Action::OfferParts, None),
+        };
+        self.enter(step, phase, now);
+        if self.run.doubt {
+            step.act(Action::Reconcile);
+            return;
+        }
+        if let Some(request) = question
+            && self
+                .record
+                .asked
+                .is_none_or(|asked| asked.request != request)
+        {
+            self.change(
+                step,
+                Change::Asked(Some(Asked {
+                    request,
+                    at: now.wall,
+                })),
+            );
+        }
+        step.act(action);
+    }
+
+    /// The only place that assigns the phase.
+    fn enter(&mut self, step: &mut Step, phase: Phase, now: Now) {
+        if self.record.phase != phase {
+            self.change(
+                step,
+                Change::Phase {
+                    phase,
+                    at: now.wall,
+                },
+            );
+        }
+    }
+
+    fn change(&mut self, step: &mut Step, change: Change) {
+        self.record.apply(&change);
+        if change.drops_parts() {
+            self.parts.clear();
+        }
+        step.changes.push(change);
+    }
+
+    fn complete(&mut self, step: &mut Step, proof: Proof, now: Now) {
+        step.act(Action::Stop);
+        if self.record.error.is_some() {
+            self.change(step, Change::Error(None));
+        }
+        let proof = Some(proof);
+        self.change(
+            step,
+            Change::Ended {
+                outcome: Outcome::Transferred,
+                proof,
+            },
+        );
+        self.enter(step, Phase::Completed, now);
+    }
+
+    fn discarded(&mut self, step: &mut Step, after: After, now: Now) {
+        match after {
+            After::Cancel => {
+                self.change(step, Change::Discarded);
+                self.enter(step, Phase::Canceled, now);
+            }
+            After::Fail => {
+                self.change(step, Change::Discarded);
+                self.enter(step, Phase::Failed, now);
+            }
+            After::Restart => {
+                self.change(step, Change::Generation(self.record.generation + 1));
+                self.run.doubt = false;
+                self.run.strikes.clear();
+                self.proceed(step, now);
+            }
+        }
+    }
+
+    fn failed(&mut self, step: &mut Step, item: Item, failure: &Failure, now: Now) {
+        let strikes = self.run.strikes.entry(item).or_default();
+        let history = History {
+            in_a_row: strikes.in_a_row,
+            strikes: strikes.costly,
+            limit: self.run.retry_limit,
+            fixed: strikes.fixed,
+        };
+        let reaction = react(failure, history);
+        strikes.in_a_row += 1;
+        let part = match item {
+            Item::Part(part) => Some(part),
+            Item::Act => None,
+        };
+        step.act(Action::Note {
+            part,
+            error: ErrorRecord::of(failure, strikes.in_a_row),
+        });
+        if let Reaction::Retry { costs: true, .. } | Reaction::Resolve = reaction {
+            strikes.costly += 1;
+        }
+        if let Phase::Discarding(after) = self.record.phase {
+            return self.discard_failed(step, after, failure, reaction, now);
+        }
+        match reaction {
+            Reaction::Retry {
+                up_to, at_least, ..
+            } => {
+                match item {
+                    Item::Part(part) => drop(self.run.backing_off.insert(part)),
+                    Item::Act => self.run.act_backing_off = true,
+                }
+                step.act(Action::Wait {
+                    item,
+                    up_to,
+                    at_least,
+                });
+            }
+            Reaction::Fix(fix) => {
+                strikes.fixed = true;
+                step.act(Action::Fix(fix));
+                match item {
+                    Item::Part(_) => step.act(Action::OfferParts),
+                    Item::Act => self.proceed(step, now),
+                }
+            }
+            Reaction::Resolve => {
+                let wait = crate::retry::resolve_wait(history.in_a_row);
+                self.stop(step);
+                self.run.doubt = true;
+                self.run.act_backing_off = true;
+                step.act(Action::Wait {
+                    item: Item::Act,
+                    up_to: wait,
+                    at_least: wait / 2,
+                });
+            }
+            Reaction::Restart => self.restart(step, failure, now),
+            Reaction::Park(reason) => self.park(step, reason, failure, now),
+            Reaction::GiveUp => self.give_up(step, failure, now),
+            Reaction::Fail => self.fail(step, failure, now),
+        }
+    }
+
+    /// Discarding must be proven, so what would park only waits; what S3
+    /// refuses ends it, with what is left behind named in the error.
+    fn discard_failed(
+        &mut self,
+        step: &mut Step,
+        after: After,
+        failure: &Failure,
+        reaction: Reaction,
+        now: Now,
+    ) {
+        let (up_to, at_least) = match reaction {
+            Reaction::Retry {
+                up_to, at_least, ..
+            } => (up_to, at_least),
+            Reaction::Fix(fix) => {
+                self.run.strikes.entry(Item::Act).or_default().fixed = true;
+                step.act(Action::Fix(fix));
+                Default::default()
+            }
+            Reaction::Resolve | Reaction::Restart | Reaction::Park(_) => {
+                let wait = crate::retry::resolve_wait(8);
+                (wait, wait / 2)
+            }
+            Reaction::GiveUp | Reaction::Fail => {
+                if after != After::Fail {
+                    self.record_error(step, Item::Act, failure);
+                }
+                return self.enter(step, Phase::Failed, now);
+            }
+        };
+        self.run.act_backing_off = true;
+        step.act(Action::Wait {
+            item: Item::Act,
+            up_to,
+            at_least,
+        });
+    }
+
+    fn restart(&mut self, step: &mut Step, failure: &Failure, now: Now) {
+        self.run.restarts += 1;
+        if self.run.restarts > RESTART_LIMIT {
+            return self.fail(step, failure, now);
+        }
+        self.record_error(step, Item::Act, failure);
+        self.discard(step, After::Restart, now);
+    }
+
+    fn park(&mut self, step: &mut Step, reason: ParkReason, failure: &Failure, now: Now) {
+        self.stop(step);
+        self.record_error(step, Item::Act, failure);
+        self.enter(step, Phase::Parked(reason), now);
+        step.act(Action::WatchFor(reason));
+    }
+
+    /// Ends it for now and keeps what was moved, for `retry`.
+    fn give_up(&mut self, step: &mut Step, failure: &Failure, now: Now) {
+        self.stop(step);
+        self.record_error(step, Item::Act, failure);
+        self.enter(step, Phase::Failed, now);
+    }
+
+    /// Ends it for good: nothing is left behind.
+    fn fail(&mut self, step: &mut Step, failure: &Failure, now: Now) {
+        self.record_error(step, Item::Act, failure);
+        self.discard(step, After::Fail, now);
+    }
+
+    /// Removes what S3 and the disk hold, if anything.
+    fn discard(&mut self, step: &mut Step, after: After, now: Now) {
+        self.stop(step);
+        if self.record.remote.is_none() && self.record.asked.is_none() {
+            return self.discarded(step, after, now);
+        }
+        self.run.strikes.remove(&Item::Act);
+        self.enter(step, Phase::Discarding(after), now);
+        step.act(Action::Discard);
+    }
+
+    /// Ends every act. What they had under way is in doubt from now on.
+    fn stop(&mut self, step: &mut Step) {
+        step.act(Action::Stop);
+        self.run.in_flight.clear();
+        self.run.backing_off.clear();
+        self.run.act_backing_off = false;
+        self.run.doubt = true;
+    }
+
+    fn record_error(&mut self, step: &mut Step, item: Item, failure: &Failure) {
+        let attempts = self
+            .run
+            .strikes
+            .get(&item)
+            .map_or(1, |strikes| strikes.in_a_row.max(1));
+        self.change(
+            step,
+            Change::Error(Some(ErrorRecord::of(failure, attempts))),
+        );
+    }
+
+    fn succeeded(&mut self, item: Item) {
+        self.run.strikes.remove(&item);
+    }
+}

@@ -1,0 +1,171 @@
+//! Which parts are where: handed out, kept, found again after a doubt.
+
+use std::collections::BTreeMap;
+
+use super::{Action, Found, Item, Step, Transfer};
+use crate::{
+    Change, Failure, LocalFailure, Now, ObjectIdentity, Outcome, PartNumber, PartPlan, PartRow,
+    Phase, Remote, Temp,
+};
+
+impl Transfer {
+    /// Takes the next part that nobody has, lowest number first; `None` when
+    /// there is none now.
+    pub fn take_part(&mut self) -> Option<PartNumber> {
+        if self.record.phase != Phase::Moving || self.run.doubt || !self.run.started {
+            return None;
+        }
+        let plan = self.record.plan?;
+        let next = plan.numbers().find(|number| {
+            !self.parts.contains_key(number)
+                && !self.run.in_flight.contains(number)
+                && !self.run.backing_off.contains(number)
+        })?;
+        self.run.in_flight.insert(next);
+        Some(next)
+    }
+
+    /// How many parts are handed out and not answered for.
+    pub fn parts_in_flight(&self) -> usize {
+        self.run.in_flight.len()
+    }
+
+    /// The parts that are where they belong, in order.
+    pub fn parts(&self) -> impl ExactSizeIterator<Item = &PartRow> {
+        self.parts.values()
+    }
+
+    pub(super) fn object_found(
+        &mut self,
+        step: &mut Step,
+        identity: ObjectIdentity,
+        size: u64,
+        temp: Temp,
+        now: Now,
+    ) {
+        match PartPlan::new(size, self.record.spec.options.part_size) {
+            Ok(plan) => {
+                self.change(step, Change::Planned { plan, source: None });
+                self.change(step, Change::Remote(Remote::Object(identity, temp)));
+                self.succeeded(Item::Act);
+                self.proceed(step, now);
+            }
+            Err(error) => {
+                let why = error.to_string();
+                self.fail(step, &LocalFailure::Unplannable { why }.into(), now);
+            }
+        }
+    }
+
+    pub(super) fn keep_part(&mut self, step: &mut Step, row: PartRow, now: Now) {
+        self.run.in_flight.remove(&row.number);
+        self.succeeded(Item::Part(row.number));
+        let planned = self.record.plan.is_some_and(|plan| {
+            row.number.get() <= plan.parts() && row.len == plan.len(row.number)
+        });
+        if !planned || self.parts.contains_key(&row.number) {
+            return;
+        }
+        self.parts.insert(row.number, row.clone());
+        self.change(step, Change::Parts(vec![row]));
+        if self.record.phase != Phase::Moving || self.run.doubt {
+            return;
+        }
+        let plan_parts = self.record.plan.map_or(0, |plan| plan.parts() as usize);
+        if self.parts.len() == plan_parts {
+            self.proceed(step, now);
+        } else {
+            step.act(Action::OfferParts);
+        }
+    }
+
+    pub(super) fn reconciled(&mut self, step: &mut Step, found: Found, now: Now) {
+        if !self.run.doubt {
+            return;
+        }
+        self.run.doubt = false;
+        match found {
+            Found::Nothing => {
+                if self.record.asked.is_some() {
+                    self.change(step, Change::Asked(None));
+                }
+                self.proceed(step, now);
+            }
+            Found::Upload { id, parts } => {
+                let open = Remote::Upload(id);
+                if self.record.remote.as_ref() != Some(&open) {
+                    self.change(step, Change::Remote(open));
+                } else if self.record.asked.is_some() {
+                    self.change(step, Change::Asked(None));
+                }
+                self.replace_parts(step, parts);
+                self.proceed(step, now);
+            }
+            Found::Temp { lost } => {
+                let lost = lost
+                    .iter()
+                    .filter_map(|number| self.parts.remove(number))
+                    .collect();
+                self.drop_rows(step, lost);
+                self.proceed(step, now);
+            }
+            Found::Landed(proof) => self.complete(step, proof, now),
+            Found::Gone => {
+                let failure: Failure = match &self.record.remote {
+                    Some(Remote::Upload(id)) => {
+                        let mut gone = crate::S3Error::new(
+                            crate::Operation::ListParts,
+                            crate::S3ErrorKind::Answer,
+                            format!("the upload {id} is gone"),
+                        );
+                        gone.status = Some(404);
+                        gone.code = Some("NoSuchUpload".into());
+                        gone.into()
+                    }
+                    _ => {
+                        let path = self.record.spec.path.display().to_string();
+                        LocalFailure::TempGone { path }.into()
+                    }
+                };
+                self.restart(step, &failure, now);
+            }
+            Found::Conflict(failure) => {
+                let conflict = Change::Ended {
+                    outcome: Outcome::Conflict,
+                    proof: None,
+                };
+                self.change(step, conflict);
+                self.fail(step, &failure, now);
+            }
+        }
+    }
+
+    /// What S3 lists is the truth; the recorded rows are a cache of it.
+    fn replace_parts(&mut self, step: &mut Step, listed: Vec<PartRow>) {
+        let mut listed: BTreeMap<PartNumber, PartRow> =
+            listed.into_iter().map(|row| (row.number, row)).collect();
+        let stale = |row: &PartRow| listed.get(&row.number).is_none_or(|there| there != row);
+        let lost: Vec<PartRow> = self
+            .parts
+            .values()
+            .filter(|row| stale(row))
+            .cloned()
+            .collect();
+        for row in &lost {
+            self.parts.remove(&row.number);
+        }
+        self.drop_rows(step, lost);
+        listed.retain(|number, _| !self.parts.contains_key(number));
+        if !listed.is_empty() {
+            let new: Vec<PartRow> = listed.values().cloned().collect();
+            self.parts.append(&mut listed);
+            self.change(step, Change::Parts(new));
+        }
+    }
+
+    fn drop_rows(&mut self, step: &mut Step, lost: Vec<PartRow>) {
+        if !lost.is_empty() {
+            self.change(step, Change::PartsLost(lost));
+        }
+    }
+}
