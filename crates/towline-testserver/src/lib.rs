@@ -1,1 +1,37 @@
 //! An S3 server for tests and the demo: real sockets, verified signatures, a request history.
+//!
+//! The protocol (routing, XML, Signature V4) is `s3s`'s; the storage, its
+//! checks and everything around a request are our own:
+//!
+//! - [`TestServer`] starts it inside any tokio runtime, in memory or on a directory.
+//! - [`History`] tells what every request was and how many bytes it really moved.
+//! - [`Faults`] makes requests fail, answers vanish, and the network slow or gone.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), towline_testserver::StartError> {
+//! use towline_testserver::{Operation, TestServer};
+//!
+//! let server = TestServer::builder().memory().bucket("photos").start().await?;
+//! server.faults().fail_next(Operation::UploadPart, 2, 503, "SlowDown");
+//! // ... upload something to server.endpoint() ...
+//! assert_eq!(server.history().times_part_sent("beach.jpg", 1), 1);
+//! # Ok(()) }
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod checksum;
+mod control;
+mod faults;
+mod history;
+mod operation;
+mod ops;
+mod server;
+mod service;
+mod storage;
+
+pub use faults::Faults;
+pub use history::{History, Request};
+pub use operation::Operation;
+pub use server::{Builder, StartError, TestServer};
+pub use storage::{OpenUpload, ReadError, StoredVersion};

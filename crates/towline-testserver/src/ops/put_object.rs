@@ -1,0 +1,43 @@
+//! `PutObject`.
+
+use s3s::dto::*;
+use s3s::{S3Request, S3Response, S3Result};
+
+use super::fields::{self, set_checksum, stored_headers};
+use super::receive::Expected;
+use super::{conditions, get_object};
+use crate::checksum::{Algorithm, Kind, ObjectChecksum};
+use crate::storage::{Content, Storage};
+
+pub(crate) async fn run(
+    storage: &Storage,
+    request: S3Request<PutObjectInput>,
+) -> S3Result<S3Response<PutObjectOutput>> {
+    let input = request.input;
+    storage.bucket(&input.bucket)?;
+    let condition = conditions::of_write(input.if_match, input.if_none_match)?;
+    let expected = Expected::of(&request.headers, input.content_length)?;
+    let algorithm = expected.algorithm().unwrap_or(Algorithm::Crc64Nvme);
+    let part = expected
+        .receive(storage, input.body, request.trailing_headers, algorithm)
+        .await?;
+    let content = Content {
+        size: part.size,
+        etag: part.etag.clone(),
+        checksum: ObjectChecksum::of_single(&part.checksum),
+        headers: stored_headers!(input),
+        parts: vec![part],
+    };
+    let (etag, checksum) = (content.etag.clone(), content.checksum.clone());
+    let encryption = get_object::encryption(&content.headers);
+    let version = storage.put_object(&input.bucket, &input.key, content, &condition)?;
+    let mut output = PutObjectOutput {
+        e_tag: Some(fields::quoted(&etag)),
+        checksum_type: Some(ChecksumType::from_static(Kind::FullObject.name())),
+        server_side_encryption: Some(encryption),
+        version_id: fields::version_id(storage, &input.bucket, &version),
+        ..Default::default()
+    };
+    set_checksum!(output, checksum.algorithm, checksum.value);
+    Ok(S3Response::new(output))
+}

@@ -1,0 +1,150 @@
+//! What the storage knows: buckets, object versions, open uploads and their parts.
+//!
+//! Plain data. Directory mode writes each of these as one JSON file.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use s3s::dto::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::blobs::Blob;
+use crate::checksum::{Algorithm, Checksum, Kind, ObjectChecksum};
+
+/// Version id of what was stored while its bucket was not versioned.
+pub(crate) const NULL_VERSION: &str = "null";
+
+/// A bucket without its content.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Bucket {
+    pub(crate) name: String,
+    pub(crate) created: Seconds,
+    pub(crate) versioning: Versioning,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Versioning {
+    /// Never switched on.
+    Off,
+    Enabled,
+    Suspended,
+}
+
+/// One version of an object, or a delete marker.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Version {
+    /// Order of creation over all buckets.
+    pub(crate) sequence: u64,
+    pub(crate) key: String,
+    pub(crate) id: String,
+    pub(crate) modified: Seconds,
+    /// The multipart upload that made it.
+    pub(crate) upload_id: Option<String>,
+    /// `None` makes this a delete marker.
+    pub(crate) content: Option<Content>,
+}
+
+/// The bytes of an object and what S3 tells about them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Content {
+    pub(crate) size: u64,
+    /// Without quotes.
+    pub(crate) etag: String,
+    pub(crate) checksum: ObjectChecksum,
+    pub(crate) headers: Headers,
+    /// In order. One PUT stores exactly one.
+    pub(crate) parts: Vec<Part>,
+}
+
+/// Bytes that arrived by one request.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Part {
+    pub(crate) number: u32,
+    pub(crate) size: u64,
+    /// The MD5 in hexadecimal digits.
+    pub(crate) etag: String,
+    pub(crate) checksum: Checksum,
+    pub(crate) modified: Seconds,
+    pub(crate) blob_id: String,
+    #[serde(skip)]
+    pub(crate) blob: Arc<Blob>,
+}
+
+/// A multipart upload that is neither completed nor aborted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Upload {
+    /// Grows in order of creation, as S3 lists them.
+    pub(crate) id: String,
+    pub(crate) key: String,
+    pub(crate) initiated: Seconds,
+    /// The access key that opened it.
+    pub(crate) initiator: String,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) kind: Kind,
+    /// Whether the client named the algorithm, or it is S3's default.
+    pub(crate) declared: bool,
+    pub(crate) headers: Headers,
+    /// Each in a file of its own.
+    #[serde(skip)]
+    pub(crate) parts: BTreeMap<u32, Part>,
+}
+
+/// The headers stored with an object.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Headers {
+    pub(crate) cache_control: Option<String>,
+    pub(crate) content_disposition: Option<String>,
+    pub(crate) content_encoding: Option<String>,
+    pub(crate) content_language: Option<String>,
+    pub(crate) content_type: Option<String>,
+    pub(crate) expires: Option<Timestamp>,
+    pub(crate) storage_class: Option<String>,
+    pub(crate) encryption: Option<String>,
+    pub(crate) redirect: Option<String>,
+    /// As sent: `a=1&b=2`.
+    pub(crate) tagging: Option<String>,
+    pub(crate) metadata: BTreeMap<String, String>,
+}
+
+/// A time in whole seconds since 1970, the resolution of `Last-Modified`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Seconds(pub(crate) u64);
+
+impl Version {
+    /// Whether it was made by a multipart upload.
+    pub(crate) fn is_multipart(&self) -> bool {
+        self.upload_id.is_some()
+    }
+}
+
+impl Headers {
+    /// How many tags the object carries.
+    pub(crate) fn tag_count(&self) -> Option<i32> {
+        let tagging = self
+            .tagging
+            .as_deref()
+            .filter(|tagging| !tagging.is_empty())?;
+        i32::try_from(tagging.split('&').count()).ok()
+    }
+}
+
+impl Seconds {
+    pub(crate) fn now() -> Self {
+        Self::from(SystemTime::now())
+    }
+
+    pub(crate) fn timestamp(self) -> Timestamp {
+        Timestamp::from(UNIX_EPOCH + Duration::from_secs(self.0))
+    }
+}
+
+impl From<SystemTime> for Seconds {
+    fn from(time: SystemTime) -> Self {
+        Self(
+            time.duration_since(UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_secs(),
+        )
+    }
+}

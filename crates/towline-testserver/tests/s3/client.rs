@@ -1,0 +1,301 @@
+//! The test client: one signed request on one connection, nothing retried, nothing hidden.
+
+use std::time::SystemTime;
+
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
+    UriPathNormalizationMode, sign,
+};
+use aws_sigv4::sign::v4;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::{HeaderMap, Request};
+use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use towline_testserver::TestServer;
+
+pub(crate) const BUCKET: &str = "bucket";
+pub(crate) const MIB: usize = 1024 * 1024;
+
+/// What the signature says of the payload.
+pub(crate) enum Payload<'a> {
+    Signed,
+    Unsigned,
+    Hash(&'a str),
+}
+
+pub(crate) struct Client {
+    address: String,
+    secret: String,
+}
+
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// A server in memory with [`BUCKET`], and a client of it.
+pub(crate) async fn server() -> (TestServer, Client) {
+    let server = TestServer::builder()
+        .memory()
+        .bucket(BUCKET)
+        .start()
+        .await
+        .unwrap();
+    let client = Client::of(&server);
+    (server, client)
+}
+
+/// Bytes that are not all the same, so that a piece in the wrong place shows.
+pub(crate) fn bytes(length: usize) -> Bytes {
+    (0..length).map(|at| (at % 251) as u8).collect()
+}
+
+impl Client {
+    pub(crate) fn of(server: &TestServer) -> Self {
+        Self {
+            address: format!("127.0.0.1:{}", server.port()),
+            secret: "testsecret".to_owned(),
+        }
+    }
+
+    pub(crate) fn with_secret(self, secret: &str) -> Self {
+        Self {
+            secret: secret.to_owned(),
+            ..self
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, &[], "").await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: impl Into<Bytes>) -> Answer {
+        self.send("PUT", path, &[], body).await
+    }
+
+    /// Sends `method /bucket/path`; `path` may carry a query.
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        self.try_send(method, path, headers, body, Payload::Signed)
+            .await
+            .unwrap()
+    }
+
+    pub(crate) async fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+        payload: Payload<'_>,
+    ) -> Result<Answer, hyper::Error> {
+        let body = body.into();
+        let request = self
+            .sign(method, path, headers, &body, payload)
+            .map(|()| Full::new(body));
+        let stream = TcpStream::connect(&self.address).await.unwrap();
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        let (head, body) = sender.send_request(request).await?.into_parts();
+        Ok(Answer {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body: body.collect().await?.to_bytes(),
+        })
+    }
+
+    /// Sends the head of a PUT of `length` bytes and only these of its body.
+    pub(crate) async fn begin_put(&self, path: &str, length: usize, sent: &[u8]) -> TcpStream {
+        let length = length.to_string();
+        let request = self.sign(
+            "PUT",
+            path,
+            &[("content-length", &length)],
+            b"",
+            Payload::Unsigned,
+        );
+        let mut head = format!("PUT {} HTTP/1.1\r\n", request.uri());
+        for (name, value) in request.headers() {
+            head += &format!("{name}: {}\r\n", value.to_str().unwrap());
+        }
+        head += "\r\n";
+        let mut stream = TcpStream::connect(&self.address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(sent).await.unwrap();
+        stream
+    }
+
+    fn sign(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+        payload: Payload<'_>,
+    ) -> Request<()> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("/{BUCKET}{path}"))
+            .header("host", &self.address);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut request = request.body(()).unwrap();
+
+        let mut settings = SigningSettings::default();
+        settings.percent_encoding_mode = PercentEncodingMode::Single;
+        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        let identity = Credentials::from_keys("test", &self.secret, None).into();
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region("us-east-1")
+            .name("s3")
+            .time(SystemTime::now())
+            .settings(settings)
+            .build()
+            .unwrap()
+            .into();
+        let body = match payload {
+            Payload::Signed => SignableBody::Bytes(body),
+            Payload::Unsigned => SignableBody::UnsignedPayload,
+            Payload::Hash(hash) => SignableBody::Precomputed(hash.to_owned()),
+        };
+        let signed_headers = request
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()));
+        let url = format!("http://{}{}", self.address, request.uri());
+        let signable = SignableRequest::new(method, url, signed_headers, body).unwrap();
+        let (instructions, _) = sign(signable, &params).unwrap().into_parts();
+        instructions.apply_to_request_http1x(&mut request);
+        request
+    }
+}
+
+impl Answer {
+    /// The `<Code>` of an error.
+    pub(crate) fn code(&self) -> String {
+        self.tag("Code")
+    }
+
+    /// The text of the first `<name>`; empty when there is none.
+    pub(crate) fn tag(&self, name: &str) -> String {
+        self.tags(name).into_iter().next().unwrap_or_default()
+    }
+
+    pub(crate) fn tags(&self, name: &str) -> Vec<String> {
+        let text = String::from_utf8_lossy(&self.body).into_owned();
+        text.split(&format!("<{name}>"))
+            .skip(1)
+            .map(|rest| rest.split('<').next().unwrap().replace("&quot;", "\""))
+            .collect()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn etag(&self) -> String {
+        self.header("etag").to_owned()
+    }
+
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Self {
+        assert_eq!(
+            self.status,
+            status,
+            "{}",
+            String::from_utf8_lossy(&self.body)
+        );
+        self
+    }
+
+    /// An error of this status and code.
+    #[track_caller]
+    pub(crate) fn expect_error(self, status: u16, code: &str) -> Self {
+        assert_eq!(self.code(), code, "{}", String::from_utf8_lossy(&self.body));
+        self.expect(status)
+    }
+}
+
+/// One multipart upload of [`Client`]'s.
+pub(crate) struct Upload<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) key: &'static str,
+    pub(crate) id: String,
+}
+
+impl<'a> Upload<'a> {
+    pub(crate) async fn create(
+        client: &'a Client,
+        key: &'static str,
+        headers: &[(&str, &str)],
+    ) -> Self {
+        let answer = client
+            .send("POST", &format!("/{key}?uploads="), headers, "")
+            .await
+            .expect(200);
+        Self {
+            client,
+            key,
+            id: answer.tag("UploadId"),
+        }
+    }
+
+    pub(crate) async fn part(&self, number: u32, body: impl Into<Bytes>) -> Answer {
+        self.part_with(number, &[], body).await
+    }
+
+    pub(crate) async fn part_with(
+        &self,
+        number: u32,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let path = format!("/{}?partNumber={number}&uploadId={}", self.key, self.id);
+        self.client.send("PUT", &path, headers, body).await
+    }
+
+    /// Completes with these numbers and ETags.
+    pub(crate) async fn complete(&self, parts: &[(u32, &str)], headers: &[(&str, &str)]) -> Answer {
+        let parts: String = parts
+            .iter()
+            .map(|(number, etag)| {
+                format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>")
+            })
+            .collect();
+        self.complete_with(&parts, headers).await
+    }
+
+    /// Completes with this inside the list.
+    pub(crate) async fn complete_with(&self, parts: &str, headers: &[(&str, &str)]) -> Answer {
+        let xml = format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>");
+        let path = format!("/{}?uploadId={}", self.key, self.id);
+        self.client.send("POST", &path, headers, xml).await
+    }
+
+    pub(crate) async fn list(&self, query: &str) -> Answer {
+        self.client
+            .get(&format!("/{}?uploadId={}{query}", self.key, self.id))
+            .await
+    }
+
+    pub(crate) async fn abort(&self) -> Answer {
+        let path = format!("/{}?uploadId={}", self.key, self.id);
+        self.client.send("DELETE", &path, &[], "").await
+    }
+}

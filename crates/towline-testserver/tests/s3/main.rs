@@ -1,0 +1,13 @@
+//! The server as a client sees it, over real sockets, with requests that another library signed.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod checksums;
+mod client;
+mod directory;
+mod faults;
+mod history;
+mod multipart;
+mod objects;
+mod signatures;
+mod versions;
