@@ -6,12 +6,14 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::operation::{Operation, Target};
 
 /// One request, as it stands now: a running one is listed too.
-#[derive(Clone, Debug, Serialize)]
+///
+/// `GET /_towline/history` answers an array of these as JSON.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Request {
     /// Counts up from 1, in order of arrival.

@@ -20,6 +20,7 @@
 
 #![forbid(unsafe_code)]
 
+mod body;
 mod checksum;
 mod control;
 mod faults;

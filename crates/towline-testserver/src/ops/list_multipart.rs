@@ -70,7 +70,7 @@ pub(crate) async fn uploads(
     let mut prefixes: Vec<String> = Vec::new();
     let (mut next_key, mut next_id) = (String::new(), String::new());
     let mut is_truncated = false;
-    for upload in storage.uploads(&input.bucket)? {
+    for upload in storage.upload_heads(&input.bucket)? {
         let Some(rest) = upload.key.strip_prefix(&prefix) else {
             continue;
         };

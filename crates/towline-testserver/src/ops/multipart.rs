@@ -98,7 +98,7 @@ pub(crate) async fn upload_part(
                 "Part number must be an integer between 1 and 10000, inclusive"
             )
         })?;
-    let upload = storage.upload(bucket, key, upload_id)?;
+    let upload = storage.upload_head(bucket, key, upload_id)?;
     let expected = Expected::of(&request.headers, input.content_length)?;
     check_algorithm(&upload, expected.algorithm())?;
     let mut part = expected

@@ -62,14 +62,19 @@ impl Storage {
         Ok(self.index().bucket(bucket)?.upload(key, id)?.clone())
     }
 
-    /// All uploads of a bucket, by key and id.
-    pub(crate) fn uploads(&self, bucket: &str) -> S3Result<Vec<Upload>> {
+    /// An upload without its parts, of which there may be 10,000.
+    pub(crate) fn upload_head(&self, bucket: &str, key: &str, id: &str) -> S3Result<Upload> {
+        Ok(self.index().bucket(bucket)?.upload(key, id)?.head())
+    }
+
+    /// All uploads of a bucket, by key and id, without their parts.
+    pub(crate) fn upload_heads(&self, bucket: &str) -> S3Result<Vec<Upload>> {
         Ok(self
             .index()
             .bucket(bucket)?
             .uploads
             .values()
-            .cloned()
+            .map(Upload::head)
             .collect())
     }
 
@@ -129,13 +134,17 @@ impl Storage {
 
     /// The open uploads of a bucket, as tests see them.
     pub(crate) fn open_uploads(&self, bucket: &str) -> Vec<OpenUpload> {
-        let uploads = self.uploads(bucket).unwrap_or_default();
-        let seen = |upload: Upload| OpenUpload {
-            key: upload.key,
-            upload_id: upload.id,
-            parts: upload.parts.into_keys().collect(),
+        let index = self.index();
+        let uploads = index
+            .buckets
+            .get(bucket)
+            .map(|bucket| bucket.uploads.values());
+        let seen = |upload: &Upload| OpenUpload {
+            key: upload.key.clone(),
+            upload_id: upload.id.clone(),
+            parts: upload.parts.keys().copied().collect(),
         };
-        uploads.into_iter().map(seen).collect()
+        uploads.into_iter().flatten().map(seen).collect()
     }
 
     fn remove_upload(&self, bucket: &mut BucketIndex, key: &str, id: &str) -> S3Result<Upload> {
@@ -154,6 +163,17 @@ impl BucketIndex {
 }
 
 impl Upload {
+    fn head(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            key: self.key.clone(),
+            initiator: self.initiator.clone(),
+            headers: self.headers.clone(),
+            parts: Default::default(),
+            ..*self
+        }
+    }
+
     /// Gives up the bytes of its parts.
     pub(super) fn discard(&self) {
         self.parts.values().for_each(|part| part.blob.discard());

@@ -148,3 +148,49 @@ async fn a_directory_that_holds_something_else_is_refused() {
     std::fs::write(&file, "x").unwrap();
     assert!(TestServer::builder().directory(file).start().await.is_err());
 }
+
+#[tokio::test]
+async fn a_complete_cut_short_by_a_kill_is_finished_at_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let (server, client) = start(directory.path()).await;
+    let upload = Upload::create(&client, "key", &[]).await;
+    let etag = upload.part(1, "hello").await.expect(200).etag();
+    let bucket = directory.path().join("buckets").join("6275636b6574");
+    let open = bucket.join("uploads").join(&upload.id);
+    let file = std::fs::read(open.join("upload.json")).unwrap();
+    let part = std::fs::read(open.join("00001.json")).unwrap();
+    upload.complete(&[(1, &etag)], &[]).await.expect(200);
+    server.shutdown().await;
+
+    // As if killed between storing the object and removing the upload.
+    std::fs::create_dir(&open).unwrap();
+    std::fs::write(open.join("upload.json"), file).unwrap();
+    std::fs::write(open.join("00001.json"), part).unwrap();
+    let (server, _client) = start(directory.path()).await;
+    assert_eq!(server.open_uploads(BUCKET), []);
+    assert_eq!(server.object_bytes(BUCKET, "key").unwrap(), b"hello");
+}
+
+#[tokio::test]
+async fn a_replacement_cut_short_by_a_kill_is_finished_at_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let (server, client) = start(directory.path()).await;
+    client.put("/key", "old").await.expect(200);
+    let versions = directory.path().join("buckets/6275636b6574/versions");
+    let of_old = std::fs::read_dir(&versions)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let old = std::fs::read(&of_old).unwrap();
+    client.put("/key", "new").await.expect(200);
+    server.shutdown().await;
+
+    // As if killed between storing the new version and removing the old one.
+    std::fs::write(&of_old, old).unwrap();
+    let (server, _client) = start(directory.path()).await;
+    assert_eq!(server.versions(BUCKET, "key").len(), 1);
+    assert_eq!(server.object_bytes(BUCKET, "key").unwrap(), b"new");
+    assert!(!of_old.exists());
+}

@@ -113,6 +113,20 @@ async fn a_refusal_is_read_although_the_body_was_not() {
 }
 
 #[tokio::test]
+async fn a_body_announced_with_expect_is_not_asked_for_when_refused() {
+    let (server, _client) = server().await;
+    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", server.port()))
+        .await
+        .unwrap();
+    let head =
+        "PUT /bucket/key HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+}
+
+#[tokio::test]
 async fn requests_share_a_connection() {
     let (server, _client) = server().await;
     let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", server.port()))
