@@ -1,1 +1,33 @@
-//! The loop, scheduler, upload and download acts and recovery of Towline.
+//! Carries transfers: commits what [`towline_core`] decided, then does it.
+//!
+//! [`Engine`] owns a runtime on which one loop and the acts run. The loop never
+//! waits: each [`Step`](towline_core::Step) goes to the writer with its actions
+//! attached, and the actions are performed once its changes are durable. So a
+//! crash in between costs a repeat and never a loss.
+
+mod act;
+mod body;
+mod budget;
+mod clock;
+mod config;
+mod download;
+mod engine;
+mod event_loop;
+mod files;
+mod hash;
+mod head;
+mod live;
+mod profile;
+mod progress;
+mod random;
+mod scheduler;
+mod snapshot;
+mod stall;
+mod unusable;
+mod upload;
+mod writer;
+
+pub use config::{Config, Recovery};
+pub use engine::{Engine, EngineError};
+pub use files::inspect_source;
+pub use snapshot::{Snapshot, Watch};

@@ -1,0 +1,170 @@
+//! What every act works with, and how one is run and cut short.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use towline_core::{
+    Action, Direction, Event, Failure, ObjectAddress, PartNumber, PartPlan, PartRow, Record, S3,
+    Spec, Store,
+};
+
+use crate::budget::Budget;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::download;
+use crate::profile::Profile;
+use crate::progress::Progress;
+use crate::stall::Patience;
+use crate::upload;
+
+/// Something the engine does for one transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    Inspect,
+    Prepare,
+    Reconcile,
+    Part(PartNumber),
+    Seal,
+    Finish,
+    Discard,
+}
+
+impl Act {
+    pub(crate) fn of(action: &Action) -> Option<Self> {
+        match action {
+            Action::Inspect => Some(Self::Inspect),
+            Action::Prepare => Some(Self::Prepare),
+            Action::Reconcile => Some(Self::Reconcile),
+            Action::Seal => Some(Self::Seal),
+            Action::Finish => Some(Self::Finish),
+            Action::Discard => Some(Self::Discard),
+            _ => None,
+        }
+    }
+
+    /// Whether a stop may cut it at any point. The others finish what they
+    /// began on this machine; all that they ask of S3 is asked again later.
+    fn can_be_cut(self, direction: Direction) -> bool {
+        direction == Direction::Upload || matches!(self, Self::Prepare | Self::Part(_))
+    }
+
+    /// Whether its success shows that the store can be reached.
+    pub(crate) fn talks_to_s3(self, direction: Direction) -> bool {
+        match direction {
+            Direction::Upload => self != Self::Inspect,
+            Direction::Download => matches!(self, Self::Prepare | Self::Part(_)),
+        }
+    }
+}
+
+/// What an act works with. The record is the transfer's as it was committed
+/// before the act began.
+pub(crate) struct Context {
+    pub(crate) record: Record,
+    /// The recorded parts; only acts on the whole get them.
+    pub(crate) parts: Vec<PartRow>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) s3: Arc<dyn S3>,
+    pub(crate) profile: Arc<Profile>,
+    pub(crate) budget: Budget,
+    pub(crate) clock: Clock,
+    pub(crate) config: Arc<Config>,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) open: Arc<download::Open>,
+    pub(crate) stop: Stop,
+}
+
+impl Context {
+    pub(crate) fn spec(&self) -> &Spec {
+        &self.record.spec
+    }
+
+    pub(crate) fn object(&self) -> &ObjectAddress {
+        &self.record.spec.object
+    }
+
+    pub(crate) fn bucket(&self) -> String {
+        self.object().bucket.as_str().to_owned()
+    }
+
+    pub(crate) fn key(&self) -> String {
+        self.object().key.as_str().to_owned()
+    }
+
+    pub(crate) fn patience(&self) -> Patience {
+        Patience {
+            stall: self.config.stall_timeout,
+            first_byte: self.config.first_byte_timeout,
+        }
+    }
+
+    /// The plan; acts that need one begin only after it was committed.
+    pub(crate) fn plan(&self) -> PartPlan {
+        self.record.plan.unwrap_or_else(|| PartPlan::recorded(0, 0))
+    }
+}
+
+/// Performs an act; `None` when it was cut short.
+pub(crate) async fn perform(act: Act, context: Context) -> Option<Event> {
+    let direction = context.spec().direction;
+    let stop = context.stop.clone();
+    let work = async {
+        match (direction, act) {
+            (Direction::Upload, Act::Part(part)) => upload::part(&context, part).await,
+            (Direction::Download, Act::Part(part)) => Some(download::part(&context, part).await),
+            (_, act) => Some(match whole(direction, act, &context).await {
+                Ok(event) => event,
+                Err(failure) => Event::ActFailed(failure),
+            }),
+        }
+    };
+    // An upload's part decides itself: one that is sent whole may still be answered.
+    if !act.can_be_cut(direction) || matches!((direction, act), (Direction::Upload, Act::Part(_))) {
+        return work.await;
+    }
+    tokio::select! {
+        biased;
+        () = stop.requested() => None,
+        event = work => event,
+    }
+}
+
+async fn whole(direction: Direction, act: Act, context: &Context) -> Result<Event, Failure> {
+    match (direction, act) {
+        (_, Act::Inspect) => upload::inspect(context).await,
+        (Direction::Upload, Act::Prepare) => upload::open(context).await,
+        (Direction::Upload, Act::Reconcile) => upload::reconcile(context).await,
+        (Direction::Upload, Act::Discard) => upload::discard(context).await,
+        (Direction::Upload, _) => upload::complete(context).await,
+        (Direction::Download, Act::Prepare) => download::find(context).await,
+        (Direction::Download, Act::Reconcile) => download::reconcile(context).await,
+        (Direction::Download, Act::Seal) => download::seal(context).await,
+        (Direction::Download, Act::Discard) => download::discard(context).await,
+        (Direction::Download, _) => download::publish(context).await,
+    }
+}
+
+/// Tells an act to end.
+#[derive(Clone, Debug)]
+pub(crate) struct Stop(watch::Receiver<bool>);
+
+impl Stop {
+    pub(crate) fn new() -> (watch::Sender<bool>, Self) {
+        let (sender, receiver) = watch::channel(false);
+        (sender, Self(receiver))
+    }
+
+    pub(crate) async fn requested(&self) {
+        let mut stopped = self.0.clone();
+        // A sender that is gone wants nothing more.
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    }
+}
+
+/// Runs blocking work off the runtime's threads.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}

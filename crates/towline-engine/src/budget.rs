@@ -1,0 +1,103 @@
+//! How much file content may be in memory at one time, and the buffers it is in.
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// The size of one buffer, in bytes: large enough that system calls are few,
+/// small enough to stay in a CPU's second-level cache.
+pub(crate) const BUFFER: usize = 256 << 10;
+
+/// A hard bound on file content in memory. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Budget {
+    buffers: Arc<Semaphore>,
+    pool: Arc<Pool>,
+}
+
+/// Buffers that are granted; given back when dropped.
+pub(crate) type Grant = OwnedSemaphorePermit;
+
+impl Budget {
+    pub(crate) fn new(bytes: usize) -> Self {
+        let buffers = (bytes / BUFFER).max(4);
+        Self {
+            buffers: Arc::new(Semaphore::new(buffers)),
+            pool: Arc::default(),
+        }
+    }
+
+    /// All of `bytes` now, or nothing.
+    pub(crate) fn try_take(&self, bytes: u64) -> Option<Grant> {
+        let buffers = u32::try_from(bytes.div_ceil(BUFFER as u64)).ok()?.max(1);
+        Arc::clone(&self.buffers)
+            .try_acquire_many_owned(buffers)
+            .ok()
+    }
+
+    /// This many buffers, after waiting for them in turn.
+    pub(crate) async fn take_buffers(&self, buffers: u32) -> Grant {
+        Arc::clone(&self.buffers)
+            .acquire_many_owned(buffers)
+            .await
+            .expect("the semaphore is never closed")
+    }
+
+    /// A buffer of `len` bytes, at most [`BUFFER`], with unspecified content.
+    pub(crate) fn buffer(&self, len: usize) -> Buffer {
+        let mut bytes = self
+            .pool
+            .free
+            .lock()
+            .ok()
+            .and_then(|mut free| free.pop())
+            .unwrap_or_default();
+        bytes.resize(len, 0);
+        Buffer {
+            bytes,
+            pool: Arc::clone(&self.pool),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Pool {
+    free: Mutex<Vec<Vec<u8>>>,
+}
+
+/// The pool keeps at most this many idle buffers (8 MiB).
+const POOL_MAX: usize = 32;
+
+/// One buffer; goes back to its pool when dropped.
+pub(crate) struct Buffer {
+    bytes: Vec<u8>,
+    pool: Arc<Pool>,
+}
+
+impl Buffer {
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+
+    /// The buffer as shared bytes, without a copy.
+    pub(crate) fn freeze(self) -> Bytes {
+        Bytes::from_owner(self)
+    }
+}
+
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if let Ok(mut free) = self.pool.free.lock()
+            && free.len() < POOL_MAX
+        {
+            free.push(std::mem::take(&mut self.bytes));
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What can be set about an engine.
+
+use std::time::Duration;
+
+/// How an engine runs. Plain data; [`Config::default`] is what the command uses.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Requests at one time, over all transfers. Default: 2·(cpus+1).
+    pub requests: usize,
+    /// Parts of one transfer at one time. Default 5.
+    pub parts_per_transfer: usize,
+    /// Bytes of file content held in memory, over all transfers. Default 32 MiB.
+    pub byte_budget: usize,
+    /// Unfinished transfers held in memory; the others wait in the store.
+    /// Default 512.
+    pub window: usize,
+    /// Failures in a row of one item that are forgiven; 0 means one attempt.
+    /// Default 8.
+    pub retry_limit: u32,
+    /// An attempt that moves under 1 KiB in this time is given up. Default 20 s.
+    pub stall_timeout: Duration,
+    /// An answer must begin this long after its request was sent. Default 30 s.
+    pub first_byte_timeout: Duration,
+    /// Parked transfers are looked at again at least this often. Default 60 s.
+    pub service_check_interval: Duration,
+    /// Progress is published at most this often. Default 100 ms.
+    pub progress_interval: Duration,
+    /// Which unfinished transfers of its store it goes on with. Default: all.
+    pub recovery: Recovery,
+    /// Threads that carry bytes. Default: the number of CPUs, at most 8.
+    pub worker_threads: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            requests: 2 * (cpus + 1),
+            parts_per_transfer: 5,
+            byte_budget: 32 << 20,
+            window: 512,
+            retry_limit: towline_core::History::DEFAULT_LIMIT,
+            stall_timeout: Duration::from_secs(20),
+            first_byte_timeout: Duration::from_secs(30),
+            service_check_interval: Duration::from_secs(60),
+            progress_interval: Duration::from_millis(100),
+            recovery: Recovery::default(),
+            worker_threads: cpus.min(8),
+        }
+    }
+}
+
+/// Which unfinished transfers an engine goes on with when it starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recovery {
+    /// Every one that is not paused.
+    #[default]
+    All,
+    /// Only those that are submitted to it or steered through it.
+    Named,
+}

@@ -1,0 +1,20 @@
+//! Removes the temporary file of a download. The target is never touched.
+
+use towline_core::{Event, Failure};
+
+use super::identity;
+use crate::act::{Context, blocking};
+use crate::files::TargetDir;
+
+pub(crate) async fn discard(context: &Context) -> Result<Event, Failure> {
+    if let Ok((_, temp)) = identity(context) {
+        let (path, name) = (context.spec().path.clone(), temp.name.clone());
+        // A directory that is gone took the file with it.
+        let gone = path.parent().is_some_and(|dir| !dir.exists());
+        if !gone {
+            blocking(move || TargetDir::of(&path)?.remove_temp(&name)).await?;
+        }
+    }
+    context.open.reset();
+    Ok(Event::Discarded)
+}

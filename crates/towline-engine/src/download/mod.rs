@@ -1,0 +1,55 @@
+//! The acts of a download, a file each.
+
+mod discard;
+mod find;
+mod part;
+mod publish;
+mod reconcile;
+mod seal;
+mod temp;
+
+pub(crate) use discard::discard;
+pub(crate) use find::find;
+pub(crate) use part::part;
+pub(crate) use publish::publish;
+pub(crate) use reconcile::reconcile;
+pub(crate) use seal::seal;
+pub(crate) use temp::Open;
+
+use towline_core::{
+    ChecksumAlgorithm, ChecksumKind, Failure, LocalFailure, ObjectIdentity, Remote, Temp,
+};
+
+use crate::act::Context;
+
+/// What is downloaded, and to which temporary file.
+pub(crate) fn identity(context: &Context) -> Result<(&ObjectIdentity, &Temp), Failure> {
+    match &context.record.remote {
+        Some(Remote::Object(identity, temp)) => Ok((identity, temp)),
+        _ => Err(temp_gone(context)),
+    }
+}
+
+/// The algorithm by which each part is summed: the object's own where the sums
+/// of parts give that of the whole.
+pub(crate) fn part_algorithm(identity: &ObjectIdentity) -> ChecksumAlgorithm {
+    match identity.checksum {
+        Some((sum, ChecksumKind::FullObject)) if sum.algorithm().combines() => sum.algorithm(),
+        _ => ChecksumAlgorithm::Crc64Nvme,
+    }
+}
+
+pub(crate) fn temp_gone(context: &Context) -> Failure {
+    LocalFailure::TempGone {
+        path: crate::files::shown(&context.spec().path),
+    }
+    .into()
+}
+
+pub(crate) fn wrong_bytes(context: &Context, why: impl Into<String>) -> Failure {
+    LocalFailure::WrongBytes {
+        object: context.object().to_string(),
+        why: why.into(),
+    }
+    .into()
+}

@@ -1,0 +1,60 @@
+//! Looks what is on disk of a download: after a crash, a pause.
+
+use towline_core::{Event, Failure, Found, PartNumber};
+
+use super::seal::{checksum_of_range, prove};
+use super::{identity, part_algorithm};
+use crate::act::{Context, blocking};
+use crate::files::{TargetDir, boot_id, target_failure};
+
+pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
+    let Ok((identity, temp)) = identity(context) else {
+        return Ok(Event::Reconciled(Found::Nothing));
+    };
+    let (path, name) = (context.spec().path.clone(), temp.name.clone());
+    let size = context.plan().size();
+    let (there, target, file) = blocking(move || {
+        let dir = TargetDir::of(&path)?;
+        let file = dir.open_temp(&name, size)?.map(std::sync::Arc::new);
+        Ok::<_, Failure>((dir.temp_identity(&name), dir.target_identity(), file))
+    })
+    .await?;
+    let Some(file) = file else {
+        return Ok(Event::Reconciled(match context.record.sealed {
+            // Renamed before the crash.
+            Some(sealed) if there.is_none() && target == Some(sealed) => {
+                let path = context.spec().path.clone();
+                let renamed = blocking(move || std::fs::File::open(&path).map(std::sync::Arc::new))
+                    .await
+                    .map_err(|error| target_failure(&context.spec().path, &error))?;
+                Found::Landed(prove(context, identity, &renamed).await?)
+            }
+            // Not made yet, or nothing in it.
+            None if context.parts.is_empty() => Found::Temp { lost: Vec::new() },
+            _ => Found::Gone,
+        }));
+    };
+    if temp.boot == boot_id() && !temp.boot.is_empty() {
+        return Ok(Event::Reconciled(Found::Temp { lost: Vec::new() }));
+    }
+    // Written before a reboot: what did not reach the disk is fetched again.
+    let algorithm = part_algorithm(identity);
+    let (parts, plan, path) = (
+        context.parts.clone(),
+        context.plan(),
+        context.spec().path.clone(),
+    );
+    let lost = blocking(move || {
+        let mut lost: Vec<PartNumber> = Vec::new();
+        for part in parts {
+            let found = checksum_of_range(&file, plan.range(part.number), algorithm)?;
+            if Some(found) != part.checksum {
+                lost.push(part.number);
+            }
+        }
+        Ok(lost)
+    })
+    .await
+    .map_err(|error: std::io::Error| target_failure(&path, &error))?;
+    Ok(Event::Reconciled(Found::Temp { lost }))
+}

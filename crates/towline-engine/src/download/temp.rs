@@ -1,0 +1,88 @@
+//! The temporary file of a download, opened once and shared by its parts.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use towline_core::{Failure, Proof};
+
+use super::{identity, temp_gone};
+use crate::act::{Context, blocking};
+use crate::files::TargetDir;
+
+/// What a download has open in this process.
+#[derive(Default)]
+pub(crate) struct Open {
+    file: tokio::sync::Mutex<Option<Arc<File>>>,
+    /// Bytes written since the last sync.
+    unsynced: AtomicU64,
+    /// What sealing proved, so that it is not computed twice.
+    proof: std::sync::Mutex<Option<Proof>>,
+}
+
+/// So many bytes may be lost to a power failure, no more.
+const SYNC_EVERY: u64 = 256 << 20;
+
+impl Open {
+    /// The temporary file, made if no part was ever written to it.
+    pub(crate) async fn file(&self, context: &Context) -> Result<Arc<File>, Failure> {
+        let mut open = self.file.lock().await;
+        if let Some(file) = &*open {
+            return Ok(Arc::clone(file));
+        }
+        let (_, temp) = identity(context)?;
+        let (path, name) = (context.spec().path.clone(), temp.name.clone());
+        let size = context.plan().size();
+        let fresh = context.record.bytes_done == 0;
+        let file = blocking(move || {
+            let dir = TargetDir::of(&path)?;
+            match dir.open_temp(&name, size)? {
+                Some(file) => Ok(Some(file)),
+                None if fresh => {
+                    // Half made by a run that was killed: it holds nothing.
+                    dir.remove_temp(&name)?;
+                    dir.create_temp(&name, size).map(Some)
+                }
+                None => Ok(None),
+            }
+        })
+        .await?;
+        let file = Arc::new(file.ok_or_else(|| temp_gone(context))?);
+        *open = Some(Arc::clone(&file));
+        Ok(file)
+    }
+
+    /// Notes that bytes were written, and syncs them to disk once there are many.
+    pub(crate) fn wrote(&self, file: &Arc<File>, bytes: u64) {
+        if self.unsynced.fetch_add(bytes, Relaxed) + bytes < SYNC_EVERY {
+            return;
+        }
+        self.unsynced.store(0, Relaxed);
+        let file = Arc::clone(file);
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = file.sync_data() {
+                tracing::warn!(%error, "the temporary file could not be synced");
+            }
+        });
+    }
+
+    pub(crate) fn keep_proof(&self, proof: Proof) {
+        *self.proof.lock().expect("no holder of this lock panics") = Some(proof);
+    }
+
+    pub(crate) fn proof(&self) -> Option<Proof> {
+        self.proof
+            .lock()
+            .expect("no holder of this lock panics")
+            .clone()
+    }
+
+    /// Forgets everything: a new generation has another file.
+    pub(crate) fn reset(&self) {
+        if let Ok(mut file) = self.file.try_lock() {
+            *file = None;
+        }
+        self.unsynced.store(0, Relaxed);
+        *self.proof.lock().expect("no holder of this lock panics") = None;
+    }
+}

@@ -1,0 +1,695 @@
+//! The loop: takes what happened, asks the state machine, hands the changes to
+//! the writer, and performs the actions once they are durable. It never waits.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use towline_core::{
+    Action, Command, Connector, Event, Fix, Incident, Item, PartRow, Phase, Query, Record, Step,
+    Store, StoreError, Transfer, TransferId,
+};
+
+use crate::act::{Act, Context, Stop};
+use crate::budget::Budget;
+use crate::clock::Clock;
+use crate::config::{Config, Recovery};
+use crate::engine::EngineError;
+use crate::live::{ActId, Live};
+use crate::profile::Profiles;
+use crate::random::jitter;
+use crate::scheduler::Scheduler;
+use crate::snapshot::{Snapshot, Watch};
+use crate::writer::Writer;
+use crate::{act, unusable};
+
+/// What the loop is told.
+pub(crate) enum Message {
+    /// Transfers were recorded.
+    Added(Vec<Record>),
+    /// Somebody steers a transfer.
+    Command {
+        id: TransferId,
+        command: Command,
+        reply: Reply,
+    },
+    /// A transfer that was not held was read, to be steered.
+    Loaded {
+        record: Box<Record>,
+        parts: Vec<PartRow>,
+        command: Command,
+        reply: Reply,
+    },
+    /// The next unfinished transfers were read.
+    Backlog(Result<Vec<(Record, Vec<PartRow>)>, StoreError>),
+    /// An act is over; without an event when it was cut short.
+    ActEnded {
+        id: TransferId,
+        act: ActId,
+        event: Option<Event>,
+    },
+    /// All steps up to this place are durable, or none will be any more.
+    Flushed {
+        upto: u64,
+        result: Result<(), StoreError>,
+    },
+    /// A wait is over.
+    WaitOver { id: TransferId, item: Item },
+    /// A parked transfer is to be looked at again.
+    LookAgain { id: TransferId },
+    /// Somebody wants to follow a transfer, which its store has like this.
+    Watch {
+        at_rest: Box<Snapshot>,
+        reply: oneshot::Sender<Watch>,
+    },
+    /// The store has this of a transfer that somebody follows.
+    Refresh(Box<Snapshot>),
+    /// The engine is to end.
+    Close { reply: oneshot::Sender<()> },
+}
+
+/// The answer to a command: whether anything had to change.
+pub(crate) type Reply = oneshot::Sender<Result<bool, EngineError>>;
+
+pub(crate) struct EventLoop {
+    store: Arc<dyn Store>,
+    connector: Arc<dyn Connector>,
+    config: Arc<Config>,
+    clock: Clock,
+    budget: Budget,
+    profiles: Profiles,
+    inbox: mpsc::UnboundedSender<Message>,
+    writer: Writer,
+    scheduler: Scheduler,
+    live: HashMap<TransferId, Live>,
+    watchers: HashMap<TransferId, watch::Sender<Snapshot>>,
+    pending: VecDeque<Pending>,
+    flushed: u64,
+    next_act: ActId,
+    backlog: Backlog,
+    closing: Option<oneshot::Sender<()>>,
+    broken: bool,
+}
+
+/// Actions whose changes are not durable yet.
+struct Pending {
+    place: u64,
+    id: TransferId,
+    actions: Vec<Action>,
+    reply: Option<Reply>,
+}
+
+/// The unfinished transfers that are not held yet.
+struct Backlog {
+    after: TransferId,
+    more: bool,
+    loading: bool,
+    /// Steered while a page was being read, so that page may be stale for them.
+    touched: HashSet<TransferId>,
+}
+
+impl EventLoop {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        connector: Arc<dyn Connector>,
+        config: Config,
+        inbox: mpsc::UnboundedSender<Message>,
+    ) -> Self {
+        let writer = Writer::start(Arc::clone(&store), inbox.clone());
+        Self {
+            store,
+            connector,
+            clock: Clock::start(),
+            budget: Budget::new(config.byte_budget),
+            scheduler: Scheduler::new(config.requests),
+            config: Arc::new(config),
+            profiles: Profiles::default(),
+            inbox,
+            writer,
+            live: HashMap::new(),
+            watchers: HashMap::new(),
+            pending: VecDeque::new(),
+            flushed: 0,
+            next_act: 0,
+            backlog: Backlog {
+                after: TransferId::START,
+                more: true,
+                loading: false,
+                touched: HashSet::new(),
+            },
+            closing: None,
+            broken: false,
+        }
+    }
+
+    pub(crate) async fn run(mut self, mut messages: mpsc::UnboundedReceiver<Message>) {
+        let mut ticks = tokio::time::interval(self.config.progress_interval);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        if self.config.recovery == Recovery::Named
+            && let Err(error) = self.leave_out_what_is_there().await
+        {
+            self.fail_store(&error);
+        }
+        self.load_backlog();
+        loop {
+            tokio::select! {
+                message = messages.recv() => match message {
+                    Some(message) => self.on_message(message),
+                    None => return,
+                },
+                _ = ticks.tick() => self.on_tick(),
+            }
+            while let Ok(message) = messages.try_recv() {
+                self.on_message(message);
+            }
+            self.schedule();
+            if self.is_closed() {
+                if let Some(reply) = self.closing.take() {
+                    let _ = reply.send(());
+                }
+                return;
+            }
+        }
+    }
+
+    fn on_message(&mut self, message: Message) {
+        match message {
+            Message::Added(records) => self.on_added(records),
+            Message::Command { id, command, reply } => self.on_command(id, command, reply),
+            Message::Loaded {
+                record,
+                parts,
+                command,
+                reply,
+            } => {
+                let id = record.id;
+                if !self.live.contains_key(&id) {
+                    self.hold(*record, parts);
+                }
+                self.on_command(id, command, reply);
+            }
+            Message::Backlog(page) => self.on_backlog(page),
+            Message::ActEnded { id, act, event } => self.on_act_ended(id, act, event),
+            Message::Flushed { upto, result } => self.on_flushed(upto, result),
+            Message::WaitOver { id, item } => self.advance(id, Event::WaitOver(item)),
+            Message::LookAgain { id } => self.look_again(id),
+            Message::Watch { at_rest, reply } => self.on_watch(*at_rest, reply),
+            Message::Refresh(snapshot) => self.on_refresh(*snapshot),
+            Message::Close { reply } => {
+                self.closing = Some(reply);
+                self.live.values_mut().for_each(Live::stop);
+            }
+        }
+    }
+
+    // ---- transfers come and go
+
+    /// Only what comes from now on is taken up; ids grow, so it comes after.
+    async fn leave_out_what_is_there(&mut self) -> Result<(), StoreError> {
+        let newest = Query {
+            newest_first: true,
+            limit: 1,
+            ..Query::default()
+        };
+        let page = self.store.find(newest).await?;
+        self.backlog.after = page
+            .transfers
+            .first()
+            .map_or(TransferId::START, |record| record.id);
+        Ok(())
+    }
+
+    fn on_added(&mut self, records: Vec<Record>) {
+        for record in records {
+            let room = self.live.len() < self.config.window;
+            if self.backlog.more || self.backlog.loading || !room {
+                self.backlog.more = true; // it comes when its turn does
+                continue;
+            }
+            self.backlog.after = self.backlog.after.max(record.id);
+            let id = record.id;
+            self.hold(record, Vec::new());
+            self.advance(id, Event::Started);
+        }
+    }
+
+    fn load_backlog(&mut self) {
+        let room = self.config.window.saturating_sub(self.live.len());
+        let busy = self.backlog.loading || !self.backlog.more || self.closing.is_some();
+        if busy || self.broken || room < (self.config.window / 4).max(1) {
+            return;
+        }
+        self.backlog.loading = true;
+        let (store, after, inbox) = (
+            Arc::clone(&self.store),
+            self.backlog.after,
+            self.inbox.clone(),
+        );
+        tokio::spawn(async move {
+            let _ = inbox.send(Message::Backlog(read_backlog(&*store, after, room).await));
+        });
+    }
+
+    fn on_backlog(&mut self, page: Result<Vec<(Record, Vec<PartRow>)>, StoreError>) {
+        self.backlog.loading = false;
+        let touched = std::mem::take(&mut self.backlog.touched);
+        let page = match page {
+            Ok(page) => page,
+            Err(error) => return self.fail_store(&error),
+        };
+        self.backlog.more = !page.is_empty();
+        for (record, parts) in page {
+            let id = record.id;
+            self.backlog.after = self.backlog.after.max(id);
+            if self.live.contains_key(&id) || touched.contains(&id) {
+                continue;
+            }
+            self.hold(record, parts);
+            self.advance(id, Event::Started);
+        }
+        self.load_backlog();
+    }
+
+    fn hold(&mut self, record: Record, parts: Vec<PartRow>) {
+        let id = record.id;
+        let connection = &record.spec.connection;
+        let s3 = self
+            .connector
+            .connect(connection)
+            .unwrap_or_else(unusable::client);
+        let profile = self.profiles.of(connection);
+        let transfer = Transfer::load(record, parts, self.config.retry_limit);
+        self.live.insert(id, Live::new(transfer, s3, profile));
+        self.scheduler.join(id);
+        if self.backlog.loading {
+            self.backlog.touched.insert(id);
+        }
+    }
+
+    /// Lets go of a transfer that has come to rest.
+    fn release(&mut self, id: TransferId) {
+        let Some(live) = self.live.get(&id) else {
+            return;
+        };
+        let phase = live.transfer.record().phase;
+        let at_rest = phase.is_final() || phase == Phase::Paused;
+        if !at_rest || !live.is_idle() || live.last_step > self.flushed {
+            return;
+        }
+        self.live.remove(&id);
+        self.scheduler.leave(id);
+        if phase.is_final() {
+            self.watchers.remove(&id);
+        }
+        self.load_backlog();
+    }
+
+    // ---- what happens to them
+
+    fn on_command(&mut self, id: TransferId, command: Command, reply: Reply) {
+        if self.broken || self.closing.is_some() {
+            let _ = reply.send(Err(EngineError::Closed));
+            return;
+        }
+        let Some(live) = self.live.get_mut(&id) else {
+            return self.load_for(id, command, reply);
+        };
+        match live.transfer.on_command(command, self.clock.now()) {
+            Ok(step) => {
+                self.take(id, step, Some(reply));
+                if self
+                    .live
+                    .get(&id)
+                    .is_some_and(|l| l.transfer.record().phase == Phase::Queued)
+                {
+                    self.advance(id, Event::Started);
+                }
+            }
+            Err(refused) => {
+                let _ = reply.send(Err(refused.into()));
+                self.release(id);
+            }
+        }
+    }
+
+    fn load_for(&mut self, id: TransferId, command: Command, reply: Reply) {
+        let (store, inbox) = (Arc::clone(&self.store), self.inbox.clone());
+        tokio::spawn(async move {
+            match read_one(&*store, id).await {
+                Ok((record, parts)) => {
+                    let _ = inbox.send(Message::Loaded {
+                        record: Box::new(record),
+                        parts,
+                        command,
+                        reply,
+                    });
+                }
+                Err(error) => drop(reply.send(Err(error.into()))),
+            }
+        });
+    }
+
+    fn on_act_ended(&mut self, id: TransferId, act: ActId, event: Option<Event>) {
+        self.scheduler.give_back();
+        let Some(live) = self.live.get_mut(&id) else {
+            return;
+        };
+        let Some((act, stopped)) = live.ended(act) else {
+            return;
+        };
+        // What was stopped is asked for again; only a part that landed counts.
+        let counts = !stopped || matches!(event, Some(Event::PartMoved(_)));
+        if let Some(event) = event.filter(|_| counts) {
+            let failed = matches!(event, Event::ActFailed(_) | Event::PartFailed { .. });
+            if !failed && act.talks_to_s3(live.transfer.record().spec.direction) {
+                live.profile.note_worked();
+                live.parked = 0;
+            }
+            self.advance(id, event);
+        }
+        self.release(id);
+    }
+
+    fn look_again(&mut self, id: TransferId) {
+        let Some(live) = self.live.get_mut(&id) else {
+            return;
+        };
+        if let Ok(s3) = self
+            .connector
+            .connect(&live.transfer.record().spec.connection)
+        {
+            live.s3 = s3;
+        }
+        live.s3.refresh_credentials();
+        live.s3.reset_connections();
+        self.advance(id, Event::Unparked);
+    }
+
+    fn advance(&mut self, id: TransferId, event: Event) {
+        if self.closing.is_some() && !matches!(event, Event::PartMoved(_) | Event::Finished(_)) {
+            return;
+        }
+        let now = self.clock.now();
+        let Some(live) = self.live.get_mut(&id) else {
+            return;
+        };
+        let step = live.transfer.on_event(event, now);
+        self.take(id, step, None);
+    }
+
+    /// Hands a step's changes to the writer; its actions wait for them.
+    fn take(&mut self, id: TransferId, step: Step, reply: Option<Reply>) {
+        let Some(live) = self.live.get_mut(&id) else {
+            return;
+        };
+        let Step {
+            changes,
+            mut actions,
+        } = step;
+        if actions.contains(&Action::Stop) {
+            // The wire stops at once, and what was decided before is moot.
+            live.stop();
+            for pending in self.pending.iter_mut().filter(|pending| pending.id == id) {
+                pending
+                    .actions
+                    .retain(|action| matches!(action, Action::Note { .. }));
+            }
+            actions.retain(|action| *action != Action::Stop);
+        }
+        if !changes.is_empty() {
+            live.last_step = self.writer.commit(id, changes);
+        }
+        let place = live.last_step;
+        let step = Pending {
+            place,
+            id,
+            actions,
+            reply,
+        };
+        if place <= self.flushed {
+            self.perform(step)
+        } else {
+            self.pending.push_back(step)
+        }
+    }
+
+    fn on_flushed(&mut self, upto: u64, result: Result<(), StoreError>) {
+        if let Err(error) = result {
+            return self.fail_store(&error);
+        }
+        self.flushed = upto;
+        while self.pending.front().is_some_and(|step| step.place <= upto) {
+            let Some(step) = self.pending.pop_front() else {
+                break;
+            };
+            self.perform(step);
+        }
+    }
+
+    /// What is durable now is what the outside gets to see.
+    fn perform(&mut self, step: Pending) {
+        let Pending {
+            id, actions, reply, ..
+        } = step;
+        if let Some(reply) = reply {
+            let _ = reply.send(Ok(true));
+        }
+        for action in actions {
+            self.perform_action(id, action);
+        }
+        self.publish(id);
+        self.release(id);
+    }
+
+    fn perform_action(&mut self, id: TransferId, action: Action) {
+        let Some(live) = self.live.get_mut(&id) else {
+            return;
+        };
+        if let Some(act) = Act::of(&action) {
+            live.next_act = Some(act);
+            return;
+        }
+        match action {
+            Action::OfferParts => live.offering = true,
+            Action::Wait {
+                item,
+                up_to,
+                at_least,
+            } => {
+                let wait = jitter(at_least, up_to);
+                self.later(wait, Message::WaitOver { id, item });
+            }
+            Action::WatchFor(_) => {
+                let wait = live.next_look(self.config.service_check_interval);
+                self.later(jitter(wait / 2, wait), Message::LookAgain { id });
+            }
+            Action::Fix(Fix::Credentials) => live.s3.refresh_credentials(),
+            Action::Fix(Fix::Clock(server)) => live.s3.set_clock(server),
+            Action::Fix(Fix::Region(region)) => live.s3.set_region(&region),
+            Action::Note { part, error } => {
+                let incident = Incident {
+                    at: self.clock.now().wall,
+                    generation: live.transfer.record().generation,
+                    part: part.map(|part| part.get()),
+                    error,
+                };
+                let store = Arc::clone(&self.store);
+                tokio::spawn(async move {
+                    if let Err(error) = store.note(id, incident).await {
+                        tracing::debug!(transfer = %id, %error, "an incident was not kept");
+                    }
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn later(&self, wait: std::time::Duration, message: Message) {
+        let (clock, inbox) = (self.clock, self.inbox.clone());
+        tokio::spawn(async move {
+            clock.sleep(wait).await;
+            let _ = inbox.send(message);
+        });
+    }
+
+    // ---- acts
+
+    /// Gives every free slot to the transfer whose turn it is.
+    fn schedule(&mut self) {
+        if self.closing.is_some() || self.broken {
+            return;
+        }
+        let mut moved = true;
+        while moved && self.scheduler.has_free_slot() {
+            moved = false;
+            for id in self.scheduler.round() {
+                if !self.scheduler.has_free_slot() {
+                    break;
+                }
+                let Some(live) = self.live.get_mut(&id) else {
+                    continue;
+                };
+                let act = if live.act_is_ready() {
+                    live.next_act.take()
+                } else {
+                    live.take_part(self.config.parts_per_transfer)
+                        .map(Act::Part)
+                };
+                if let Some(act) = act {
+                    self.begin(id, act);
+                    moved = true;
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, id: TransferId, act: Act) {
+        let Some(live) = self.live.get_mut(&id) else {
+            return;
+        };
+        let (stopper, stop) = Stop::new();
+        let context = Context {
+            record: live.transfer.record().clone(),
+            parts: match act {
+                Act::Part(_) => Vec::new(),
+                _ => live.transfer.parts().cloned().collect(),
+            },
+            store: Arc::clone(&self.store),
+            s3: Arc::clone(&live.s3),
+            profile: Arc::clone(&live.profile),
+            budget: self.budget.clone(),
+            clock: self.clock,
+            config: Arc::clone(&self.config),
+            progress: Arc::clone(&live.progress),
+            open: Arc::clone(&live.open),
+            stop,
+        };
+        self.next_act += 1;
+        let number = self.next_act;
+        live.began(number, act, stopper);
+        self.scheduler.take_slot();
+        let end = EndOfAct {
+            inbox: self.inbox.clone(),
+            id,
+            act: number,
+            event: None,
+        };
+        tokio::spawn(async move {
+            let mut end = end;
+            end.event = act::perform(act, context).await;
+        });
+    }
+
+    // ---- what is seen of them
+
+    fn publish(&mut self, id: TransferId) {
+        if let (Some(live), Some(watcher)) = (self.live.get_mut(&id), self.watchers.get(&id)) {
+            watcher.send_replace(live.snapshot());
+        }
+    }
+
+    fn on_tick(&mut self) {
+        self.watchers
+            .retain(|_, watcher| watcher.receiver_count() > 0);
+        for (id, watcher) in &self.watchers {
+            let Some(live) = self.live.get_mut(id) else {
+                continue;
+            };
+            let now = live.snapshot();
+            watcher.send_if_modified(|shown| {
+                let moved = shown.bytes_transferred != now.bytes_transferred;
+                // States are published when they are durable, bytes at any time.
+                if moved {
+                    shown.bytes_transferred = now.bytes_transferred;
+                }
+                moved
+            });
+        }
+    }
+
+    fn on_watch(&mut self, at_rest: Snapshot, reply: oneshot::Sender<Watch>) {
+        let id = at_rest.record.id;
+        let live = &mut self.live;
+        let watcher = self.watchers.entry(id).or_insert_with(|| {
+            let now = live.get_mut(&id).map_or(at_rest, Live::snapshot);
+            watch::Sender::new(now)
+        });
+        let _ = reply.send(Watch(watcher.subscribe()));
+    }
+
+    fn on_refresh(&mut self, snapshot: Snapshot) {
+        let id = snapshot.record.id;
+        if self.live.contains_key(&id) {
+            return;
+        }
+        let is_final = snapshot.record.phase.is_final();
+        if let Some(watcher) = self.watchers.get(&id) {
+            watcher.send_replace(snapshot);
+        }
+        if is_final {
+            self.watchers.remove(&id);
+        }
+    }
+
+    // ---- the end
+
+    /// What the store holds is not known any more: nothing further is done.
+    fn fail_store(&mut self, error: &StoreError) {
+        tracing::error!(%error, "the store failed; every transfer stops here");
+        self.broken = true;
+        self.pending.clear();
+        self.live.values_mut().for_each(Live::stop);
+        self.watchers.clear();
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closing.is_some()
+            && self.live.values().all(Live::is_idle)
+            && (self.broken || self.pending.is_empty())
+    }
+}
+
+/// Reports the end of an act, even of one that panicked.
+struct EndOfAct {
+    inbox: mpsc::UnboundedSender<Message>,
+    id: TransferId,
+    act: ActId,
+    event: Option<Event>,
+}
+
+impl Drop for EndOfAct {
+    fn drop(&mut self) {
+        let event = self.event.take().or_else(|| {
+            let why = "an internal error ended the attempt".to_owned();
+            std::thread::panicking()
+                .then(|| Event::ActFailed(towline_core::LocalFailure::Connection { why }.into()))
+        });
+        let _ = self.inbox.send(Message::ActEnded {
+            id: self.id,
+            act: self.act,
+            event,
+        });
+    }
+}
+
+async fn read_one(store: &dyn Store, id: TransferId) -> Result<(Record, Vec<PartRow>), StoreError> {
+    let record = store.get(id).await?.ok_or(StoreError::Unknown(id))?;
+    let parts = store.parts(id).await?;
+    Ok((record, parts))
+}
+
+async fn read_backlog(
+    store: &dyn Store,
+    after: TransferId,
+    limit: usize,
+) -> Result<Vec<(Record, Vec<PartRow>)>, StoreError> {
+    let mut page = Vec::new();
+    for record in store.next(after, limit).await? {
+        let parts = match record.remote {
+            Some(_) => store.parts(record.id).await?,
+            None => Vec::new(),
+        };
+        page.push((record, parts));
+    }
+    Ok(page)
+}

@@ -1,0 +1,106 @@
+//! Checksums over bytes as they pass.
+
+use md5::Digest;
+use towline_core::{Checksum, ChecksumAlgorithm};
+
+/// A checksum in the making.
+pub(crate) struct Hasher {
+    algorithm: ChecksumAlgorithm,
+    state: HashState,
+}
+
+enum HashState {
+    Crc(Box<crc_fast::Digest>),
+    Sha256(Box<sha2::Sha256>),
+    Md5(Box<md5::Md5>),
+}
+
+impl Hasher {
+    pub(crate) fn new(algorithm: ChecksumAlgorithm) -> Self {
+        let crc = |kind| HashState::Crc(Box::new(crc_fast::Digest::new(kind)));
+        let state = match algorithm {
+            ChecksumAlgorithm::Crc64Nvme => crc(crc_fast::CrcAlgorithm::Crc64Nvme),
+            ChecksumAlgorithm::Crc32c => crc(crc_fast::CrcAlgorithm::Crc32Iscsi),
+            ChecksumAlgorithm::Crc32 => crc(crc_fast::CrcAlgorithm::Crc32IsoHdlc),
+            ChecksumAlgorithm::Sha256 => HashState::Sha256(Box::default()),
+            ChecksumAlgorithm::Md5 => HashState::Md5(Box::default()),
+        };
+        Self { algorithm, state }
+    }
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        match &mut self.state {
+            HashState::Crc(digest) => digest.update(bytes),
+            HashState::Sha256(digest) => digest.update(bytes),
+            HashState::Md5(digest) => digest.update(bytes),
+        }
+    }
+
+    pub(crate) fn finish(self) -> Checksum {
+        let sum = match self.state {
+            HashState::Crc(digest) => Checksum::from_crc(self.algorithm, digest.finalize()),
+            HashState::Sha256(digest) => Checksum::new(self.algorithm, &digest.finalize()).ok(),
+            HashState::Md5(digest) => Checksum::new(self.algorithm, &digest.finalize()).ok(),
+        };
+        sum.expect("each algorithm gives values of its own length")
+    }
+}
+
+/// The checksum of these bytes.
+pub(crate) fn checksum_of(algorithm: ChecksumAlgorithm, bytes: &[u8]) -> Checksum {
+    let mut hasher = Hasher::new(algorithm);
+    hasher.update(bytes);
+    hasher.finish()
+}
+
+/// The MD5 that an ETag of S3 shows: of one PUT, or (as `…-N`) of N parts.
+/// `None` for ETags that are none.
+pub(crate) fn etag_md5(etag: &str) -> Option<(Checksum, Option<u32>)> {
+    let etag = etag.trim_matches('"');
+    let (hex, parts) = match etag.split_once('-') {
+        Some((hex, parts)) => (hex, Some(parts.parse().ok()?)),
+        None => (etag, None),
+    };
+    if hex.len() != 32 || !hex.is_ascii() {
+        return None;
+    }
+    let bytes: Option<Vec<u8>> = (0..16)
+        .map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).ok())
+        .collect();
+    Some((Checksum::new(ChecksumAlgorithm::Md5, &bytes?).ok()?, parts))
+}
+
+/// The checksum over the checksums of parts, as S3 makes composite ones.
+pub(crate) fn composite<'a>(parts: impl Iterator<Item = &'a Checksum>) -> Option<Checksum> {
+    let mut parts = parts.peekable();
+    let algorithm = parts.peek()?.algorithm();
+    let mut hasher = Hasher::new(algorithm);
+    for part in parts {
+        if part.algorithm() != algorithm {
+            return None;
+        }
+        hasher.update(part.as_bytes());
+    }
+    Some(hasher.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn etags_are_read_as_md5_only_where_they_are_one() {
+        let plain = etag_md5("\"d41d8cd98f00b204e9800998ecf8427e\"").unwrap();
+        assert_eq!(plain, (checksum_of(ChecksumAlgorithm::Md5, b""), None));
+        let parts = etag_md5("\"d41d8cd98f00b204e9800998ecf8427e-3\"").unwrap();
+        assert_eq!(parts.1, Some(3));
+        for other in [
+            "",
+            "\"abc\"",
+            "\"zz1d8cd98f00b204e9800998ecf8427e\"",
+            "\"é41d8cd98f00b204e9800998ecf8427\"",
+        ] {
+            assert_eq!(etag_md5(other), None);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! One transfer that the engine holds: its state machine and its acts.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use towline_core::{PartNumber, S3, Transfer};
+
+use crate::act::Act;
+use crate::download;
+use crate::profile::Profile;
+use crate::progress::Progress;
+use crate::snapshot::Snapshot;
+
+/// Tells one run of an act from all others.
+pub(crate) type ActId = u64;
+
+/// A transfer in the engine's hands.
+pub(crate) struct Live {
+    pub(crate) transfer: Transfer,
+    pub(crate) s3: Arc<dyn S3>,
+    pub(crate) profile: Arc<Profile>,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) open: Arc<download::Open>,
+    acts: HashMap<ActId, Running>,
+    /// An act that begins once all that were stopped have ended and a slot is free.
+    pub(crate) next_act: Option<Act>,
+    /// Parts may be taken.
+    pub(crate) offering: bool,
+    /// The place of its last step in the writer's order.
+    pub(crate) last_step: u64,
+    /// How often in a row it was parked, for the time until the next look.
+    pub(crate) parked: u32,
+    /// The most bytes that were shown in this generation.
+    shown: (u32, u64),
+}
+
+struct Running {
+    act: Act,
+    stop: watch::Sender<bool>,
+    stopped: bool,
+}
+
+impl Live {
+    pub(crate) fn new(transfer: Transfer, s3: Arc<dyn S3>, profile: Arc<Profile>) -> Self {
+        Self {
+            transfer,
+            s3,
+            profile,
+            progress: Arc::default(),
+            open: Arc::default(),
+            acts: HashMap::new(),
+            next_act: None,
+            offering: false,
+            last_step: 0,
+            parked: 0,
+            shown: (0, 0),
+        }
+    }
+
+    pub(crate) fn began(&mut self, id: ActId, act: Act, stop: watch::Sender<bool>) {
+        self.acts.insert(
+            id,
+            Running {
+                act,
+                stop,
+                stopped: false,
+            },
+        );
+    }
+
+    /// Forgets an act that has ended; tells what it was and whether it had been
+    /// told to.
+    pub(crate) fn ended(&mut self, id: ActId) -> Option<(Act, bool)> {
+        self.acts
+            .remove(&id)
+            .map(|running| (running.act, running.stopped))
+    }
+
+    /// Tells every act to end.
+    pub(crate) fn stop(&mut self) {
+        self.offering = false;
+        self.next_act = None;
+        for running in self.acts.values_mut() {
+            running.stopped = true;
+            let _ = running.stop.send(true);
+        }
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.acts.is_empty()
+    }
+
+    /// Whether the act that waits can begin now.
+    pub(crate) fn act_is_ready(&self) -> bool {
+        self.next_act.is_some() && self.acts.is_empty()
+    }
+
+    /// The next part to move, if it may have another one under way.
+    pub(crate) fn take_part(&mut self, limit: usize) -> Option<PartNumber> {
+        if !self.offering || self.acts.len() >= limit || self.acts.values().any(|a| a.stopped) {
+            return None;
+        }
+        self.transfer.take_part()
+    }
+
+    /// How long until a parked transfer is looked at again.
+    pub(crate) fn next_look(&mut self, most: Duration) -> Duration {
+        let wait = Duration::from_millis(500).saturating_mul(1 << self.parked.min(10));
+        self.parked += 1;
+        wait.min(most).min(Duration::from_secs(30))
+    }
+
+    /// The transfer as it is to be shown: bytes never go down within a generation.
+    pub(crate) fn snapshot(&mut self) -> Snapshot {
+        let record = self.transfer.record().clone();
+        let moved = record.bytes_done + self.progress.in_flight();
+        if self.shown.0 != record.generation {
+            self.shown = (record.generation, 0);
+        }
+        self.shown.1 = self.shown.1.max(moved);
+        Snapshot {
+            status: self.transfer.status(),
+            bytes_transferred: self.shown.1,
+            store_answered: self.profile.has_worked(),
+            record,
+        }
+        .settled()
+    }
+}

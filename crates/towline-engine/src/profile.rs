@@ -1,0 +1,51 @@
+//! What was learned of a store while working with it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+
+use towline_core::{ChecksumAlgorithm, Connection};
+
+/// What one store can and cannot do. Learned from its answers.
+#[derive(Debug, Default)]
+pub(crate) struct Profile {
+    keeps_no_checksum: AtomicBool,
+    worked: AtomicBool,
+}
+
+impl Profile {
+    /// What to send with the bytes: as asked, or `Content-MD5` where the store
+    /// did not echo a checksum, since nobody can say then that it looked at it.
+    pub(crate) fn checksum(&self, asked: ChecksumAlgorithm) -> ChecksumAlgorithm {
+        if self.keeps_no_checksum.load(Relaxed) {
+            ChecksumAlgorithm::Md5
+        } else {
+            asked
+        }
+    }
+
+    /// An answer came without the checksum that was sent.
+    pub(crate) fn echoed_no_checksum(&self) {
+        self.keeps_no_checksum.store(true, Relaxed);
+    }
+
+    /// A request was answered: the endpoint and the credentials work.
+    pub(crate) fn note_worked(&self) {
+        self.worked.store(true, Relaxed);
+    }
+
+    pub(crate) fn has_worked(&self) -> bool {
+        self.worked.load(Relaxed)
+    }
+}
+
+/// The profiles of all stores that this process talked to.
+#[derive(Debug, Default)]
+pub(crate) struct Profiles(Mutex<HashMap<Connection, Arc<Profile>>>);
+
+impl Profiles {
+    pub(crate) fn of(&self, connection: &Connection) -> Arc<Profile> {
+        let mut profiles = self.0.lock().expect("no holder of this lock panics");
+        Arc::clone(profiles.entry(connection.clone()).or_default())
+    }
+}

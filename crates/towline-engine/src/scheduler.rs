@@ -1,0 +1,71 @@
+//! Whose turn it is: a bounded number of requests, shared fairly.
+
+use std::collections::VecDeque;
+
+use towline_core::TransferId;
+
+/// Slots for requests, and the order in which transfers get them.
+#[derive(Debug)]
+pub(crate) struct Scheduler {
+    free: usize,
+    turns: VecDeque<TransferId>,
+}
+
+impl Scheduler {
+    pub(crate) fn new(requests: usize) -> Self {
+        Self {
+            free: requests.max(1),
+            turns: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn has_free_slot(&self) -> bool {
+        self.free > 0
+    }
+
+    pub(crate) fn take_slot(&mut self) {
+        self.free -= 1;
+    }
+
+    pub(crate) fn give_back(&mut self) {
+        self.free += 1;
+    }
+
+    /// Lets a transfer take part from now on, after the others.
+    pub(crate) fn join(&mut self, id: TransferId) {
+        if !self.turns.contains(&id) {
+            self.turns.push_back(id);
+        }
+    }
+
+    pub(crate) fn leave(&mut self, id: TransferId) {
+        self.turns.retain(|other| *other != id);
+    }
+
+    /// Everyone once, the one whose turn it is first; the next call starts
+    /// after it.
+    pub(crate) fn round(&mut self) -> Vec<TransferId> {
+        let round = self.turns.iter().copied().collect();
+        if !self.turns.is_empty() {
+            self.turns.rotate_left(1);
+        }
+        round
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everyone_is_first_in_turn() {
+        let mut scheduler = Scheduler::new(4);
+        let ids = [1, 2, 3].map(TransferId::new);
+        ids.iter().for_each(|id| scheduler.join(*id));
+        scheduler.join(ids[0]);
+        let firsts: Vec<_> = (0..4).map(|_| scheduler.round()[0]).collect();
+        assert_eq!(firsts, [ids[0], ids[1], ids[2], ids[0]]);
+        scheduler.leave(ids[1]);
+        assert_eq!(scheduler.round().len(), 2);
+    }
+}

@@ -1,0 +1,160 @@
+//! Sends one part, or the whole file in one PUT.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use towline_core::{
+    Event, Failure, LocalFailure, Operation, PartNumber, PartRow, Proof, PutObject, S3Error,
+    S3ErrorKind, Stored, UploadPart,
+};
+
+use super::{condition, object, open_upload};
+use crate::act::{Context, blocking};
+use crate::body::{self, SourceRange};
+use crate::files::{check_source, open_source};
+use crate::progress::Moved;
+use crate::stall;
+
+/// A part that was sent whole when its transfer was stopped gets this long for
+/// its answer.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// `None` when it was cut short.
+pub(crate) async fn part(context: &Context, number: PartNumber) -> Option<Event> {
+    let moved = Arc::new(Moved::of(Arc::clone(&context.progress)));
+    let expected = context.plan().len(number);
+    let work = send(context, number, Arc::clone(&moved));
+    let mut work = std::pin::pin!(work);
+    let result = tokio::select! {
+        result = &mut work => result,
+        () = context.stop.requested() => {
+            if moved.bytes() < expected {
+                return None;
+            }
+            tokio::time::timeout(GRACE, work).await.ok()?
+        }
+    };
+    Some(match result {
+        Ok(event) => event,
+        Err(failure) => Event::PartFailed {
+            part: number,
+            failure,
+        },
+    })
+}
+
+async fn send(context: &Context, number: PartNumber, moved: Arc<Moved>) -> Result<Event, Failure> {
+    let source = source_range(context, number)?;
+    let algorithm = context.profile.checksum(context.spec().options.checksum);
+    let budget = context.budget.clone();
+    let prepared = {
+        let (source, budget) = (source.clone(), budget.clone());
+        blocking(move || body::prepare(source, algorithm, &budget)).await?
+    };
+    let sum = prepared.checksum;
+    let (body, verdict) = prepared.body(&budget, Arc::clone(&moved)).await;
+    let len = body.len;
+    let answer = match open_upload(context) {
+        Some(upload) => {
+            let request = UploadPart {
+                upload,
+                number: number.get(),
+                checksum: Some(sum),
+            };
+            let attempt = context.s3.upload_part(request, body);
+            let operation = Operation::UploadPart;
+            stall::watch(operation, attempt, &moved, Some(len), context.patience())
+                .await
+                .map(Answer::Part)
+        }
+        None => {
+            let request = PutObject {
+                bucket: context.bucket(),
+                key: context.key(),
+                options: context.spec().options.object.clone(),
+                checksum: Some(sum),
+                condition: condition(context),
+            };
+            let attempt = context.s3.put_object(request, body);
+            let operation = Operation::PutObject;
+            stall::watch(operation, attempt, &moved, Some(len), context.patience())
+                .await
+                .map(Answer::Whole)
+        }
+    };
+    // A withheld buffer shows as a broken request; the cause is ours.
+    let answer = match (answer, verdict.take()) {
+        (_, Some(failure)) => return Err(failure.into()),
+        (answer, None) => answer?,
+    };
+    match answer {
+        Answer::Part(stored) => {
+            let etag = stored.etag.ok_or_else(|| no_etag(len))?;
+            object::check_echo(context, &sum, stored.checksum.as_ref(), Some(&etag))?;
+            let sum = match stored.checksum {
+                Some(_) => sum,
+                None => object::checksum_that_the_store_shows(context, source, sum, &etag).await?,
+            };
+            let row = PartRow {
+                number,
+                len,
+                etag: Some(etag),
+                checksum: Some(sum),
+            };
+            Ok(Event::PartMoved(row))
+        }
+        Answer::Whole(stored) => put_proof(context, source, sum, stored)
+            .await
+            .map(Event::Finished),
+    }
+}
+
+enum Answer {
+    Part(towline_core::PartStored),
+    Whole(Stored),
+}
+
+/// A PUT is done once S3's answer agrees and the source is still what was sent.
+async fn put_proof(
+    context: &Context,
+    source: SourceRange,
+    sum: towline_core::Checksum,
+    stored: Stored,
+) -> Result<Proof, Failure> {
+    let echoed = stored.checksum.as_ref().map(|(sum, _)| sum);
+    object::check_echo(context, &sum, echoed, stored.etag.as_deref())?;
+    let SourceRange { path, planned, .. } = source;
+    blocking(move || {
+        let (file, _) = open_source(&path)?;
+        check_source(&path, &file, planned)
+    })
+    .await?;
+    object::prove(context, Some(sum), &stored).await
+}
+
+pub(crate) fn source_range(
+    context: &Context,
+    number: PartNumber,
+) -> Result<SourceRange, LocalFailure> {
+    let path = context.spec().path.clone();
+    let planned = context
+        .record
+        .source
+        .ok_or_else(|| LocalFailure::SourceChanged {
+            path: crate::files::shown(&path),
+        })?;
+    Ok(SourceRange {
+        path,
+        planned,
+        range: context.plan().range(number),
+    })
+}
+
+fn no_etag(sent: u64) -> S3Error {
+    let message = "the answer to UploadPart has no ETag, so it is no proof";
+    let mut error = S3Error::new(Operation::UploadPart, S3ErrorKind::Malformed, message);
+    error.status = Some(200);
+    error.body_sent = sent;
+    error.request_sent = true;
+    error
+}
