@@ -1,1 +1,3 @@
 //! Store contract, crash harness and other tools of Towline's tests.
+
+pub mod store_contract;

@@ -1,0 +1,248 @@
+//! Reads: a few threads with a read-only connection each, so that no read
+//! waits for a write or makes one wait.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, params, params_from_iter};
+use tokio::sync::oneshot;
+use towline_core::{Incident, Page, PartRow, Query, Record, StoreError, Timestamp, TransferId};
+
+use crate::codes;
+use crate::rows::{self, Parsed, select_records};
+use crate::trouble::{Stopped, Trouble};
+
+/// What a page holds when its query does not say.
+const PAGE: usize = 100;
+
+type Job = Box<dyn FnOnce(&mut Session) + Send>;
+
+/// The reading threads of a store.
+#[derive(Debug)]
+pub(crate) struct Readers {
+    jobs: Option<mpsc::Sender<Job>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Readers {
+    /// Starts a thread for each connection to the database at `path`.
+    pub(crate) fn start(
+        path: &Arc<PathBuf>,
+        connections: Vec<Connection>,
+    ) -> std::io::Result<Self> {
+        let (jobs, waiting) = mpsc::channel::<Job>();
+        let waiting = Arc::new(Mutex::new(waiting));
+        let mut threads = Vec::new();
+        for db in connections {
+            let waiting = Arc::clone(&waiting);
+            let mut session = Session {
+                db,
+                parsed: Parsed::default(),
+                path: Arc::clone(path),
+            };
+            let work = move || {
+                loop {
+                    let job = waiting
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .recv();
+                    let Ok(job) = job else { return };
+                    job(&mut session);
+                }
+            };
+            threads.push(
+                std::thread::Builder::new()
+                    .name("towline-read".into())
+                    .spawn(work)?,
+            );
+        }
+        Ok(Self {
+            jobs: Some(jobs),
+            threads,
+        })
+    }
+
+    /// Hands a read to the next free thread; its answer comes by the channel.
+    pub(crate) fn submit<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut Session) -> Result<T, Trouble> + Send + 'static,
+    ) -> Answer<T> {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |session| {
+            let result = read(session).map_err(|t| t.into_store_error(&session.path));
+            let _ = answer.send(result);
+        });
+        if let Some(jobs) = &self.jobs {
+            let _ = jobs.send(job);
+        }
+        Answer(answered)
+    }
+}
+
+impl Drop for Readers {
+    /// Waits for the reads that were accepted.
+    fn drop(&mut self) {
+        self.jobs = None;
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// An answer on its way from one of the store's threads.
+pub(crate) struct Answer<T>(pub(crate) oneshot::Receiver<Result<T, StoreError>>);
+
+impl<T> Answer<T> {
+    /// Waits for it.
+    pub(crate) async fn get(self) -> Result<T, StoreError> {
+        match self.0.await {
+            Ok(result) => result,
+            Err(_) => Err(Stopped("one of its threads ended".into()).into()),
+        }
+    }
+}
+
+/// One reading connection and what it has parsed.
+pub(crate) struct Session {
+    db: Connection,
+    parsed: Parsed,
+    path: Arc<PathBuf>,
+}
+
+impl Session {
+    pub(crate) fn get(&mut self, id: TransferId) -> Result<Option<Record>, Trouble> {
+        rows::record(&self.db, rows::row_id(id), &mut self.parsed)
+    }
+
+    pub(crate) fn next(&mut self, after: TransferId, limit: usize) -> Result<Vec<Record>, Trouble> {
+        let mut statement = self.db.prepare_cached(select_records!(
+            "INDEXED BY transfers_going WHERE phase < 50 AND t.id > ?1 ORDER BY t.id LIMIT ?2"
+        ))?;
+        let mut found = statement.query(params![rows::row_id(after), row_count(limit)])?;
+        let mut records = Vec::new();
+        while let Some(row) = found.next()? {
+            records.push(rows::read_record(row, &mut self.parsed)?);
+        }
+        Ok(records)
+    }
+
+    pub(crate) fn parts(&mut self, id: TransferId) -> Result<Vec<PartRow>, Trouble> {
+        let mut statement = self.db.prepare_cached(
+            "SELECT number, len, etag, algorithm, checksum FROM parts
+             WHERE transfer = ?1 ORDER BY number",
+        )?;
+        let mut found = statement.query([rows::row_id(id)])?;
+        let mut parts = Vec::new();
+        while let Some(row) = found.next()? {
+            parts.push(rows::read_part(row)?);
+        }
+        Ok(parts)
+    }
+
+    pub(crate) fn incidents(&mut self, id: TransferId) -> Result<Vec<Incident>, Trouble> {
+        let mut statement = self.db.prepare_cached(
+            "SELECT at, generation, part, error FROM incidents WHERE transfer = ?1 ORDER BY n",
+        )?;
+        let mut found = statement.query([rows::row_id(id)])?;
+        let mut incidents = Vec::new();
+        while let Some(row) = found.next()? {
+            incidents.push(Incident {
+                at: Timestamp::from_millis(row.get(0)?),
+                generation: row.get(1)?,
+                part: row.get(2)?,
+                error: rows::from_json(&row.get::<_, String>(3)?)?,
+            });
+        }
+        Ok(incidents)
+    }
+
+    pub(crate) fn find(&mut self, query: &Query) -> Result<Page, Trouble> {
+        let limit = if query.limit == 0 { PAGE } else { query.limit };
+        let (sql, values) = find_sql(query, limit);
+        let mut statement = self.db.prepare_cached(&sql)?;
+        let mut found = statement.query(params_from_iter(values))?;
+        let mut page = Page::default();
+        while let Some(row) = found.next()? {
+            if page.transfers.len() == limit {
+                page.next = page.transfers.last().map(|last: &Record| last.id);
+                break;
+            }
+            page.transfers
+                .push(rows::read_record(row, &mut self.parsed)?);
+        }
+        Ok(page)
+    }
+}
+
+/// The statement of a query; it asks for one row more than the page holds.
+fn find_sql(query: &Query, limit: usize) -> (String, Vec<Value>) {
+    let mut conditions: Vec<String> = Vec::new();
+    let mut values: Vec<Value> = Vec::new();
+    let mut condition = |text: &str, value: Value| {
+        values.push(value);
+        conditions.push(text.replace('?', &format!("?{}", values.len())));
+    };
+    if let Some(direction) = query.direction {
+        condition("t.direction = ?", codes::direction(direction).into());
+    }
+    match (&query.bucket, &query.key) {
+        (Some(bucket), _) => condition(
+            "t.bucket = (SELECT id FROM buckets WHERE value = ?)",
+            bucket.clone().into(),
+        ),
+        // Names every bucket, for the index by bucket and key.
+        (None, Some(_)) => conditions.push("t.bucket IN (SELECT id FROM buckets)".into()),
+        (None, None) => {}
+    }
+    let mut condition = |text: &str, value: Value| {
+        values.push(value);
+        conditions.push(text.replace('?', &format!("?{}", values.len())));
+    };
+    if let Some(key) = &query.key {
+        condition("t.key = ?", key.clone().into());
+    }
+    if let Some(path) = &query.path {
+        let (directory, file) = rows::split_path(path);
+        let in_directory = "t.directory = (SELECT id FROM directories WHERE value = ?)";
+        condition(in_directory, directory.to_vec().into());
+        condition("t.file = ?", file.to_vec().into());
+    }
+    if let Some(after) = query.after {
+        let after = Value::from(rows::row_id(after));
+        condition(
+            if query.newest_first {
+                "t.id < ?"
+            } else {
+                "t.id > ?"
+            },
+            after,
+        );
+    }
+    if !query.states.is_empty() {
+        let states: Vec<_> = query
+            .states
+            .iter()
+            .map(|s| codes::state_condition(*s))
+            .collect();
+        conditions.push(format!("({})", states.join(" OR ")));
+    }
+    let filter = if conditions.is_empty() {
+        "1".into()
+    } else {
+        conditions.join(" AND ")
+    };
+    let order = if query.newest_first { "DESC" } else { "ASC" };
+    values.push(row_count(limit.saturating_add(1)).into());
+    let sql = format!(
+        "{} WHERE {filter} ORDER BY t.id {order} LIMIT ?{}",
+        select_records!(""),
+        values.len()
+    );
+    (sql, values)
+}
+
+fn row_count(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,301 @@
+//! The two ways to hold a store: as its owner, and as a reader.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use async_trait::async_trait;
+use tokio::sync::{mpsc, oneshot};
+use towline_core::{
+    BucketName, Change, Connection, Created, Direction, Incident, NewTransfer, ObjectAddress,
+    ObjectKey, Page, PartRow, Query, Record, Spec, Store, StoreError, TransferId, TransferOptions,
+};
+
+use crate::intern::Interner;
+use crate::lock::OwnerLock;
+use crate::open::{self, DATABASE, LOCK};
+use crate::place;
+use crate::reader::{Answer, Readers, Session};
+use crate::rows::Parsed;
+use crate::trouble::{Stopped, Trouble};
+use crate::writer::{Counts, Request, Writer};
+
+/// How many reads run at once.
+const READERS: usize = 2;
+
+/// How many requests wait for the writer before callers wait.
+const REQUESTS: usize = 1024;
+
+/// A store in a directory, and its one owner.
+///
+/// It works under any async runtime. Dropping it without [`Store::close`]
+/// waits for the writes that were accepted, as a blocking call, and leaves the
+/// log to the next owner.
+#[derive(Debug)]
+pub struct SqliteStore {
+    path: Arc<PathBuf>,
+    requests: Option<mpsc::Sender<Request>>,
+    readers: Mutex<Option<Readers>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    closed: AtomicBool,
+    counts: Arc<Counts>,
+}
+
+/// What a store has done since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Calls that write.
+    pub requests: u64,
+    /// Transactions that they shared.
+    pub transactions: u64,
+}
+
+impl SqliteStore {
+    /// Opens the store in `dir` as its owner, or creates one where there is
+    /// none. Blocks: it reads and syncs files, and after an unclean end checks
+    /// the whole database (about 1 s for a million transfers).
+    ///
+    /// Fails with [`StoreError::Owned`] while another process or another
+    /// `SqliteStore` has it; with [`StoreError::Unusable`] when `dir` belongs
+    /// to somebody else, may be written by everybody or is on a network; with
+    /// [`StoreError::Corrupt`], [`StoreError::Foreign`] or
+    /// [`StoreError::Newer`] for a file that is then left as it is.
+    ///
+    /// A [`SqliteReader`] of the same directory must not be open in this
+    /// process meanwhile: checking the file would let go of its locks.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        place::prepare(dir)?;
+        let path = Arc::new(dir.join(DATABASE));
+        let lock = OwnerLock::take(&dir.join(LOCK), &path)?;
+        let db = open::owner(&path)?;
+        let sequence = db
+            .query_row("SELECT sequence FROM meta", [], |row| row.get(0))
+            .map_err(|error| Trouble::Sql(error).into_store_error(&path))?;
+        let connections: Result<Vec<_>, _> = (0..READERS).map(|_| open::reader(&path)).collect();
+        let failed = |error: std::io::Error| StoreError::Failed(Box::new(error));
+        let readers = Readers::start(&path, connections?).map_err(failed)?;
+        let counts = Arc::new(Counts::default());
+        let writer = Writer {
+            db,
+            path: Arc::clone(&path),
+            parsed: Parsed::default(),
+            interner: Interner::default(),
+            sequence,
+            no_spec: Arc::new(no_spec()),
+            counts: Arc::clone(&counts),
+            stopped: None,
+            lock,
+        };
+        let (requests, waiting) = mpsc::channel(REQUESTS);
+        let thread = std::thread::Builder::new().name("towline-write".into());
+        let thread = thread.spawn(move || writer.run(waiting)).map_err(failed)?;
+        Ok(Self {
+            path,
+            requests: Some(requests),
+            readers: Mutex::new(Some(readers)),
+            thread: Mutex::new(Some(thread)),
+            closed: AtomicBool::new(false),
+            counts,
+        })
+    }
+
+    /// The database.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it has done since it was opened.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            requests: self.counts.requests.load(Ordering::Relaxed),
+            transactions: self.counts.transactions.load(Ordering::Relaxed),
+        }
+    }
+
+    async fn write<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Request,
+    ) -> Result<T, StoreError> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(StoreError::Closed);
+        }
+        self.ask(request).await
+    }
+
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Request,
+    ) -> Result<T, StoreError> {
+        let requests = self.requests.as_ref().ok_or(StoreError::Closed)?;
+        let (reply, answer) = oneshot::channel();
+        let sent = requests.send(request(reply)).await;
+        let answer = match sent {
+            Ok(()) => answer.await.ok(),
+            Err(_) => None,
+        };
+        answer.unwrap_or_else(|| {
+            Err(if self.closed.load(Ordering::Acquire) {
+                StoreError::Closed
+            } else {
+                Stopped("its writing thread ended".into()).into()
+            })
+        })
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut Session) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let answer = match &*guard(&self.readers) {
+            Some(readers) => readers.submit(read),
+            None => return Err(StoreError::Closed),
+        };
+        answer.get().await
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn create_many(&self, new: Vec<NewTransfer>) -> Result<Vec<Created>, StoreError> {
+        self.write(|reply| Request::Create(new, reply)).await
+    }
+
+    async fn commit(&self, batch: Vec<(TransferId, Vec<Change>)>) -> Result<(), StoreError> {
+        self.write(|reply| Request::Commit(batch, reply)).await
+    }
+
+    async fn next(&self, after: TransferId, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.read(move |session| session.next(after, limit)).await
+    }
+
+    async fn get(&self, id: TransferId) -> Result<Option<Record>, StoreError> {
+        self.read(move |session| session.get(id)).await
+    }
+
+    async fn parts(&self, id: TransferId) -> Result<Vec<PartRow>, StoreError> {
+        self.read(move |session| session.parts(id)).await
+    }
+
+    async fn find(&self, query: Query) -> Result<Page, StoreError> {
+        self.read(move |session| session.find(&query)).await
+    }
+
+    async fn remove(&self, ids: Vec<TransferId>) -> Result<usize, StoreError> {
+        self.write(|reply| Request::Remove(ids, reply)).await
+    }
+
+    async fn note(&self, id: TransferId, incident: Incident) -> Result<(), StoreError> {
+        self.write(|reply| Request::Note(id, Box::new(incident), reply))
+            .await
+    }
+
+    async fn incidents(&self, id: TransferId) -> Result<Vec<Incident>, StoreError> {
+        self.read(move |session| session.incidents(id)).await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Err(StoreError::Closed);
+        }
+        let Some(readers) = guard(&self.readers).take() else {
+            return Err(StoreError::Closed);
+        };
+        let closed = self.ask(|reply| Request::Close(readers, reply)).await;
+        if let Some(thread) = guard(&self.thread).take() {
+            // Its answer was the last thing it did.
+            let _ = thread.join();
+        }
+        closed
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.requests = None;
+        drop(guard(&self.readers).take());
+        if let Some(thread) = guard(&self.thread).take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Reads a store without owning it.
+///
+/// Whoever owns the store goes on undisturbed. Nothing is created but, where
+/// the directory allows it, the `-wal` and `-shm` files that SQLite reads
+/// through.
+#[derive(Debug)]
+pub struct SqliteReader {
+    readers: Readers,
+}
+
+impl SqliteReader {
+    /// Opens the store in `dir` for reading; blocks shortly.
+    ///
+    /// Fails with [`StoreError::Unusable`] where there is none, and as
+    /// [`SqliteStore::open`] does for files that are not a store of ours. In
+    /// one process it is opened after the [`SqliteStore`], or without one.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        let path = Arc::new(dir.join(DATABASE));
+        if !path.exists() {
+            let why = "there is no store".into();
+            return Err(StoreError::Unusable {
+                path: dir.to_path_buf(),
+                why,
+            });
+        }
+        let db = open::reader(&path)?;
+        let readers =
+            Readers::start(&path, vec![db]).map_err(|error| StoreError::Failed(Box::new(error)))?;
+        Ok(Self { readers })
+    }
+
+    /// One transfer, without its parts.
+    pub async fn get(&self, id: TransferId) -> Result<Option<Record>, StoreError> {
+        self.submit(move |session| session.get(id)).get().await
+    }
+
+    /// The recorded parts of one transfer, in order of their numbers.
+    pub async fn parts(&self, id: TransferId) -> Result<Vec<PartRow>, StoreError> {
+        self.submit(move |session| session.parts(id)).get().await
+    }
+
+    /// One page of the transfers that match, oldest first unless asked.
+    pub async fn find(&self, query: Query) -> Result<Page, StoreError> {
+        self.submit(move |session| session.find(&query)).get().await
+    }
+
+    /// The incidents of one transfer, oldest first.
+    pub async fn incidents(&self, id: TransferId) -> Result<Vec<Incident>, StoreError> {
+        self.submit(move |session| session.incidents(id))
+            .get()
+            .await
+    }
+
+    fn submit<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut Session) -> Result<T, Trouble> + Send + 'static,
+    ) -> Answer<T> {
+        self.readers.submit(read)
+    }
+}
+
+fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Stands where a record needs a spec and none is looked at.
+fn no_spec() -> Spec {
+    Spec {
+        direction: Direction::Upload,
+        connection: Connection::default(),
+        object: ObjectAddress::new(
+            BucketName::new("none").expect("four letters are a bucket name"),
+            ObjectKey::new("none").expect("four letters are a key"),
+        ),
+        path: PathBuf::new(),
+        options: TransferOptions::default(),
+        token: None,
+    }
+}

@@ -1,0 +1,279 @@
+//! Clauses on paging, finding and removing.
+
+use std::path::PathBuf;
+
+use towline_core::{Direction, ParkReason, Phase, Query, State, TransferId};
+
+use super::samples::{Sample, phase};
+use super::{Store, StoreFactory};
+
+/// Its pages hold each unfinished transfer once, oldest first.
+pub async fn next_leaves_out_final_and_paused_transfers(factory: &dyn StoreFactory) {
+    let store = factory.open();
+    let (ids, phases) = one_in_each_phase(&*store).await;
+    let going: Vec<_> = ids
+        .iter()
+        .zip(&phases)
+        .filter(|(_, phase)| !phase.is_final() && **phase != Phase::Paused)
+        .map(|(id, _)| *id)
+        .collect();
+    for limit in [1, 3, 100] {
+        let (mut found, mut after) = (Vec::new(), TransferId::START);
+        loop {
+            let page = store.next(after, limit).await.unwrap();
+            assert!(page.len() <= limit);
+            let Some(last) = page.last() else { break };
+            after = last.id;
+            for record in page {
+                assert_eq!(store.get(record.id).await.unwrap().as_ref(), Some(&record));
+                found.push(record.id);
+            }
+        }
+        assert_eq!(found, going);
+    }
+    assert_eq!(store.next(TransferId::new(u64::MAX), 5).await.unwrap(), []);
+    assert_eq!(store.next(TransferId::START, 0).await.unwrap(), []);
+}
+
+/// Direction, bucket, key and path.
+pub async fn find_takes_each_condition_and_all_together(factory: &dyn StoreFactory) {
+    let store = factory.open();
+    let new = vec![
+        Sample::upload("a").build(),
+        Sample::download("a").build(),
+        Sample::upload("b").build(),
+        Sample::upload("a").bucket("another").build(),
+        Sample::upload("c/a").build(),
+    ];
+    let made = store.create_many(new).await.unwrap();
+    let id = |at: usize| made[at].record().id;
+    let any = Query::default;
+    let bucket = |name: &str| Some(name.to_owned());
+    let path = |path: &str| Some(PathBuf::from(path));
+    let cases = [
+        (any(), vec![0, 1, 2, 3, 4]),
+        (
+            Query {
+                direction: Some(Direction::Download),
+                ..any()
+            },
+            vec![1],
+        ),
+        (
+            Query {
+                bucket: bucket("another"),
+                ..any()
+            },
+            vec![3],
+        ),
+        (
+            Query {
+                bucket: bucket("nowhere"),
+                ..any()
+            },
+            vec![],
+        ),
+        (
+            Query {
+                key: bucket("a"),
+                ..any()
+            },
+            vec![0, 1, 3],
+        ),
+        (
+            Query {
+                key: bucket("A"),
+                ..any()
+            },
+            vec![],
+        ),
+        (
+            Query {
+                path: path("/data/in/a"),
+                ..any()
+            },
+            vec![0, 3],
+        ),
+        (
+            Query {
+                path: path("/data/in/c/a"),
+                ..any()
+            },
+            vec![4],
+        ),
+        (
+            Query {
+                path: path("/data/in"),
+                ..any()
+            },
+            vec![],
+        ),
+        (
+            Query {
+                direction: Some(Direction::Upload),
+                states: vec![State::Waiting],
+                bucket: bucket("bucket"),
+                key: bucket("a"),
+                path: path("/data/in/a"),
+                newest_first: true,
+                after: Some(id(3)),
+                limit: 9,
+            },
+            vec![0],
+        ),
+    ];
+    for (query, expected) in cases {
+        let expected: Vec<_> = expected.into_iter().map(id).collect();
+        assert_eq!(
+            all_pages(&*store, query.clone()).await,
+            expected,
+            "{query:?}"
+        );
+    }
+}
+
+/// As [`Query::states`] says it.
+pub async fn find_tells_states_by_their_phases(factory: &dyn StoreFactory) {
+    let store = factory.open();
+    let (ids, phases) = one_in_each_phase(&*store).await;
+    let network = Phase::Parked(ParkReason::Network);
+    let going = |phase: Phase| !phase.is_final() && phase != Phase::Paused && phase != network;
+    let cases: [(&[State], Takes<'_>); 8] = [
+        (&[State::Waiting], &going),
+        (&[State::InProgress], &going),
+        (&[State::Paused], &|phase| phase == Phase::Paused),
+        (&[State::WaitingForNetwork], &|phase| phase == network),
+        (&[State::Completed], &|phase| phase == Phase::Completed),
+        (&[State::Canceled], &|phase| phase == Phase::Canceled),
+        (&[State::Failed], &|phase| phase == Phase::Failed),
+        (&[State::Failed, State::Paused, State::Waiting], &|phase| {
+            phase == Phase::Failed || phase == Phase::Paused || going(phase)
+        }),
+    ];
+    for (states, expected) in cases {
+        let query = Query {
+            states: states.to_vec(),
+            ..Query::default()
+        };
+        let matching = ids
+            .iter()
+            .zip(&phases)
+            .filter(|(_, phase)| expected(**phase));
+        let matching: Vec<_> = matching.map(|(id, _)| *id).collect();
+        assert_eq!(all_pages(&*store, query).await, matching, "{states:?}");
+    }
+}
+
+/// Oldest and newest first, whatever the page holds; 0 means 100.
+pub async fn pages_hold_everything_once_in_either_order(factory: &dyn StoreFactory) {
+    let store = factory.open();
+    let new = (0..205)
+        .map(|n| Sample::upload(&n.to_string()).build())
+        .collect();
+    let made = store.create_many(new).await.unwrap();
+    let mut ids: Vec<_> = made.iter().map(|made| made.record().id).collect();
+    for newest_first in [false, true] {
+        for limit in [0, 1, 41, 205, 206] {
+            let query = Query {
+                newest_first,
+                limit,
+                ..Query::default()
+            };
+            let page = store.find(query.clone()).await.unwrap();
+            assert_eq!(
+                page.transfers.len(),
+                if limit == 0 { 100 } else { limit.min(205) }
+            );
+            assert_eq!(page.next.is_none(), limit >= 205);
+            assert_eq!(all_pages(&*store, query).await, ids, "limit {limit}");
+        }
+        ids.reverse();
+    }
+}
+
+/// A page goes on where the last one ended, whatever happened between.
+pub async fn pages_stay_stable_while_transfers_come_and_go(factory: &dyn StoreFactory) {
+    let store = factory.open();
+    let new = |n: usize| {
+        (0..n)
+            .map(|k| Sample::upload(&k.to_string()).build())
+            .collect()
+    };
+    let made = store.create_many(new(9)).await.unwrap();
+    let ids: Vec<_> = made.iter().map(|made| made.record().id).collect();
+    let query = Query {
+        newest_first: true,
+        limit: 3,
+        ..Query::default()
+    };
+    let first = store.find(query.clone()).await.unwrap();
+    assert_eq!(first.next, Some(ids[6]));
+    // The last one seen goes, and so does one not seen yet; others come.
+    let ended = vec![
+        (ids[6], vec![phase(Phase::Canceled)]),
+        (ids[4], vec![phase(Phase::Failed)]),
+    ];
+    store.commit(ended).await.unwrap();
+    assert_eq!(store.remove(vec![ids[6], ids[4]]).await.unwrap(), 2);
+    store.create_many(new(5)).await.unwrap();
+    let rest = all_pages(
+        &*store,
+        Query {
+            after: first.next,
+            ..query
+        },
+    )
+    .await;
+    assert_eq!(rest, [ids[5], ids[3], ids[2], ids[1], ids[0]]);
+}
+
+/// Others are left alone, and what is removed is gone with all that is its.
+pub async fn only_final_transfers_are_removed(factory: &dyn StoreFactory) {
+    let store = factory.open();
+    let (ids, phases) = one_in_each_phase(&*store).await;
+    let finals = phases.iter().filter(|phase| phase.is_final()).count();
+    let mut asked = ids.clone();
+    asked.extend([ids[0], *ids.last().unwrap(), TransferId::new(1 << 50)]);
+    assert_eq!(store.remove(asked.clone()).await.unwrap(), finals);
+    assert_eq!(store.remove(asked).await.unwrap(), 0);
+    drop(store);
+    let store = factory.open();
+    for (id, phase) in ids.into_iter().zip(phases) {
+        assert_eq!(
+            store.get(id).await.unwrap().is_none(),
+            phase.is_final(),
+            "{phase:?}"
+        );
+    }
+}
+
+/// Whether a phase is one of those asked for.
+type Takes<'a> = &'a dyn Fn(Phase) -> bool;
+
+async fn one_in_each_phase(store: &dyn Store) -> (Vec<TransferId>, Vec<Phase>) {
+    let mut phases: Vec<_> = ParkReason::ALL.into_iter().map(Phase::Parked).collect();
+    phases.extend(Phase::ALL);
+    let new = (0..phases.len())
+        .map(|n| Sample::upload(&n.to_string()).build())
+        .collect();
+    let made = store.create_many(new).await.unwrap();
+    let ids: Vec<_> = made.iter().map(|made| made.record().id).collect();
+    let changes = ids
+        .iter()
+        .zip(&phases)
+        .map(|(id, to)| (*id, vec![phase(*to)]));
+    store.commit(changes.collect()).await.unwrap();
+    (ids, phases)
+}
+
+async fn all_pages(store: &dyn Store, mut query: Query) -> Vec<TransferId> {
+    let mut found = Vec::new();
+    loop {
+        let page = store.find(query.clone()).await.unwrap();
+        found.extend(page.transfers.iter().map(|record| record.id));
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => return found,
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! A store in memory: the second implementation of the contract, and what
+//! tests of the engine run on.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use towline_core::{
+    Change, Created, Incident, NewTransfer, Page, ParkReason, PartNumber, PartRow, Phase, Query,
+    Record, State, Store, StoreError, TransferId,
+};
+
+use super::StoreFactory;
+
+/// What "survives": stores that are opened from one factory share it.
+#[derive(Debug, Default)]
+struct Kept {
+    last_id: u64,
+    transfers: BTreeMap<TransferId, Kin>,
+}
+
+/// A transfer and what is kept beside it.
+#[derive(Clone, Debug)]
+struct Kin {
+    record: Record,
+    parts: BTreeMap<PartNumber, PartRow>,
+    incidents: VecDeque<Incident>,
+}
+
+/// A [`Store`] in memory. Its data outlive it in its [`MemoryFactory`].
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    kept: Arc<Mutex<Kept>>,
+    closed: AtomicBool,
+}
+
+impl MemoryStore {
+    /// An empty store of its own.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn kept(&self) -> Result<MutexGuard<'_, Kept>, StoreError> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(StoreError::Closed);
+        }
+        Ok(self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Opens [`MemoryStore`]s over the same data, as if reopened after a crash.
+#[derive(Debug, Default)]
+pub struct MemoryFactory {
+    kept: Arc<Mutex<Kept>>,
+}
+
+impl StoreFactory for MemoryFactory {
+    fn open(&self) -> Arc<dyn Store> {
+        Arc::new(MemoryStore {
+            kept: Arc::clone(&self.kept),
+            closed: AtomicBool::new(false),
+        })
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn create_many(&self, new: Vec<NewTransfer>) -> Result<Vec<Created>, StoreError> {
+        let mut kept = self.kept()?;
+        let last_id = kept.last_id;
+        let made: Result<Vec<_>, _> = new.into_iter().map(|new| kept.create(new)).collect();
+        if made.is_err() {
+            kept.transfers.retain(|id, _| id.get() <= last_id);
+            kept.last_id = last_id;
+        }
+        made
+    }
+
+    async fn commit(&self, batch: Vec<(TransferId, Vec<Change>)>) -> Result<(), StoreError> {
+        // Copies only what the batch touches, so that engine tests stay quick.
+        let mut kept = self.kept()?;
+        let mut drafts: BTreeMap<TransferId, Kin> = BTreeMap::new();
+        for (id, changes) in &batch {
+            if !drafts.contains_key(id) {
+                let kin = kept.transfers.get(id).ok_or(StoreError::Unknown(*id))?;
+                drafts.insert(*id, kin.clone());
+            }
+            let kin = drafts.get_mut(id).ok_or(StoreError::Unknown(*id))?;
+            changes.iter().try_for_each(|change| kin.apply(change))?;
+        }
+        kept.transfers.extend(drafts);
+        Ok(())
+    }
+
+    async fn next(&self, after: TransferId, limit: usize) -> Result<Vec<Record>, StoreError> {
+        let kept = self.kept()?;
+        let records = kept.transfers.values().map(|kin| &kin.record);
+        let going = records.filter(|r| !r.phase.is_final() && r.phase != Phase::Paused);
+        Ok(going
+            .filter(|r| r.id > after)
+            .take(limit)
+            .cloned()
+            .collect())
+    }
+
+    async fn get(&self, id: TransferId) -> Result<Option<Record>, StoreError> {
+        Ok(self
+            .kept()?
+            .transfers
+            .get(&id)
+            .map(|kin| kin.record.clone()))
+    }
+
+    async fn parts(&self, id: TransferId) -> Result<Vec<PartRow>, StoreError> {
+        let kept = self.kept()?;
+        let parts = kept
+            .transfers
+            .get(&id)
+            .map(|kin| kin.parts.values().cloned().collect());
+        Ok(parts.unwrap_or_default())
+    }
+
+    async fn find(&self, query: Query) -> Result<Page, StoreError> {
+        let kept = self.kept()?;
+        let matching = kept
+            .transfers
+            .values()
+            .map(|kin| &kin.record)
+            .filter(|r| query.takes(r));
+        let mut transfers: Vec<Record> = matching.cloned().collect();
+        if query.newest_first {
+            transfers.reverse();
+        }
+        let limit = if query.limit == 0 { 100 } else { query.limit };
+        let more = transfers.len() > limit;
+        transfers.truncate(limit);
+        let next = transfers.last().map(|last| last.id).filter(|_| more);
+        Ok(Page { transfers, next })
+    }
+
+    async fn remove(&self, ids: Vec<TransferId>) -> Result<usize, StoreError> {
+        let mut kept = self.kept()?;
+        let before = kept.transfers.len();
+        kept.transfers
+            .retain(|id, kin| !(ids.contains(id) && kin.record.phase.is_final()));
+        Ok(before - kept.transfers.len())
+    }
+
+    async fn note(&self, id: TransferId, incident: Incident) -> Result<(), StoreError> {
+        let mut kept = self.kept()?;
+        let kin = kept.transfers.get_mut(&id).ok_or(StoreError::Unknown(id))?;
+        kin.incidents.push_back(incident);
+        if kin.incidents.len() > 64 {
+            kin.incidents.pop_front();
+        }
+        Ok(())
+    }
+
+    async fn incidents(&self, id: TransferId) -> Result<Vec<Incident>, StoreError> {
+        let kept = self.kept()?;
+        let incidents = kept
+            .transfers
+            .get(&id)
+            .map(|kin| kin.incidents.iter().cloned().collect());
+        Ok(incidents.unwrap_or_default())
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        drop(self.kept()?);
+        self.closed.store(true, Ordering::Release);
+        Ok(())
+    }
+}
+
+impl Kept {
+    fn create(&mut self, new: NewTransfer) -> Result<Created, StoreError> {
+        if let Some(token) = &new.spec.token {
+            let records = self.transfers.values().map(|kin| &kin.record);
+            let known = records
+                .into_iter()
+                .find(|r| r.spec.token.as_ref() == Some(token));
+            match known {
+                Some(known) if *known.spec == new.spec => return Ok(Created::Known(known.clone())),
+                Some(known) => {
+                    return Err(StoreError::TokenTaken {
+                        token: token.clone(),
+                        id: known.id,
+                    });
+                }
+                None => {}
+            }
+        }
+        self.last_id += 1;
+        let record = Record::new(TransferId::new(self.last_id), new);
+        let kin = Kin {
+            record: record.clone(),
+            parts: BTreeMap::new(),
+            incidents: VecDeque::new(),
+        };
+        self.transfers.insert(record.id, kin);
+        Ok(Created::New(record))
+    }
+}
+
+impl Kin {
+    fn apply(&mut self, change: &Change) -> Result<(), StoreError> {
+        match change {
+            Change::Parts(rows) => {
+                for row in rows {
+                    if self.parts.insert(row.number, row.clone()).is_some() {
+                        return Err(contradiction("a part is recorded already"));
+                    }
+                }
+            }
+            Change::PartsLost(rows) => {
+                for row in rows {
+                    let lost = self.parts.remove(&row.number);
+                    let left = self.record.bytes_done.checked_sub(row.len);
+                    if lost.is_none_or(|lost| lost.len != row.len) || left.is_none() {
+                        return Err(contradiction("a part is not recorded so"));
+                    }
+                }
+            }
+            change if change.drops_parts() => self.parts.clear(),
+            _ => {}
+        }
+        self.record.apply(change);
+        Ok(())
+    }
+}
+
+/// What a query matches, without its order and limit.
+trait Takes {
+    fn takes(&self, record: &Record) -> bool;
+}
+
+impl Takes for Query {
+    fn takes(&self, record: &Record) -> bool {
+        let spec = &record.spec;
+        let beyond = |after| match self.newest_first {
+            true => record.id < after,
+            false => record.id > after,
+        };
+        self.direction
+            .is_none_or(|direction| spec.direction == direction)
+            && (self.states.is_empty() || self.states.iter().any(|s| is_in(record.phase, *s)))
+            && self
+                .bucket
+                .as_ref()
+                .is_none_or(|name| spec.object.bucket.as_str() == name)
+            && self
+                .key
+                .as_ref()
+                .is_none_or(|key| spec.object.key.as_str() == key)
+            && self
+                .path
+                .as_ref()
+                .is_none_or(|path| spec.path.as_os_str() == path.as_os_str())
+            && self.after.is_none_or(beyond)
+    }
+}
+
+fn is_in(phase: Phase, state: State) -> bool {
+    match state {
+        State::Paused => phase == Phase::Paused,
+        State::WaitingForNetwork => phase == Phase::Parked(ParkReason::Network),
+        State::Completed => phase == Phase::Completed,
+        State::Canceled => phase == Phase::Canceled,
+        State::Failed => phase == Phase::Failed,
+        State::Waiting | State::InProgress => {
+            !phase.is_final()
+                && phase != Phase::Paused
+                && phase != Phase::Parked(ParkReason::Network)
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Contradiction(&'static str);
+
+fn contradiction(what: &'static str) -> StoreError {
+    StoreError::Failed(Box::new(Contradiction(what)))
+}

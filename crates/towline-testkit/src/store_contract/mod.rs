@@ -1,0 +1,95 @@
+//! What every [`Store`] promises, as tests that any implementation can run:
+//!
+//! ```ignore
+//! towline_testkit::store_contract_tests!(MyFactory::new());
+//! ```
+//!
+//! makes one test of each clause. [`MemoryStore`] is the smallest
+//! implementation, for tests of what stands on a store.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "these are tests, though other crates run them"
+)]
+
+mod durability;
+mod finding;
+mod folding;
+mod histories;
+mod identity;
+mod memory;
+mod samples;
+
+use std::sync::Arc;
+
+use towline_core::Store;
+
+pub use durability::*;
+pub use finding::*;
+pub use folding::*;
+pub use histories::{History, random_change};
+pub use identity::*;
+pub use memory::{MemoryFactory, MemoryStore};
+pub use samples::{Sample, completed, error, part, phase, sum};
+
+/// One place in which a store is kept.
+pub trait StoreFactory {
+    /// Opens the store that is there, or a new one the first time. Called again
+    /// only after the store it gave has been dropped, closed or not: dropping
+    /// one that is not closed stands for a crash.
+    fn open(&self) -> Arc<dyn Store>;
+}
+
+/// Makes one test of each clause; the expression gives a fresh [`StoreFactory`].
+#[macro_export]
+macro_rules! store_contract_tests {
+    ($factory:expr) => {
+        $crate::store_contract_tests! { @each $factory;
+            what_was_acknowledged_is_there_after_a_crash
+            a_commit_is_applied_wholly_or_not_at_all
+            new_transfers_are_recorded_all_or_none
+            calls_at_the_same_time_all_survive
+            a_failed_call_leaves_those_at_the_same_time_alone
+            a_closed_store_refuses_everything
+            ids_grow_and_are_never_used_twice
+            the_same_token_and_request_are_the_same_transfer
+            a_token_of_another_request_is_taken
+            the_token_of_a_removed_transfer_is_free
+            what_was_asked_for_comes_back_as_it_was
+            an_unknown_transfer_is_named
+            a_record_is_the_fold_of_its_changes
+            changes_at_odds_with_the_record_are_refused
+            parts_come_back_in_order_with_etag_and_checksum
+            parts_go_when_a_transfer_ends_restarts_or_is_discarded
+            the_last_64_incidents_are_kept_in_order
+            next_leaves_out_final_and_paused_transfers
+            find_takes_each_condition_and_all_together
+            find_tells_states_by_their_phases
+            pages_hold_everything_once_in_either_order
+            pages_stay_stable_while_transfers_come_and_go
+            only_final_transfers_are_removed
+        }
+    };
+    (@each $factory:expr; $($clause:ident)*) => {
+        $(
+            #[test]
+            fn $clause() {
+                let factory = $factory;
+                $crate::store_contract::block_on($crate::store_contract::$clause(&factory));
+            }
+        )*
+    };
+}
+
+/// Runs one clause.
+pub fn block_on<T>(clause: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime
+        .expect("a runtime without drivers needs nothing")
+        .block_on(clause)
+}
+
+#[cfg(test)]
+mod tests {
+    crate::store_contract_tests!(super::MemoryFactory::default());
+}
