@@ -1,1 +1,34 @@
-//! Towline's lean S3 client: one file per operation, signing, endpoints, facts about failures.
+//! Towline's lean S3 client: one file per operation, signing, endpoints, facts
+//! about failures.
+//!
+//! [`S3Connector`] gives an [`S3Client`] for each stored
+//! [`Connection`](towline_core::Connection). A client sends one request per
+//! call over HTTP/1.1; it never retries, waits or follows a redirect. What went
+//! wrong is told as facts in [`S3Error`](towline_core::S3Error); what they mean
+//! is decided in `towline-core`.
+
+mod body;
+mod client;
+mod config_files;
+mod connect;
+mod connector;
+mod credentials;
+mod endpoint;
+mod environment;
+mod error;
+mod headers;
+mod ops;
+mod proxy;
+mod request;
+mod sign;
+mod signed_chunks;
+mod tls;
+mod uri;
+mod xml;
+
+pub use client::S3Client;
+pub use connector::{S3Connector, check_bucket};
+pub use credentials::{
+    Credentials, CredentialsError, CredentialsFn, CredentialsProvider, Secret, StaticCredentials,
+};
+pub use environment::Environment;

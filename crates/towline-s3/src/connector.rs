@@ -1,0 +1,292 @@
+//! [`S3Connector`]: gives the client of a connection, and settles what a
+//! connection means when a transfer is submitted.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use towline_core::{Addressing, ConnectError, Connection, ConnectionSource, Connector, S3};
+
+use crate::client::S3Client;
+use crate::config_files::{ConfigFiles, EnvironmentCredentials, ProfileCredentials};
+use crate::connect;
+use crate::credentials::{Credentials, CredentialsError, CredentialsProvider};
+use crate::endpoint::{DEFAULT_REGION, Endpoint, is_region};
+use crate::environment::Environment;
+use crate::proxy::ProxyRules;
+use crate::tls;
+
+type Registry = Arc<RwLock<HashMap<String, Arc<dyn CredentialsProvider>>>>;
+
+/// Gives one [`S3Client`] for equal connections.
+///
+/// A connection is taken as it stands: endpoint `None` is AWS and region `None`
+/// is `us-east-1`, whatever the environment says at the time. Call
+/// [`resolve`](Self::resolve) once, when a transfer is submitted, to put the
+/// environment's and the profile's settings into it.
+pub struct S3Connector {
+    env: Environment,
+    registry: Registry,
+    pool_idle: Duration,
+    connect_timeout: Duration,
+    clients: Mutex<HashMap<Connection, Arc<S3Client>>>,
+}
+
+impl S3Connector {
+    /// With the environment of this process.
+    pub fn new() -> Self {
+        Self::with_environment(Environment::of_process())
+    }
+
+    /// With an environment of one's own.
+    pub fn with_environment(env: Environment) -> Self {
+        Self {
+            env,
+            registry: Registry::default(),
+            pool_idle: Duration::from_secs(4), // S3 closes idle connections after 5
+            connect_timeout: Duration::from_secs(10),
+            clients: Mutex::default(),
+        }
+    }
+
+    /// How long a connection is kept unused. Default: 4 s.
+    pub fn pool_idle_timeout(mut self, timeout: Duration) -> Self {
+        self.pool_idle = timeout;
+        self
+    }
+
+    /// How long connecting may take over all of a host's addresses, and
+    /// setting up TLS and a proxy's tunnel once more. Default: 10 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Gives credentials a name, for [`ConnectionSource::Registered`]. A name
+    /// registered again changes what its clients ask next.
+    pub fn register(&self, name: impl Into<String>, provider: Arc<dyn CredentialsProvider>) {
+        let mut registry = self
+            .registry
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        registry.insert(name.into(), provider);
+        drop(registry);
+        for client in self.clients().values() {
+            client.refresh_credentials();
+        }
+    }
+
+    /// Takes a name back; its transfers then lack credentials.
+    pub fn unregister(&self, name: &str) {
+        let mut registry = self
+            .registry
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        registry.remove(name);
+        drop(registry);
+        for client in self.clients().values() {
+            client.refresh_credentials();
+        }
+    }
+
+    /// The connection with what the environment and the profile say put into
+    /// it, so that a stored transfer keeps its meaning: the profile that
+    /// `AWS_PROFILE` names, endpoint, region and addressing.
+    pub fn resolve(&self, connection: Connection) -> Result<Connection, ConnectError> {
+        let mut connection = connection;
+        let env = &self.env;
+        let keys = ["AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY"];
+        if connection.source == ConnectionSource::Environment
+            && env.first(&keys).is_none()
+            && let Some(name) = env.get("AWS_PROFILE")
+        {
+            connection.source = ConnectionSource::Profile(name.to_owned());
+        }
+        let files = ConfigFiles::read(env)?;
+        let named = match &connection.source {
+            ConnectionSource::Profile(name) => Some(name.as_str()),
+            _ => None,
+        };
+        let profile = files.profile(named.unwrap_or(env.get("AWS_PROFILE").unwrap_or("default")));
+        if let (Some(name), None) = (named, &profile) {
+            return Err(unknown(name, &files));
+        }
+        let profile = profile.as_ref();
+        if connection.endpoint.is_none() && !ignores_endpoints(env) {
+            connection.endpoint = env
+                .first(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"])
+                .or_else(|| profile?.endpoint_url())
+                .map(str::to_owned);
+        }
+        if connection.region.is_none() {
+            let region = env
+                .first(&["AWS_REGION", "AWS_DEFAULT_REGION"])
+                .or_else(|| profile?.region())
+                .unwrap_or(DEFAULT_REGION);
+            connection.region = Some(region.to_owned());
+        }
+        if connection.addressing == Addressing::Auto {
+            connection.addressing = profile.map_or(Addressing::Auto, |p| p.addressing());
+        }
+        let says = |variable: &str, key: &str| match env.get(variable) {
+            Some(value) => value.eq_ignore_ascii_case("true"),
+            None => profile.is_some_and(|profile| profile.flag(key)),
+        };
+        connection.dual_stack |= says("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint");
+        connection.fips |= says("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint");
+        connection.accelerate |= profile.is_some_and(|p| p.flag("s3.use_accelerate_endpoint"));
+        self.check(&connection)?;
+        Ok(connection)
+    }
+
+    /// What can be told of a connection without making a client.
+    fn check(&self, connection: &Connection) -> Result<Endpoint, ConnectError> {
+        if let Some(region) = connection
+            .region
+            .as_deref()
+            .filter(|region| !is_region(region))
+        {
+            return Err(ConnectError::BadEndpoint {
+                endpoint: region.to_owned(),
+                why: "it is not the name of a region".into(),
+            });
+        }
+        match &connection.source {
+            ConnectionSource::Profile(name) => {
+                let files = ConfigFiles::read(&self.env)?;
+                if files.profile(name).is_none() {
+                    return Err(unknown(name, &files));
+                }
+            }
+            ConnectionSource::Registered(name) => {
+                let registry = self.registry.read().unwrap_or_else(PoisonError::into_inner);
+                if !registry.contains_key(name) {
+                    return Err(ConnectError::NotRegistered { name: name.clone() });
+                }
+            }
+            ConnectionSource::Environment | ConnectionSource::Anonymous => {}
+        }
+        Endpoint::of(connection)
+    }
+
+    /// The client of a connection, as its own type.
+    pub fn client(&self, connection: &Connection) -> Result<Arc<S3Client>, ConnectError> {
+        if let Some(client) = self.clients().get(connection) {
+            return Ok(client.clone());
+        }
+        let endpoint = self.check(connection)?;
+        let proxies = Arc::new(ProxyRules::read(&self.env)?);
+        let tls = tls::config(self.ca_bundle(connection)?.as_deref())?;
+        let connector = connect::Connector::new(tls, proxies, self.connect_timeout);
+        let client = S3Client::new(
+            connection,
+            endpoint,
+            connector,
+            self.provider(&connection.source),
+            self.pool_idle,
+        );
+        // Another thread may have been faster.
+        let mut clients = self.clients();
+        let client = clients
+            .entry(connection.clone())
+            .or_insert(Arc::new(client));
+        Ok(client.clone())
+    }
+
+    fn clients(&self) -> std::sync::MutexGuard<'_, HashMap<Connection, Arc<S3Client>>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn provider(&self, source: &ConnectionSource) -> Option<Arc<dyn CredentialsProvider>> {
+        let env = self.env.clone();
+        match source {
+            ConnectionSource::Environment => Some(Arc::new(EnvironmentCredentials(env))),
+            ConnectionSource::Profile(name) => {
+                let name = name.clone();
+                Some(Arc::new(ProfileCredentials { env, name }))
+            }
+            ConnectionSource::Registered(name) => Some(Arc::new(RegisteredCredentials {
+                registry: self.registry.clone(),
+                name: name.clone(),
+            })),
+            ConnectionSource::Anonymous => None,
+        }
+    }
+
+    fn ca_bundle(&self, connection: &Connection) -> Result<Option<PathBuf>, ConnectError> {
+        if let Some(path) = self.env.get("AWS_CA_BUNDLE") {
+            return Ok(Some(self.env.path(path)));
+        }
+        let name = match &connection.source {
+            ConnectionSource::Profile(name) => name,
+            _ => self.env.get("AWS_PROFILE").unwrap_or("default"),
+        };
+        let files = ConfigFiles::read(&self.env)?;
+        let profile = files.profile(name);
+        let bundle = profile.as_ref().and_then(|profile| profile.ca_bundle());
+        Ok(bundle.map(|path| self.env.path(path)))
+    }
+}
+
+/// Whether a bucket can be used over a connection; no network is asked.
+pub fn check_bucket(connection: &Connection, bucket: &str) -> Result<(), ConnectError> {
+    let region = connection.region.as_deref().unwrap_or(DEFAULT_REGION);
+    Endpoint::of(connection)?.locate(bucket, region).map(drop)
+}
+
+fn ignores_endpoints(env: &Environment) -> bool {
+    env.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+        .is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}
+
+fn unknown(name: &str, files: &ConfigFiles) -> ConnectError {
+    ConnectError::UnknownProfile {
+        name: name.to_owned(),
+        files: files.places(),
+    }
+}
+
+impl Default for S3Connector {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for S3Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3Connector")
+            .field("env", &self.env)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Connector for S3Connector {
+    fn connect(&self, connection: &Connection) -> Result<Arc<dyn S3>, ConnectError> {
+        Ok(self.client(connection)?)
+    }
+}
+
+/// Asks whoever is registered under a name at the time.
+struct RegisteredCredentials {
+    registry: Registry,
+    name: String,
+}
+
+#[async_trait]
+impl CredentialsProvider for RegisteredCredentials {
+    async fn credentials(&self) -> Result<Credentials, CredentialsError> {
+        let registered = {
+            let registry = self.registry.read().unwrap_or_else(PoisonError::into_inner);
+            registry.get(&self.name).cloned()
+        };
+        match registered {
+            Some(provider) => provider.credentials().await,
+            None => Err(CredentialsError::NotRegistered {
+                name: self.name.clone(),
+            }),
+        }
+    }
+}

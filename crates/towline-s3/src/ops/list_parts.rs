@@ -1,0 +1,127 @@
+//! ListParts, one page.
+//! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html>
+
+use http::Method;
+use towline_core::{ChecksumAlgorithm, ListedPart, Operation, PartsPage, S3Error, Upload};
+
+use super::take_checksum;
+use crate::client::S3Client;
+use crate::headers;
+use crate::request::Call;
+use crate::uri::Query;
+use crate::xml::{self, XmlError};
+
+impl S3Client {
+    pub(crate) async fn do_list_parts(
+        &self,
+        upload: &Upload,
+        after: Option<u32>,
+    ) -> Result<PartsPage, S3Error> {
+        let marker = after.map(|number| number.to_string());
+        let query = Query::default()
+            .maybe("part-number-marker", marker.as_deref())
+            .pair("uploadId", &upload.id);
+        let call = Call::new(Operation::ListParts, Method::GET, &upload.bucket)
+            .key(&upload.key)
+            .query(query);
+        let mut answer = self.send(call).await?;
+        let page = answer.page().await?;
+        parse(&page, after.unwrap_or(0)).map_err(|error| answer.bad_xml(error))
+    }
+}
+
+#[derive(Default)]
+struct Entry {
+    number: Option<u32>,
+    etag: Option<String>,
+    size: Option<u64>,
+    checksum: Option<(ChecksumAlgorithm, String)>,
+}
+
+fn parse(page: &[u8], after: u32) -> Result<PartsPage, XmlError> {
+    let mut parts: Vec<ListedPart> = Vec::new();
+    let mut entry = Entry::default();
+    let mut truncated = false;
+    let mut marker: Option<u32> = None;
+    let root = xml::walk(page, |path, text| {
+        match path {
+            "IsTruncated" => truncated = xml::boolean(text, "IsTruncated")?,
+            // Absent or 0 on a last page.
+            "NextPartNumberMarker" if !text.trim().is_empty() => {
+                marker = Some(xml::number(text, "NextPartNumberMarker")?);
+            }
+            "Part/PartNumber" => entry.number = Some(xml::number(text, "PartNumber")?),
+            "Part/ETag" => xml::once(&mut entry.etag, "ETag", text.trim())?,
+            "Part/Size" => entry.size = Some(xml::number(text, "Size")?),
+            "Part" => {
+                let done = std::mem::take(&mut entry);
+                let number = done.number.ok_or(XmlError::Missing("PartNumber"))?;
+                let last = parts.last().map_or(after, |part| part.number);
+                if number <= last {
+                    return Err(XmlError::Value("PartNumber")); // not increasing
+                }
+                parts.push(ListedPart {
+                    number,
+                    etag: done.etag.ok_or(XmlError::Missing("ETag"))?,
+                    size: done.size.ok_or(XmlError::Missing("Size"))?,
+                    checksum: done.checksum.and_then(|(algorithm, value)| {
+                        Some(headers::parse_checksum(algorithm, &value, None)?.0)
+                    }),
+                });
+            }
+            _ => {
+                if let Some(element) = path.strip_prefix("Part/") {
+                    take_checksum(&mut entry.checksum, element, text)?;
+                }
+            }
+        }
+        Ok(())
+    })?;
+    xml::expect_root(root, "ListPartsResult")?;
+    let next = match truncated {
+        false => None,
+        true => Some(
+            marker
+                .filter(|next| *next > after)
+                .ok_or(XmlError::Value("NextPartNumberMarker"))?,
+        ),
+    };
+    Ok(PartsPage { parts, next })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = "<ListPartsResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+        <Bucket>b</Bucket><PartNumberMarker>1</PartNumberMarker>\
+        <NextPartNumberMarker>3</NextPartNumberMarker><IsTruncated>true</IsTruncated>\
+        <Part><PartNumber>2</PartNumber><ETag>\"a\"</ETag><Size>10</Size>\
+        <ChecksumCRC32>AAAAAA==</ChecksumCRC32></Part>\
+        <Part><PartNumber>3</PartNumber><ETag>\"b\"</ETag><Size>0</Size></Part></ListPartsResult>";
+
+    #[test]
+    fn a_page_gives_its_parts_and_where_the_next_starts() {
+        let page = parse(PAGE.as_bytes(), 1).unwrap();
+        assert_eq!(page.next, Some(3));
+        assert_eq!(page.parts.len(), 2);
+        assert_eq!(page.parts[0].etag, "\"a\"");
+        assert!(page.parts[0].checksum.is_some());
+    }
+
+    #[test]
+    fn a_page_that_does_not_advance_or_does_not_add_up_is_refused() {
+        assert!(parse(PAGE.as_bytes(), 3).is_err());
+        for (from, to) in [
+            (">10<", ">-1<"),
+            (">10<", ">18446744073709551616<"),
+            ("<PartNumber>3", "<PartNumber>2"),
+            ("<Size>0</Size>", ""),
+            (">true<", ">maybe<"),
+            ("<NextPartNumberMarker>3", "<NextPartNumberMarker>1"),
+        ] {
+            let page = PAGE.replace(from, to);
+            assert!(parse(page.as_bytes(), 1).is_err(), "{to}");
+        }
+    }
+}
