@@ -46,7 +46,7 @@ impl Transfer {
             (Command::Retry, Phase::Failed | Phase::Canceled) => self.requeue(&mut step, now),
             (Command::Retry, phase) if !phase.is_final() => {}
             (Command::Cancel, Phase::Discarding(After::Cancel) | Phase::Canceled) => {}
-            (Command::Cancel, Phase::Failed) if self.record.remote.is_some() => {
+            (Command::Cancel, Phase::Failed) if self.holds_something() => {
                 self.run.started = true;
                 self.discard(&mut step, After::Cancel, now);
             }
@@ -66,8 +66,13 @@ impl Transfer {
     fn requeue(&mut self, step: &mut Step, now: Now) {
         self.run.strikes.clear();
         self.run.restarts = 0;
+        self.run.exhausted = None;
         self.run.started = false;
-        self.run.doubt = self.record.remote.is_some() || self.record.asked.is_some();
+        self.run.doubt = self.holds_something();
+        // What was moved is gone: from zero, and the source is looked at anew.
+        if self.record.phase.is_final() && !self.run.doubt && self.record.plan.is_some() {
+            self.change(step, Change::Generation(self.record.generation + 1));
+        }
         if self.record.error.is_some() {
             self.change(step, Change::Error(None));
         }

@@ -15,6 +15,8 @@ mod event;
 mod model;
 mod parts;
 mod step;
+#[cfg(test)]
+mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,9 +25,9 @@ pub use event::{Event, Found, Item};
 pub use step::{Action, Step};
 
 use crate::{
-    After, Asked, Change, Direction, ErrorRecord, Failure, History, Now, Outcome, ParkReason,
-    PartNumber, PartPlan, PartRow, Phase, Proof, Reaction, Reason, Record, Remote, Request, State,
-    Status, react,
+    After, Asked, Change, Direction, ErrorRecord, Failure, History, LocalFailure, Now, Outcome,
+    ParkReason, PartNumber, PartPlan, PartRow, Phase, PlanError, Proof, Reaction, Reason, Record,
+    Remote, Request, State, Status, react,
 };
 
 /// How often a run starts a transfer from zero before it gives up.
@@ -33,6 +35,7 @@ const RESTART_LIMIT: u32 = 3;
 
 /// One transfer: its record, its parts, and what this run knows of it.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub struct Transfer {
     record: Record,
     parts: BTreeMap<PartNumber, PartRow>,
@@ -41,6 +44,7 @@ pub struct Transfer {
 
 /// What is known only while the process lives.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone))]
 struct Run {
     /// The scheduler has admitted it.
     started: bool,
@@ -52,6 +56,9 @@ struct Run {
     backing_off: BTreeSet<PartNumber>,
     /// The act of the phase is between two attempts.
     act_backing_off: bool,
+    /// The last attempt that is forgiven lost its answer: if it turns out to
+    /// have had no effect, this is how the transfer fails.
+    exhausted: Option<ErrorRecord>,
     strikes: BTreeMap<Item, Strikes>,
     restarts: u32,
     retry_limit: u32,
@@ -85,6 +92,11 @@ impl Transfer {
         &self.record
     }
 
+    /// Whether it was admitted in this run, so that its acts may be under way.
+    pub fn is_started(&self) -> bool {
+        self.run.started
+    }
+
     /// The state to show, with its reason.
     pub fn status(&self) -> Status {
         if !self.run.started || !self.record.phase.runs() {
@@ -111,31 +123,30 @@ impl Transfer {
             (phase, Event::Started) if phase.runs() && !self.run.started => {
                 self.start(&mut step, now);
             }
-            (Phase::Parked(_), Event::Unparked) => {
+            // A new process is as good a reason as any to look again.
+            (Phase::Parked(_), Event::Started | Event::Unparked) => {
                 self.run.doubt = true;
                 self.start(&mut step, now);
             }
-            (Phase::Preparing, Event::Inspected(source)) => {
+            // A second answer must not change the plan of a generation.
+            (Phase::Preparing, Event::Inspected(source)) if self.record.plan.is_none() => {
                 match PartPlan::new(source.size, self.record.spec.options.part_size) {
                     Ok(plan) => {
                         let source = Some(source);
                         self.change(&mut step, Change::Planned { plan, source });
                         self.proceed(&mut step, now);
                     }
-                    Err(error) => {
-                        let why = error.to_string();
-                        self.fail(
-                            &mut step,
-                            &crate::LocalFailure::Unplannable { why }.into(),
-                            now,
-                        );
-                    }
+                    Err(error) => self.unplannable(&mut step, error, now),
                 }
             }
-            (Phase::Preparing, Event::UploadOpened(id)) => {
+            // Also when the stop came too late for it: the name is known only here.
+            (phase, Event::UploadOpened(id)) if !phase.is_final() && self.asked_to_open() => {
                 self.change(&mut step, Change::Remote(Remote::Upload(id)));
-                self.succeeded(Item::Act);
-                self.proceed(&mut step, now);
+                self.run.exhausted = None;
+                if phase == Phase::Preparing && !self.run.doubt {
+                    self.succeeded(Item::Act);
+                    self.proceed(&mut step, now);
+                }
             }
             (
                 Phase::Preparing,
@@ -147,7 +158,9 @@ impl Transfer {
             ) => {
                 self.object_found(&mut step, identity, size, temp, now);
             }
-            (phase, Event::Reconciled(found)) if phase.runs() => {
+            (phase, Event::Reconciled(found))
+                if phase.runs() && !matches!(phase, Phase::Discarding(_)) =>
+            {
                 self.reconciled(&mut step, found, now);
             }
             // Paused and parked too: a part may land after the stop that came
@@ -179,7 +192,7 @@ impl Transfer {
                         step.act(Action::OfferParts);
                     }
                 }
-                Item::Act if self.run.act_backing_off => self.proceed(&mut step, now),
+                Item::Act if self.run.act_backing_off => self.go_on(&mut step, now),
                 Item::Act => {}
             },
             _ => {}
@@ -189,9 +202,16 @@ impl Transfer {
 
     fn start(&mut self, step: &mut Step, now: Now) {
         self.run.started = true;
-        match self.record.phase {
-            Phase::Discarding(_) => step.act(Action::Discard),
-            _ => self.proceed(step, now),
+        self.go_on(step, now);
+    }
+
+    /// Takes up the act that the phase is about.
+    fn go_on(&mut self, step: &mut Step, now: Now) {
+        if let Phase::Discarding(_) = self.record.phase {
+            self.run.act_backing_off = false;
+            step.act(Action::Discard);
+        } else {
+            self.proceed(step, now);
         }
     }
 
@@ -305,6 +325,7 @@ impl Transfer {
             After::Restart => {
                 self.change(step, Change::Generation(self.record.generation + 1));
                 self.run.doubt = false;
+                self.run.exhausted = None;
                 self.run.strikes.clear();
                 self.proceed(step, now);
             }
@@ -321,19 +342,20 @@ impl Transfer {
         };
         let reaction = react(failure, history);
         strikes.in_a_row += 1;
+        let error = ErrorRecord::of(failure, strikes.in_a_row);
         let part = match item {
             Item::Part(part) => Some(part),
             Item::Act => None,
         };
         step.act(Action::Note {
             part,
-            error: ErrorRecord::of(failure, strikes.in_a_row),
+            error: error.clone(),
         });
         if let Reaction::Retry { costs: true, .. } | Reaction::Resolve = reaction {
             strikes.costly += 1;
         }
         if let Phase::Discarding(after) = self.record.phase {
-            return self.discard_failed(step, after, failure, reaction, now);
+            return self.discard_failed(step, after, error, reaction, now);
         }
         match reaction {
             Reaction::Retry {
@@ -360,6 +382,9 @@ impl Transfer {
             Reaction::Resolve => {
                 let wait = crate::retry::resolve_wait(history.in_a_row);
                 self.stop(step);
+                if history.strikes >= history.limit {
+                    self.run.exhausted = Some(error);
+                }
                 self.run.doubt = true;
                 self.run.act_backing_off = true;
                 step.act(Action::Wait {
@@ -368,10 +393,10 @@ impl Transfer {
                     at_least: wait / 2,
                 });
             }
-            Reaction::Restart => self.restart(step, failure, now),
-            Reaction::Park(reason) => self.park(step, reason, failure, now),
-            Reaction::GiveUp => self.give_up(step, failure, now),
-            Reaction::Fail => self.fail(step, failure, now),
+            Reaction::Restart => self.restart(step, error, now),
+            Reaction::Park(reason) => self.park(step, reason, error, now),
+            Reaction::GiveUp => self.give_up(step, error, now),
+            Reaction::Fail => self.fail(step, error, now),
         }
     }
 
@@ -381,7 +406,7 @@ impl Transfer {
         &mut self,
         step: &mut Step,
         after: After,
-        failure: &Failure,
+        error: ErrorRecord,
         reaction: Reaction,
         now: Now,
     ) {
@@ -400,7 +425,7 @@ impl Transfer {
             }
             Reaction::GiveUp | Reaction::Fail => {
                 if after != After::Fail {
-                    self.record_error(step, Item::Act, failure);
+                    self.change(step, Change::Error(Some(error)));
                 }
                 return self.enter(step, Phase::Failed, now);
             }
@@ -413,39 +438,45 @@ impl Transfer {
         });
     }
 
-    fn restart(&mut self, step: &mut Step, failure: &Failure, now: Now) {
+    fn restart(&mut self, step: &mut Step, error: ErrorRecord, now: Now) {
         self.run.restarts += 1;
         if self.run.restarts > RESTART_LIMIT {
-            return self.fail(step, failure, now);
+            return self.fail(step, error, now);
         }
-        self.record_error(step, Item::Act, failure);
+        self.change(step, Change::Error(Some(error)));
         self.discard(step, After::Restart, now);
     }
 
-    fn park(&mut self, step: &mut Step, reason: ParkReason, failure: &Failure, now: Now) {
+    fn park(&mut self, step: &mut Step, reason: ParkReason, error: ErrorRecord, now: Now) {
         self.stop(step);
-        self.record_error(step, Item::Act, failure);
+        self.change(step, Change::Error(Some(error)));
         self.enter(step, Phase::Parked(reason), now);
         step.act(Action::WatchFor(reason));
     }
 
     /// Ends it for now and keeps what was moved, for `retry`.
-    fn give_up(&mut self, step: &mut Step, failure: &Failure, now: Now) {
+    fn give_up(&mut self, step: &mut Step, error: ErrorRecord, now: Now) {
         self.stop(step);
-        self.record_error(step, Item::Act, failure);
+        self.change(step, Change::Error(Some(error)));
         self.enter(step, Phase::Failed, now);
     }
 
     /// Ends it for good: nothing is left behind.
-    fn fail(&mut self, step: &mut Step, failure: &Failure, now: Now) {
-        self.record_error(step, Item::Act, failure);
+    fn fail(&mut self, step: &mut Step, error: ErrorRecord, now: Now) {
+        self.change(step, Change::Error(Some(error)));
         self.discard(step, After::Fail, now);
+    }
+
+    fn unplannable(&mut self, step: &mut Step, error: PlanError, now: Now) {
+        let why = error.to_string();
+        let failure = LocalFailure::Unplannable { why }.into();
+        self.fail(step, ErrorRecord::of(&failure, 1), now);
     }
 
     /// Removes what S3 and the disk hold, if anything.
     fn discard(&mut self, step: &mut Step, after: After, now: Now) {
         self.stop(step);
-        if self.record.remote.is_none() && self.record.asked.is_none() {
+        if !self.holds_something() {
             return self.discarded(step, after, now);
         }
         self.run.strikes.remove(&Item::Act);
@@ -462,19 +493,18 @@ impl Transfer {
         self.run.doubt = true;
     }
 
-    fn record_error(&mut self, step: &mut Step, item: Item, failure: &Failure) {
-        let attempts = self
-            .run
-            .strikes
-            .get(&item)
-            .map_or(1, |strikes| strikes.in_a_row.max(1));
-        self.change(
-            step,
-            Change::Error(Some(ErrorRecord::of(failure, attempts))),
-        );
-    }
-
     fn succeeded(&mut self, item: Item) {
         self.run.strikes.remove(&item);
+    }
+
+    /// Whether a multipart upload may have been opened whose name is not known.
+    fn asked_to_open(&self) -> bool {
+        let asked = self.record.asked.map(|asked| asked.request);
+        self.record.remote.is_none() && asked == Some(Request::Create)
+    }
+
+    /// Whether S3 or the disk may hold something of it.
+    fn holds_something(&self) -> bool {
+        self.record.remote.is_some() || self.record.asked.is_some()
     }
 }

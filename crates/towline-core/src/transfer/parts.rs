@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{Action, Found, Item, Step, Transfer};
 use crate::{
-    Change, Failure, LocalFailure, Now, ObjectIdentity, Outcome, PartNumber, PartPlan, PartRow,
-    Phase, Remote, Temp,
+    Change, ErrorRecord, Failure, LocalFailure, Now, ObjectIdentity, Outcome, PartNumber, PartPlan,
+    PartRow, Phase, Remote, Temp,
 };
 
 impl Transfer {
@@ -50,20 +50,14 @@ impl Transfer {
                 self.succeeded(Item::Act);
                 self.proceed(step, now);
             }
-            Err(error) => {
-                let why = error.to_string();
-                self.fail(step, &LocalFailure::Unplannable { why }.into(), now);
-            }
+            Err(error) => self.unplannable(step, error, now),
         }
     }
 
     pub(super) fn keep_part(&mut self, step: &mut Step, row: PartRow, now: Now) {
         self.run.in_flight.remove(&row.number);
         self.succeeded(Item::Part(row.number));
-        let planned = self.record.plan.is_some_and(|plan| {
-            row.number.get() <= plan.parts() && row.len == plan.len(row.number)
-        });
-        if !planned || self.parts.contains_key(&row.number) {
+        if !self.is_planned(&row) || self.parts.contains_key(&row.number) {
             return;
         }
         self.parts.insert(row.number, row.clone());
@@ -79,29 +73,39 @@ impl Transfer {
         }
     }
 
+    fn is_planned(&self, row: &PartRow) -> bool {
+        self.record
+            .plan
+            .is_some_and(|plan| row.number.get() <= plan.parts() && row.len == plan.len(row.number))
+    }
+
     pub(super) fn reconciled(&mut self, step: &mut Step, found: Found, now: Now) {
         if !self.run.doubt {
             return;
         }
         self.run.doubt = false;
+        let exhausted = self.run.exhausted.take();
         match found {
             Found::Nothing => {
                 if self.record.asked.is_some() {
                     self.change(step, Change::Asked(None));
                 }
-                self.proceed(step, now);
+                self.try_again(step, exhausted, now);
             }
             Found::Upload { id, parts } => {
                 let open = Remote::Upload(id);
-                if self.record.remote.as_ref() != Some(&open) {
+                let known = self.record.remote.as_ref() == Some(&open);
+                if !known {
                     self.change(step, Change::Remote(open));
                 } else if self.record.asked.is_some() {
                     self.change(step, Change::Asked(None));
                 }
                 self.replace_parts(step, parts);
-                self.proceed(step, now);
+                // One that was not known is what the last attempt had opened.
+                self.try_again(step, exhausted.filter(|_| known), now);
             }
-            Found::Temp { lost } => {
+            // A sealed file that lacks bytes is not the one that was proven.
+            Found::Temp { lost } if self.record.sealed.is_none() || lost.is_empty() => {
                 let lost = lost
                     .iter()
                     .filter_map(|number| self.parts.remove(number))
@@ -110,7 +114,7 @@ impl Transfer {
                 self.proceed(step, now);
             }
             Found::Landed(proof) => self.complete(step, proof, now),
-            Found::Gone => {
+            Found::Gone | Found::Temp { .. } => {
                 let failure: Failure = match &self.record.remote {
                     Some(Remote::Upload(id)) => {
                         let mut gone = crate::S3Error::new(
@@ -127,16 +131,27 @@ impl Transfer {
                         LocalFailure::TempGone { path }.into()
                     }
                 };
-                self.restart(step, &failure, now);
+                self.restart(step, ErrorRecord::of(&failure, 1), now);
             }
             Found::Conflict(failure) => {
+                let lost = std::mem::take(&mut self.parts).into_values().collect();
+                self.drop_rows(step, lost);
                 let conflict = Change::Ended {
                     outcome: Outcome::Conflict,
                     proof: None,
                 };
                 self.change(step, conflict);
-                self.fail(step, &failure, now);
+                self.fail(step, ErrorRecord::of(&failure, 1), now);
             }
+        }
+    }
+
+    /// The request in question had no effect: once more, unless that was the
+    /// last attempt.
+    fn try_again(&mut self, step: &mut Step, exhausted: Option<ErrorRecord>, now: Now) {
+        match exhausted {
+            Some(error) => self.give_up(step, error, now),
+            None => self.proceed(step, now),
         }
     }
 
@@ -144,6 +159,7 @@ impl Transfer {
     fn replace_parts(&mut self, step: &mut Step, listed: Vec<PartRow>) {
         let mut listed: BTreeMap<PartNumber, PartRow> =
             listed.into_iter().map(|row| (row.number, row)).collect();
+        listed.retain(|_, row| self.is_planned(row));
         let stale = |row: &PartRow| listed.get(&row.number).is_none_or(|there| there != row);
         let lost: Vec<PartRow> = self
             .parts

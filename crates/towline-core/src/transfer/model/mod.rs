@@ -1,0 +1,103 @@
+//! Random histories of a transfer against a small honest world, and what must
+//! hold after each step of them. `TOWLINE_MODEL_CASES` sets how many are tried.
+
+mod acts;
+mod checks;
+mod engine;
+pub(super) mod fixtures;
+mod histories;
+mod stories;
+mod test_upload;
+mod world;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use self::acts::How;
+use self::engine::Engine;
+use self::histories::{Op, Start, everything, outages, start};
+use super::Command;
+use crate::Phase;
+
+const CASES: u32 = 2_000;
+
+const RETRY_LIMIT: u32 = 3;
+
+/// Rounds that suffice to end any transfer once nothing fails any more.
+const ROUNDS_TO_THE_END: usize = 200;
+
+/// Plays a history; then nothing fails any more, and it has to end.
+fn play(start: Start, history: &[Op], retry_limit: u32) -> Phase {
+    let mut engine = Engine::new(start, retry_limit);
+    for op in history {
+        perform(&mut engine, *op);
+    }
+    let calm = [
+        Op::Do(Command::Resume),
+        Op::Flush,
+        Op::Start,
+        Op::Flush,
+        Op::Land(0, true),
+        Op::Take,
+        Op::End(0, How::Succeeds),
+        Op::EndWait(0),
+        Op::Unpark,
+    ];
+    for _ in 0..ROUNDS_TO_THE_END {
+        for op in calm {
+            perform(&mut engine, op);
+        }
+        engine.flush();
+        let phase = engine.transfer.record().phase;
+        if phase.is_final() {
+            return phase;
+        }
+    }
+    panic!("it does not end: {:#?}", engine.transfer);
+}
+
+fn perform(engine: &mut Engine, op: Op) {
+    match op {
+        Op::Start => engine.start(),
+        Op::Flush => engine.flush(),
+        Op::Take => engine.take(),
+        Op::End(nth, how) => engine.end(nth, how),
+        Op::EndWait(nth) => engine.end_wait(nth),
+        Op::Unpark => engine.unpark(),
+        Op::Do(command) => engine.command(command),
+        Op::Crash(how, power_loss) => engine.crash(how, power_loss),
+        Op::Land(nth, applied) => engine.land(nth, applied),
+        Op::SourceChanges => engine.world.version += 1,
+        Op::Vanishes => engine.world.vanish(),
+    }
+    engine.assert_not_stuck();
+}
+
+fn every(history: impl Strategy<Value = Op>, holds: fn(Start, &[Op]) -> bool) {
+    let cases = std::env::var("TOWLINE_MODEL_CASES");
+    let cases = cases.map_or(CASES, |cases| cases.parse().unwrap());
+    let config = Config {
+        failure_persistence: None,
+        ..Config::with_cases(cases)
+    };
+    let histories = (start(), prop::collection::vec(history, 0..120));
+    let outcome = TestRunner::new(config).run(&histories, |(start, history)| {
+        prop_assert!(holds(start, &history));
+        Ok(())
+    });
+    outcome.unwrap_or_else(|shrunk| panic!("{shrunk}"));
+}
+
+#[test]
+fn every_history_keeps_the_promises_and_ends() {
+    every(everything(), |start, history| {
+        play(start, history, RETRY_LIMIT).is_final()
+    });
+}
+
+#[test]
+fn a_transfer_that_only_meets_outages_and_crashes_completes() {
+    every(outages(), |start, history| {
+        start.taken || play(start, history, u32::MAX) == Phase::Completed
+    });
+}
