@@ -12,7 +12,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use towline_core::StoreError;
 
 use crate::place::sync_dir;
@@ -61,7 +61,9 @@ pub(crate) fn owner(path: &Path) -> Result<Connection, StoreError> {
         db.pragma_update(None, "fullfsync", true)?;
         db.pragma_update(None, "checkpoint_fullfsync", true)?;
         db.pragma_update(None, "journal_size_limit", 64 * MIB)?;
-        db.pragma_update(None, "wal_autocheckpoint", 4 * MIB / 1024)?;
+        // In pages of 4 KiB: 16 MiB.
+        db.pragma_update(None, "wal_autocheckpoint", 4096)?;
+        // In KiB, when negative.
         db.pragma_update(None, "cache_size", -16 * 1024)?;
         Ok(db)
     };
@@ -71,25 +73,23 @@ pub(crate) fn owner(path: &Path) -> Result<Connection, StoreError> {
 /// Connects one who only reads, whether or not somebody owns the store.
 pub(crate) fn reader(path: &Path) -> Result<Connection, StoreError> {
     check_library(path)?;
-    match connect_reader(path, "") {
-        Ok(db) => Ok(db),
-        // Without a log and without the right to make one there is no writer
-        // either: the file is read as it is.
-        Err(Trouble::Sql(_)) if !has_log(path) => {
-            if !look(path)? {
-                return Err(unusable(path, "there is no store".into()));
-            }
-            connect_reader(path, "?immutable=1").map_err(|t| t.into_store_error(path))
-        }
-        Err(trouble) => Err(match &trouble {
-            Trouble::Sql(error)
-                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) =>
-            {
-                foreign(path)
-            }
-            _ => trouble.into_store_error(path),
-        }),
+    // An owner always has a log, if an empty one; without it the file may be
+    // looked at.
+    let owned = beside(path, "-wal").exists();
+    if !owned && !look(path)? {
+        return Err(unusable(path, "there is no store".into()));
     }
+    let connected = match connect_reader(path, "") {
+        // Nobody has the right to make the log, so there is no writer either.
+        Err(Trouble::Sql(_)) if !owned => connect_reader(path, "?immutable=1"),
+        connected => connected,
+    };
+    connected.map_err(|trouble| match trouble {
+        Trouble::Sql(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
+            foreign(path)
+        }
+        trouble => trouble.into_store_error(path),
+    })
 }
 
 fn connect_reader(path: &Path, parameters: &str) -> Result<Connection, Trouble> {

@@ -65,10 +65,19 @@ impl SqliteStore {
     /// A [`SqliteReader`] of the same directory must not be open in this
     /// process meanwhile: checking the file would let go of its locks.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        Self::open_with(dir, |_| Ok(()))
+    }
+
+    /// Opens with a connection that a test may have made worse.
+    fn open_with(
+        dir: &Path,
+        tune: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<()>,
+    ) -> Result<Self, StoreError> {
         place::prepare(dir)?;
         let path = Arc::new(dir.join(DATABASE));
         let lock = OwnerLock::take(&dir.join(LOCK), &path)?;
         let db = open::owner(&path)?;
+        tune(&db).map_err(|error| Trouble::Sql(error).into_store_error(&path))?;
         let sequence = db
             .query_row("SELECT sequence FROM meta", [], |row| row.get(0))
             .map_err(|error| Trouble::Sql(error).into_store_error(&path))?;
@@ -297,5 +306,94 @@ fn no_spec() -> Spec {
         path: PathBuf::new(),
         options: TransferOptions::default(),
         token: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use towline_core::{Fingerprint, NewTransfer, Timestamp};
+
+    fn new(count: usize) -> Vec<NewTransfer> {
+        let source = Some(Fingerprint {
+            device: 1,
+            inode: 2,
+            size: 3,
+            modified_ns: 4,
+            changed_ns: 5,
+        });
+        let new = NewTransfer {
+            spec: no_spec(),
+            source,
+            created_at: Timestamp::default(),
+        };
+        vec![new; count]
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_stops_the_store_and_loses_nothing_that_was_acknowledged() {
+        let dir = tempfile::tempdir().unwrap();
+        let full = |db: &rusqlite::Connection| db.pragma_update(None, "max_page_count", 40);
+        let store = SqliteStore::open_with(dir.path(), full).unwrap();
+        let made = store.create_many(new(10)).await.unwrap();
+        let failed = store.create_many(new(10_000)).await;
+        assert!(matches!(failed, Err(StoreError::Failed(_))), "{failed:?}");
+        // Also what would fit: after a failed write the disk is not trusted.
+        let failed = store.create_many(new(1)).await;
+        assert!(matches!(failed, Err(StoreError::Failed(_))), "{failed:?}");
+        assert_eq!(store.next(TransferId::START, 100).await.unwrap().len(), 10);
+        assert!(matches!(store.close().await, Err(StoreError::Failed(_))));
+
+        let store = SqliteStore::open(dir.path()).unwrap();
+        let kept = store.next(TransferId::START, 100).await.unwrap();
+        assert_eq!(
+            kept.iter().collect::<Vec<_>>(),
+            made.iter().map(Created::record).collect::<Vec<_>>()
+        );
+        store.create_many(new(1)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn interned_rows_go_with_the_last_transfer_that_uses_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(dir.path()).unwrap();
+        let mut other = new(2);
+        other[1].spec.options.if_absent = true;
+        let made = store.create_many(other).await.unwrap();
+        let ended = |at: usize| {
+            let canceled = Change::Phase {
+                phase: towline_core::Phase::Canceled,
+                at: Timestamp::default(),
+            };
+            (made[at].record().id, vec![canceled])
+        };
+        store.commit(vec![ended(0), ended(1)]).await.unwrap();
+        let rows = |table: &str| {
+            let db = open::reader(&store.path).unwrap();
+            let count = format!("SELECT count(*) FROM {table}");
+            db.query_row(&count, [], |row| row.get::<_, i64>(0))
+                .unwrap()
+        };
+        assert_eq!(
+            (rows("options"), rows("buckets"), rows("tombstones")),
+            (2, 1, 0)
+        );
+        store.remove(vec![made[1].record().id]).await.unwrap();
+        assert_eq!(
+            (rows("options"), rows("buckets"), rows("tombstones")),
+            (1, 1, 1)
+        );
+        store.remove(vec![made[0].record().id]).await.unwrap();
+        assert_eq!(
+            (rows("options"), rows("buckets"), rows("tombstones")),
+            (0, 0, 2)
+        );
+        // What was forgotten is interned anew.
+        let again = store.create_many(new(1)).await.unwrap();
+        let id = again[0].record().id;
+        assert_eq!(
+            store.get(id).await.unwrap().as_ref(),
+            Some(again[0].record())
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! The SQLite store keeps what every store promises.
 
+#![allow(clippy::unwrap_used, reason = "also in the helpers of tests")]
+
 use std::sync::Arc;
 
 use tempfile::TempDir;
