@@ -41,7 +41,7 @@ pub(crate) type Http = Client<Connector, RequestBody>;
 pub struct S3Client {
     endpoint: Endpoint,
     signed_payload: Option<bool>,
-    connector: Connector,
+    pub(crate) connector: Connector,
     idle: Duration,
     http: RwLock<Http>,
     /// `None` does not sign.

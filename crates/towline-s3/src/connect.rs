@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::Uri;
+use http::{HeaderValue, Uri};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
@@ -93,6 +93,14 @@ impl Connector {
             proxies,
             limit,
         }
+    }
+
+    /// What a proxy wants to see on each request over plain HTTP. Over TLS only
+    /// the request for the tunnel has it.
+    pub(crate) fn proxy_authorization(&self, target: &Uri) -> Option<HeaderValue> {
+        let plain = target.scheme_str() == Some("http");
+        let proxy = plain.then(|| self.proxies.pick(target)).flatten()?;
+        proxy.authorization.clone()
     }
 
     async fn open(mut self, target: Uri) -> Result<Conn, ConnectFailure> {

@@ -146,6 +146,9 @@ impl S3Client {
             )
             .await?;
         headers.insert("user-agent", user_agent(operation));
+        if let Some(authorization) = self.connector.proxy_authorization(&target) {
+            headers.insert("proxy-authorization", authorization);
+        }
         let mut request = Request::new(body);
         *request.method_mut() = call.method;
         *request.uri_mut() = target;

@@ -1,5 +1,7 @@
 //! Every operation against a server that verifies every signature.
 
+#![allow(clippy::unwrap_used)] // helpers of tests are tests too
+
 use std::sync::Arc;
 
 use bytes::Bytes;

@@ -1,0 +1,162 @@
+//! Connections that break, at every point.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use towline_core::{S3, S3Error, S3ErrorKind};
+
+use super::server::{Script, Step, http};
+use super::{client, object, put};
+
+#[tokio::test]
+async fn an_answer_before_the_body_was_read_is_told_rather_than_the_broken_pipe() {
+    for read in [0, 100_000] {
+        let xml = "<Error><Code>SlowDown</Code></Error>";
+        let answer = http("503 Slow Down", "Connection: close\r\n", xml);
+        let server = Script::play(vec![Step::AnswerEarly(read, answer)]).await;
+        // 64 MiB do not fit into socket buffers.
+        let error = put(&client(&server.endpoint), 1024).await.unwrap_err();
+        assert_eq!(
+            (error.kind, error.status),
+            (S3ErrorKind::Answer, Some(503)),
+            "{error:?}"
+        );
+        assert!(!error.request_sent && error.body_sent < 64 << 20);
+    }
+}
+
+#[tokio::test]
+async fn success_before_the_body_was_sent_is_no_success() {
+    let answer = http("200 OK", "ETag: \"e\"\r\n", "");
+    let server = Script::play(vec![Step::AnswerEarly(10, answer)]).await;
+    let error = put(&client(&server.endpoint), 1024).await.unwrap_err();
+    assert_eq!(error.kind, S3ErrorKind::Malformed);
+}
+
+#[tokio::test]
+async fn a_connection_closed_without_an_answer_tells_what_was_sent() {
+    let server = Script::play(vec![Step::Close]).await;
+    let error = put(&client(&server.endpoint), 4).await.unwrap_err();
+    assert_eq!(error.kind, S3ErrorKind::Transport);
+    assert_eq!((error.body_sent, error.status), (4 << 16, None));
+    assert!(error.request_sent && !error.reused_connection);
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_was_dead_is_told_as_reused() {
+    let ok = http("200 OK", "ETag: \"e\"\r\n", "");
+    let server = Script::play(vec![Step::AnswerAndVanish(ok)]).await;
+    let client = client(&server.endpoint);
+    put(&client, 1).await.unwrap();
+    let error = put(&client, 1).await.unwrap_err();
+    assert_eq!(error.kind, S3ErrorKind::Transport, "{error:?}");
+    assert!(error.reused_connection);
+}
+
+#[tokio::test]
+async fn connections_are_kept_and_reset_on_demand() {
+    let ok = || Step::Answer(http("200 OK", "ETag: \"e\"\r\n", ""));
+    let server = Script::play(vec![ok(), ok(), ok()]).await;
+    let client = client(&server.endpoint);
+    put(&client, 1).await.unwrap();
+    put(&client, 1).await.unwrap();
+    client.reset_connections();
+    put(&client, 1).await.unwrap();
+    assert_eq!(server.heads().len(), 3);
+}
+
+#[tokio::test]
+async fn an_object_that_breaks_off_ends_with_the_facts() {
+    let answer =
+        "HTTP/1.1 200 OK\r\nETag: \"e\"\r\nContent-Length: 10\r\nx-amz-request-id: R\r\n\r\n012";
+    let server = Script::play(vec![Step::AnswerAndClose(answer.into())]).await;
+    let object = client(&server.endpoint).get_object(object()).await.unwrap();
+    assert_eq!(object.range, 0..10);
+    let frames: Vec<_> = object.stream.collect().await;
+    assert_eq!(frames[0].as_ref().unwrap(), "012");
+    let error = frames[1]
+        .as_ref()
+        .unwrap_err()
+        .downcast_ref::<S3Error>()
+        .unwrap();
+    assert_eq!(
+        (error.kind, error.status),
+        (S3ErrorKind::Transport, Some(200))
+    );
+    assert_eq!(error.request_id.as_deref(), Some("R"));
+    assert_eq!(frames.len(), 2);
+}
+
+#[tokio::test]
+async fn a_port_that_nobody_listens_on_is_a_connect_error() {
+    let error = put(&client("http://127.0.0.1:1"), 1).await.unwrap_err();
+    assert_eq!(error.kind, S3ErrorKind::Connect, "{error:?}");
+    assert!(!error.request_sent && error.body_sent == 0);
+}
+
+#[tokio::test]
+async fn a_name_without_an_address_is_a_dns_error() {
+    let error = put(&client("http://no-such-host.invalid"), 1)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind, S3ErrorKind::Dns, "{error:?}");
+    assert!(error.message.contains("no-such-host.invalid"));
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_speak_tls_is_a_tls_error() {
+    let server = Script::play(vec![]).await;
+    // Not TLS: an HTTP server answers a ClientHello with plain text.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            .await
+            .unwrap();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    });
+    let error = put(&client(&format!("https://127.0.0.1:{port}")), 1)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind, S3ErrorKind::Tls, "{error:?}");
+    assert!(server.heads().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_no_http_is_malformed() {
+    let server = Script::answering("SSH-2.0-OpenSSH_9.2\r\n\r\n").await;
+    let error = put(&client(&server.endpoint), 1).await.unwrap_err();
+    assert_eq!(error.kind, S3ErrorKind::Malformed, "{error:?}");
+}
+
+#[tokio::test]
+async fn secrets_are_in_no_error() {
+    for step in [Step::Close, Step::Answer(http("403 Forbidden", "", ""))] {
+        let server = Script::play(vec![step]).await;
+        let client = client(&server.endpoint);
+        let error = put(&client, 1).await.unwrap_err();
+        let shown = format!("{error} {error:?} {client:?}");
+        assert!(!shown.contains("canary"), "{shown}");
+        let head = &server.heads()[0];
+        assert!(head.contains("x-amz-security-token: canary-token"));
+        assert!(!head.contains("canary-secret") && !head.contains("accept-encoding"));
+    }
+}
+
+#[tokio::test]
+async fn multipart_requests_say_so_in_their_user_agent() {
+    let server = Script::play(vec![Step::Close, Step::Close]).await;
+    let client = client(&server.endpoint);
+    let _ = put(&client, 1).await;
+    let _ = client.list_parts(&super::upload(), None).await;
+    let heads = server.heads();
+    let agent = |head: &str| {
+        let mut lines = head.lines().map(str::to_owned);
+        lines
+            .find(|line| line.starts_with("user-agent: towline/"))
+            .unwrap()
+    };
+    assert!(!agent(&heads[0]).contains("md/multipart"));
+    assert!(agent(&heads[1]).contains("md/multipart"));
+}
