@@ -27,7 +27,9 @@ const EXPIRY_MARGIN: Duration = Duration::from_secs(60);
 /// Buckets whose region is remembered.
 const MAX_REGIONS: usize = 1024;
 /// hyper reads into buffers that grow up to this; also the most of a head.
-const READ_BUFFER: usize = 512 << 10;
+/// Measured per GiB received: 0.33 CPU-s with 128 KiB, 0.30 with 256, 0.28 with
+/// 512, but each open download holds about two of them.
+const READ_BUFFER: usize = 256 << 10;
 
 pub(crate) type Http = Client<Connector, RequestBody>;
 

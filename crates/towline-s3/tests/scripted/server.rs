@@ -37,9 +37,8 @@ impl Script {
         let heads = Arc::new(Mutex::new(Vec::new()));
         let seen = heads.clone();
         tokio::spawn(async move {
-            let mut steps = steps.into_iter();
             let mut open: Option<TcpStream> = None;
-            while let Some(step) = steps.next() {
+            for step in steps {
                 let (mut stream, head, length) = next_request(&listener, open.take()).await;
                 seen.lock().unwrap().push(head);
                 open = step.perform(&mut stream, length).await.then_some(stream);
