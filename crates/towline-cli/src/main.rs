@@ -1,3 +1,73 @@
-//! The `towline` command.
+//! The `towline` command: one file per verb in `verbs`, parsed types in, one
+//! [`Output`](output::Output) for people and programs, documented exit codes.
 
-fn main() {}
+mod args;
+mod attach;
+mod error;
+mod exit;
+mod output;
+mod parse;
+mod progress;
+mod url;
+mod verbs;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Verb};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::output::Output;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log(cli.common.verbose);
+    let mut output = Output::new(&cli.common);
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output.error(&format!("cannot start: {error}"));
+            return Exit::Failed.into();
+        }
+    };
+    let result = runtime.block_on(run(cli, &mut output));
+    runtime.shutdown_background();
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            output.error(&error.to_string());
+            error.exit().into()
+        }
+    }
+}
+
+async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Error> {
+    let common = &cli.common;
+    match cli.verb {
+        Verb::Upload(args) => verbs::upload::run(args, common, output).await,
+        Verb::Download(args) => verbs::download::run(args, common, output).await,
+        Verb::List(args) => verbs::list::run(args, common, output).await,
+        Verb::Show(args) => verbs::show::run(args, common, output).await,
+        #[cfg(feature = "demo")]
+        Verb::Demo(args) => verbs::demo::run(args, output).await,
+    }
+}
+
+fn log(verbose: u8) {
+    use tracing_subscriber::EnvFilter;
+    let level = match verbose {
+        0 => "warn",
+        1 => "towline=info,towline_engine=info,warn",
+        2 => "towline=debug,towline_engine=debug,towline_s3=debug,info",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_env("TOWLINE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}

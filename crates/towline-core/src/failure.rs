@@ -90,6 +90,14 @@ pub enum LocalFailure {
         /// What did not agree.
         why: String,
     },
+    /// All bytes arrived as announced, and yet the whole is not the object.
+    #[error("the file does not agree with {object}: {why}")]
+    WrongWhole {
+        /// The object.
+        object: String,
+        /// What did not agree.
+        why: String,
+    },
     /// S3 stored other bytes than were sent.
     #[error("S3 stored other bytes of {object} than were sent: {why}")]
     StoredWrong {
@@ -125,6 +133,7 @@ impl LocalFailure {
             Self::TargetExists { .. } => "TargetExists",
             Self::TempGone { .. } => "TempGone",
             Self::WrongBytes { .. } => "WrongBytes",
+            Self::WrongWhole { .. } => "WrongWhole",
             Self::StoredWrong { .. } => "StoredWrong",
             Self::Connection { .. } => "BadConnection",
             Self::Unplannable { .. } => "TooLarge",

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::{Failure, LocalFailure, Operation, ParkReason, S3Error, S3ErrorKind};
+use crate::{Failure, LocalFailure, Operation, ParkReason, S3Error, S3ErrorKind, Timestamp};
 
 /// What to do about a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,8 +38,8 @@ pub enum Reaction {
 pub enum Fix {
     /// Read the credentials again.
     Credentials,
-    /// Sign by the server's clock.
-    Clock,
+    /// Sign by the server's clock, which read this.
+    Clock(Timestamp),
     /// Sign for, and send to, this region.
     Region(String),
 }
@@ -85,6 +85,7 @@ fn react_to_local(failure: &LocalFailure, history: History) -> Reaction {
     match failure {
         LocalFailure::SourceChanged { .. }
         | LocalFailure::ObjectChanged { .. }
+        | LocalFailure::WrongWhole { .. }
         | LocalFailure::TempGone { .. } => Reaction::Restart,
         LocalFailure::DiskFull { .. } => Reaction::Park(ParkReason::DiskFull),
         LocalFailure::TargetUnwritable {
@@ -140,7 +141,10 @@ fn react_to_answer(error: &S3Error, history: History) -> Reaction {
     let completing = error.operation == Operation::CompleteMultipartUpload;
     match error.code() {
         "RequestTimeTooSkewed" if history.fixed => Reaction::Park(ParkReason::Clock),
-        "RequestTimeTooSkewed" => Reaction::Fix(Fix::Clock),
+        "RequestTimeTooSkewed" => match error.server_date {
+            Some(server) => Reaction::Fix(Fix::Clock(server)),
+            None => Reaction::Park(ParkReason::Clock),
+        },
         "ExpiredToken"
         | "InvalidToken"
         | "TokenRefreshRequired"
@@ -179,6 +183,10 @@ fn react_to_answer(error: &S3Error, history: History) -> Reaction {
         }
         "InvalidDigest" | "NotImplemented" => Reaction::Fail,
         "AccessDenied" => Reaction::GiveUp,
+        // An error after the headers of a success: the work may go on.
+        "SlowDown" | "ServiceUnavailable" if completing && error.status == Some(200) => {
+            Reaction::Resolve
+        }
         "SlowDown"
         | "ServiceUnavailable"
         | "Throttling"
@@ -383,8 +391,12 @@ mod tests {
             react(&expired, again),
             Reaction::Park(ParkReason::Credentials)
         );
-        let skewed = answer(Operation::UploadPart, 403, "RequestTimeTooSkewed");
-        assert_eq!(react(&skewed, history()), Reaction::Fix(Fix::Clock));
+        let mut skewed = answer(Operation::UploadPart, 403, "RequestTimeTooSkewed");
+        let server = Timestamp::from_millis(1_000);
+        if let Failure::S3(error) = &mut skewed {
+            error.server_date = Some(server);
+        }
+        assert_eq!(react(&skewed, history()), Reaction::Fix(Fix::Clock(server)));
         assert_eq!(react(&skewed, again), Reaction::Park(ParkReason::Clock));
     }
 

@@ -320,7 +320,7 @@ impl EventLoop {
                 if self
                     .live
                     .get(&id)
-                    .is_some_and(|l| l.transfer.record().phase == Phase::Queued)
+                    .is_some_and(|live| !live.transfer.is_started())
                 {
                     self.advance(id, Event::Started);
                 }
@@ -393,6 +393,7 @@ impl EventLoop {
         let Some(live) = self.live.get_mut(&id) else {
             return;
         };
+        tracing::debug!(transfer = %id, ?event, "event");
         let step = live.transfer.on_event(event, now);
         self.take(id, step, None);
     }
@@ -564,6 +565,7 @@ impl EventLoop {
             open: Arc::clone(&live.open),
             stop,
         };
+        tracing::debug!(transfer = %id, ?act, "act begins");
         self.next_act += 1;
         let number = self.next_act;
         live.began(number, act, stopper);

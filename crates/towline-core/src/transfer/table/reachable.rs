@@ -7,7 +7,7 @@ use super::{STATES, Table};
 use crate::transfer::model::fixtures::{
     accepted, file, lost, moment, offline, proof, refused, row, size_of, source_changed,
 };
-use crate::transfer::{Command, Event, Found, Item, Step, Transfer};
+use crate::transfer::{Command, Event, Found, Item, RESTART_LIMIT, Step, Transfer};
 use crate::{
     Direction, Failure, ObjectIdentity, Operation, PartNumber, PartRow, Phase, Remote, Request,
     Temp,
@@ -30,6 +30,7 @@ impl Reachable {
             all.reach(Transfer::load(accepted(source, true), vec![], RETRY_LIMIT));
         }
         while let Some(transfer) = all.open.pop() {
+            assert!(all.known.len() < 50_000, "there is no end to it");
             all.leave(&transfer);
         }
         all
@@ -117,7 +118,7 @@ fn situation(transfer: &Transfer) -> String {
             &run.in_flight,
             &run.backing_off,
             costly,
-            run.restarts.max(2),
+            run.restarts.min(RESTART_LIMIT),
         ),
         transfer.parts.keys().collect::<Vec<_>>(),
     );

@@ -1,0 +1,281 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use towline::{ChecksumAlgorithm, Connection, ConnectionSource, PartSize, WhenTargetExists};
+
+use crate::parse;
+use crate::url::S3Url;
+
+/// Moves files to and from S3 and does not lose them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "towline",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Upload files, to the end
+    Upload(Upload),
+    /// Download an object, to the end
+    Download(Download),
+    /// List transfers
+    List(List),
+    /// Show one transfer, with what happened on its way
+    Show(Show),
+    /// See an upload and a download survive a kill; needs no account
+    #[cfg(feature = "demo")]
+    Demo(Demo),
+}
+
+/// Options of every verb.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// The store's URL, for stores that are not AWS
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) endpoint_url: Option<String>,
+    /// The region requests are signed for
+    #[arg(long, global = true, value_name = "REGION")]
+    pub(crate) region: Option<String>,
+    /// A profile of AWS's configuration files
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        conflicts_with = "no_sign_request"
+    )]
+    pub(crate) profile: Option<String>,
+    /// Send requests without a signature
+    #[arg(long, global = true)]
+    pub(crate) no_sign_request: bool,
+    /// Where transfers are recorded [default: the XDG state directory]
+    #[arg(long, global = true, value_name = "DIR", env = "TOWLINE_STATE_DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// One JSON object a line, for programs
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say nothing but errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Say more; twice for details
+    #[arg(long, short, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+impl Common {
+    pub(crate) fn connection(&self) -> Connection {
+        let source = match &self.profile {
+            Some(profile) => ConnectionSource::Profile(profile.clone()),
+            None if self.no_sign_request => ConnectionSource::Anonymous,
+            None => ConnectionSource::Environment,
+        };
+        Connection {
+            source,
+            endpoint: self.endpoint_url.clone(),
+            region: self.region.clone(),
+            ..Connection::default()
+        }
+    }
+
+    pub(crate) fn state_dir(&self) -> PathBuf {
+        self.state_dir
+            .clone()
+            .unwrap_or_else(towline::TransferUtility::default_state_dir)
+    }
+}
+
+/// How long an attached command waits.
+#[derive(Debug, Args)]
+pub(crate) struct Waiting {
+    /// Give up when the store has never answered for this long
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse::duration)]
+    pub(crate) connect_timeout: Duration,
+    /// Wait for the store without limit
+    #[arg(long, conflicts_with = "max_wait")]
+    pub(crate) wait: bool,
+    /// Give up when not done after this long; the transfers stay recorded
+    #[arg(long, value_name = "TIME", value_parser = parse::duration)]
+    pub(crate) max_wait: Option<Duration>,
+    /// Requests at one time [default: automatic]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) concurrency: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Upload {
+    /// Files, and the object or prefix (ending in '/') they go to
+    #[arg(required = true, num_args = 2.., value_name = "PATH... s3://BUCKET/KEY|PREFIX/")]
+    pub(crate) paths: Vec<OsString>,
+    /// Own metadata of the object
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse::pair)]
+    pub(crate) metadata: Vec<(String, String)>,
+    /// Content type [default: by the file's extension]
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) content_type: Option<String>,
+    /// A canned ACL, such as public-read
+    #[arg(long, value_name = "ACL")]
+    pub(crate) acl: Option<String>,
+    /// A storage class, such as STANDARD_IA
+    #[arg(long, value_name = "CLASS")]
+    pub(crate) storage_class: Option<String>,
+    /// A tag of the object
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse::pair)]
+    pub(crate) tag: Vec<(String, String)>,
+    /// Only where no object has the key yet
+    #[arg(long)]
+    pub(crate) if_absent: bool,
+    /// Size of each part, 5MiB to 5GiB [default: by the file's size]
+    #[arg(long, value_name = "SIZE", value_parser = parse::part_size)]
+    pub(crate) part_size: Option<PartSize>,
+    /// What S3 checks the bytes with
+    #[arg(long, value_name = "ALGORITHM", default_value = "crc64nvme")]
+    pub(crate) checksum: Algorithm,
+    /// Start anew instead of going on with an unfinished transfer
+    #[arg(long)]
+    pub(crate) restart: bool,
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Download {
+    /// The object
+    #[arg(value_name = "s3://BUCKET/KEY")]
+    pub(crate) from: S3Url,
+    /// The file, or a directory to put it into
+    #[arg(value_name = "PATH")]
+    pub(crate) to: PathBuf,
+    /// A version of the object
+    #[arg(long, value_name = "ID")]
+    pub(crate) version_id: Option<String>,
+    /// What to do when the file exists
+    #[arg(long, value_name = "POLICY", default_value = "overwrite")]
+    pub(crate) on_exists: OnExists,
+    /// Size of each part, 5MiB to 5GiB [default: by the object's size]
+    #[arg(long, value_name = "SIZE", value_parser = parse::part_size)]
+    pub(crate) part_size: Option<PartSize>,
+    /// Start anew instead of going on with an unfinished transfer
+    #[arg(long)]
+    pub(crate) restart: bool,
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Only these states
+    #[arg(long, value_name = "STATE", value_delimiter = ',')]
+    pub(crate) state: Vec<StateName>,
+    /// Only uploads, or only downloads
+    #[arg(long = "type", value_name = "TYPE", default_value = "any")]
+    pub(crate) kind: Kind,
+    /// At most this many, the newest
+    #[arg(long, value_name = "N", default_value = "100")]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// The transfer's number
+    #[arg(value_name = "ID")]
+    pub(crate) id: towline::TransferId,
+}
+
+#[cfg(feature = "demo")]
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Size of the demo's file in MiB
+    #[arg(long, value_name = "MIB", default_value = "64", value_parser = clap::value_parser!(u32).range(8..=4096))]
+    pub(crate) size: u32,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Algorithm {
+    Crc64nvme,
+    Crc32c,
+    Crc32,
+    Sha256,
+    Md5,
+}
+
+impl From<Algorithm> for ChecksumAlgorithm {
+    fn from(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::Crc64nvme => Self::Crc64Nvme,
+            Algorithm::Crc32c => Self::Crc32c,
+            Algorithm::Crc32 => Self::Crc32,
+            Algorithm::Sha256 => Self::Sha256,
+            Algorithm::Md5 => Self::Md5,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum OnExists {
+    Overwrite,
+    Fail,
+}
+
+impl From<OnExists> for WhenTargetExists {
+    fn from(policy: OnExists) -> Self {
+        match policy {
+            OnExists::Overwrite => Self::Overwrite,
+            OnExists::Fail => Self::Fail,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Kind {
+    Upload,
+    Download,
+    Any,
+}
+
+impl Kind {
+    pub(crate) fn direction(self) -> Option<towline::Direction> {
+        match self {
+            Self::Upload => Some(towline::Direction::Upload),
+            Self::Download => Some(towline::Direction::Download),
+            Self::Any => None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum StateName {
+    Waiting,
+    InProgress,
+    Paused,
+    WaitingForNetwork,
+    Completed,
+    Canceled,
+    Failed,
+}
+
+impl From<StateName> for towline::State {
+    fn from(name: StateName) -> Self {
+        match name {
+            StateName::Waiting => Self::Waiting,
+            StateName::InProgress => Self::InProgress,
+            StateName::Paused => Self::Paused,
+            StateName::WaitingForNetwork => Self::WaitingForNetwork,
+            StateName::Completed => Self::Completed,
+            StateName::Canceled => Self::Canceled,
+            StateName::Failed => Self::Failed,
+        }
+    }
+}

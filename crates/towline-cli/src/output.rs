@@ -1,0 +1,145 @@
+//! What is said: text for people, JSON lines for programs.
+
+use std::io::{IsTerminal, Write};
+
+use towline::{State, Transfer};
+
+use crate::args::Common;
+
+/// Where everything is said.
+#[derive(Debug)]
+pub(crate) struct Output {
+    json: bool,
+    quiet: bool,
+}
+
+impl Output {
+    pub(crate) fn new(common: &Common) -> Self {
+        Self {
+            json: common.json,
+            quiet: common.quiet,
+        }
+    }
+
+    /// Whether a moving display is wanted and possible.
+    pub(crate) fn shows_progress(&self) -> bool {
+        !self.json && !self.quiet && std::io::stderr().is_terminal()
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// A line for people.
+    pub(crate) fn line(&mut self, text: &str) {
+        if !self.json && !self.quiet {
+            put(&mut std::io::stdout(), &printable(text));
+        }
+    }
+
+    /// A remark for people, apart from the results.
+    pub(crate) fn remark(&mut self, text: &str) {
+        if !self.json && !self.quiet {
+            put(&mut std::io::stderr(), &printable(text));
+        }
+    }
+
+    /// What went wrong; said in any case.
+    pub(crate) fn error(&mut self, text: &str) {
+        put(
+            &mut std::io::stderr(),
+            &format!("towline: {}", printable(text)),
+        );
+    }
+
+    /// One JSON object.
+    pub(crate) fn json_line(&mut self, value: &serde_json::Value) {
+        put(&mut std::io::stdout(), &value.to_string());
+    }
+
+    /// How a transfer ended, or where it stands.
+    pub(crate) fn transfer(&mut self, transfer: &Transfer) {
+        if self.json {
+            self.json_line(&to_json(transfer));
+        } else if transfer.state == State::Failed {
+            self.error(&sentence(transfer));
+        } else {
+            self.line(&sentence(transfer));
+        }
+    }
+}
+
+/// The contract's fields; a path that is not UTF-8 is whole in `path_b64`.
+pub(crate) fn to_json(transfer: &Transfer) -> serde_json::Value {
+    serde_json::to_value(transfer).unwrap_or_default()
+}
+
+/// `uploaded a.bin to s3://b/a.bin, 5.0 MiB, verified full-object`.
+pub(crate) fn sentence(transfer: &Transfer) -> String {
+    let object = format!("s3://{}/{}", transfer.bucket, transfer.key);
+    let path = transfer.path.display();
+    let upload = transfer.direction == towline::Direction::Upload;
+    let (from, to) = if upload {
+        (path.to_string(), object)
+    } else {
+        (object, path.to_string())
+    };
+    match transfer.state {
+        State::Completed => {
+            let verb = if upload { "uploaded" } else { "downloaded" };
+            let bytes = indicatif::BinaryBytes(transfer.bytes_total.unwrap_or(0));
+            let proof = transfer
+                .verified
+                .map_or("nothing", |verified| verified.as_str());
+            format!("{verb} {from} to {to} ({bytes}, verified {proof})")
+        }
+        state => {
+            let why = transfer
+                .error
+                .as_ref()
+                .map(|error| format!(": {}", error.message));
+            let verb = transfer.direction.as_str();
+            format!(
+                "{verb} {} of {from} to {to} {state}{}",
+                transfer.id,
+                why.unwrap_or_default()
+            )
+        }
+    }
+}
+
+/// Text with its control characters made visible, so that a name from S3 cannot
+/// steer the terminal.
+pub(crate) fn printable(text: &str) -> String {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if hidden(c) && c != '\n' {
+            shown.extend(c.escape_unicode())
+        } else {
+            shown.push(c)
+        }
+    }
+    shown
+}
+
+fn put(stream: &mut impl Write, text: &str) {
+    // A reader that went away wants to hear nothing more.
+    let _ = writeln!(stream, "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_steer_the_terminal() {
+        let shown = printable("a\u{1b}[31m\u{7}\r\u{202e}b\u{9b}");
+        assert!(!shown.chars().any(char::is_control));
+        assert!(shown.starts_with('a') && !shown.contains('\u{202e}'));
+        assert_eq!(printable("plain ä ü"), "plain ä ü");
+    }
+}

@@ -1,0 +1,77 @@
+//! Values on the command line.
+
+use std::time::Duration;
+
+use towline::PartSize;
+
+/// `16MiB`, `16M`, `16777216`: units are powers of 1024.
+pub(crate) fn part_size(text: &str) -> Result<PartSize, String> {
+    PartSize::from_bytes(bytes(text)?).map_err(|error| error.to_string())
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    let split = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let power = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        _ => {
+            return Err(format!(
+                "{text:?} is not a size; write 16MiB, or a number of bytes"
+            ));
+        }
+    };
+    let number: u64 = number
+        .parse()
+        .map_err(|_| format!("{text:?} is not a size"))?;
+    number
+        .checked_mul(1 << power)
+        .ok_or_else(|| format!("{text:?} is too large"))
+}
+
+/// `30`, `30s`, `5m`, `2h`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is not a time; write 30s, 5m or 2h");
+    let split = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let unit = match unit {
+        "" | "s" => 1.0,
+        "ms" => 0.001,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(wrong()),
+    };
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    Duration::try_from_secs_f64(number * unit).map_err(|_| wrong())
+}
+
+/// `NAME=VALUE`.
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(format!("{text:?} is not NAME=VALUE")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_times_have_units() {
+        assert_eq!(bytes("5242880"), Ok(5 << 20));
+        assert_eq!(bytes("16MiB"), bytes("16m"));
+        assert!(part_size("4MiB").is_err());
+        for wrong in ["", "x", "5 MiB", "-1", "99999999999999999999", "5T"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(duration("90"), duration("1.5m"));
+        assert!(duration("soon").is_err());
+    }
+}

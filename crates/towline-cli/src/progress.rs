@@ -1,0 +1,70 @@
+//! The moving display: how much, how fast, how long still.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use towline::{Reason, State, Transfer};
+
+use crate::output::{Output, printable};
+
+/// One line for all transfers of a command.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    pub(crate) fn new(output: &Output) -> Self {
+        let bar = ProgressBar::no_length();
+        bar.set_draw_target(if output.shows_progress() {
+            ProgressDrawTarget::stderr_with_hz(10)
+        } else {
+            ProgressDrawTarget::hidden()
+        });
+        let style = ProgressStyle::with_template(
+            "{wide_msg} {bar:20} {percent:>3}% {binary_bytes:>10} of {binary_total_bytes} {binary_bytes_per_sec:>12} {eta:>4} left",
+        );
+        if let Ok(style) = style {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.enable_steady_tick(Duration::from_millis(250));
+        Self { bar }
+    }
+
+    pub(crate) fn show(&self, transfers: &[Transfer]) {
+        let total = transfers.iter().filter_map(|t| t.bytes_total).sum();
+        let moved = transfers.iter().map(|t| t.bytes_transferred).sum();
+        self.bar.set_length(total);
+        // A new start shows: what was moved before is gone.
+        if moved < self.bar.position() {
+            self.bar.reset_eta();
+        }
+        self.bar.set_position(moved);
+        self.bar.set_message(printable(&message(transfers)));
+    }
+
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn message(transfers: &[Transfer]) -> String {
+    let open: Vec<&Transfer> = transfers.iter().filter(|t| !t.state.is_final()).collect();
+    let Some(first) = open.first() else {
+        return String::new();
+    };
+    let what = match open.len() {
+        1 => first.key.rsplit('/').next().unwrap_or_default().to_owned(),
+        n => format!("{n} of {} files", transfers.len()),
+    };
+    match (first.state, first.reason) {
+        (State::WaitingForNetwork, _) => format!("{what}: waiting for the network"),
+        (State::Waiting, Some(Reason::Parked(reason))) => {
+            format!("{what}: waiting, {}", format!("{reason:?}").to_lowercase())
+        }
+        (State::Waiting, Some(Reason::BackingOff)) => format!("{what}: trying again"),
+        (State::Paused, _) => format!("{what}: paused"),
+        (_, Some(Reason::Verifying)) => format!("{what}: verifying"),
+        _ => what,
+    }
+}

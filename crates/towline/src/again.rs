@@ -1,0 +1,149 @@
+//! The same request again: what it means for a transfer that is there already.
+
+use towline_core::{
+    Direction, Phase, Query, Record, Spec, Store, StoreError, TransferId, TransferOptions,
+};
+
+use crate::SubmitError;
+
+/// What to do about a request.
+#[derive(Debug)]
+pub(crate) enum Again {
+    /// It is a new transfer.
+    New,
+    /// It is this one, which goes on by itself.
+    Attach(TransferId),
+    /// It is this one, which was paused.
+    Resume(TransferId),
+    /// It is this one, which failed with its parts kept.
+    Retry(TransferId),
+}
+
+/// Looks whether the store has this request already.
+pub(crate) async fn look(
+    store: &dyn Store,
+    spec: &Spec,
+) -> Result<Result<Again, SubmitError>, StoreError> {
+    // Whoever writes the same object or file, in whatever way.
+    let query = match spec.direction {
+        Direction::Upload => Query {
+            bucket: Some(spec.object.bucket.as_str().to_owned()),
+            key: Some(spec.object.key.as_str().to_owned()),
+            ..Query::default()
+        },
+        Direction::Download => Query {
+            path: Some(spec.path.clone()),
+            ..Query::default()
+        },
+    };
+    let query = Query {
+        direction: Some(spec.direction),
+        newest_first: true,
+        ..query
+    };
+    let mut verdict = Ok(Again::New);
+    let mut newest_same = true;
+    let mut after = None;
+    loop {
+        let page = store
+            .find(Query {
+                after,
+                ..query.clone()
+            })
+            .await?;
+        for record in page.transfers {
+            if same_request(&record.spec, spec) {
+                if newest_same {
+                    verdict = judge(&record, spec);
+                }
+                newest_same = false;
+            } else if !record.phase.is_final() && same_target(&record.spec, spec) {
+                return Ok(Err(taken(&record)));
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(verdict);
+        }
+    }
+}
+
+fn judge(record: &Record, spec: &Spec) -> Result<Again, SubmitError> {
+    let again = match record.phase {
+        Phase::Completed | Phase::Canceled => return Ok(Again::New),
+        Phase::Failed if record.remote.is_none() => return Ok(Again::New),
+        Phase::Failed => Again::Retry(record.id),
+        Phase::Paused => Again::Resume(record.id),
+        _ => Again::Attach(record.id),
+    };
+    let options = differing(&record.spec.options, &spec.options);
+    if options.is_empty() {
+        Ok(again)
+    } else {
+        Err(SubmitError::OptionsDiffer {
+            id: record.id,
+            options,
+        })
+    }
+}
+
+/// Same direction, endpoint, object, version and path.
+fn same_request(one: &Spec, other: &Spec) -> bool {
+    same_target(one, other) && one.object == other.object && one.path == other.path
+}
+
+/// What is written is the same: the object, or the file.
+fn same_target(one: &Spec, other: &Spec) -> bool {
+    match one.direction {
+        Direction::Upload => {
+            one.connection.endpoint == other.connection.endpoint && one.object == other.object
+        }
+        Direction::Download => one.path == other.path,
+    }
+}
+
+fn taken(record: &Record) -> SubmitError {
+    let (path, object) = (
+        record.spec.path.display().to_string(),
+        record.spec.object.to_string(),
+    );
+    let (target, source_of_it) = match record.spec.direction {
+        Direction::Upload => (object, path),
+        Direction::Download => (path, object),
+    };
+    SubmitError::TargetTaken {
+        id: record.id,
+        target,
+        source_of_it,
+    }
+}
+
+fn differing(one: &TransferOptions, other: &TransferOptions) -> Vec<&'static str> {
+    let (a, b) = (&one.object, &other.object);
+    let pairs = [
+        ("part size", one.part_size == other.part_size),
+        ("checksum", one.checksum == other.checksum),
+        ("if-absent", one.if_absent == other.if_absent),
+        (
+            "on-exists",
+            one.when_target_exists == other.when_target_exists,
+        ),
+        ("content type", a.content_type == b.content_type),
+        ("content encoding", a.content_encoding == b.content_encoding),
+        (
+            "content disposition",
+            a.content_disposition == b.content_disposition,
+        ),
+        ("content language", a.content_language == b.content_language),
+        ("cache control", a.cache_control == b.cache_control),
+        ("metadata", a.metadata == b.metadata),
+        ("tags", a.tags == b.tags),
+        ("ACL", a.acl == b.acl),
+        ("storage class", a.storage_class == b.storage_class),
+    ];
+    pairs
+        .iter()
+        .filter(|(_, same)| !same)
+        .map(|(name, _)| *name)
+        .collect()
+}

@@ -1,0 +1,135 @@
+//! Opens a transfer utility on its state.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use towline_core::{BucketName, Connection};
+use towline_engine::{Config, Engine};
+use towline_s3::{CredentialsProvider, Environment, S3Connector};
+use towline_store_sqlite::SqliteStore;
+
+use crate::{Error, SubmitError, TransferUtility};
+
+/// What a [`TransferUtility`] is opened with.
+pub struct Builder {
+    state_dir: Option<PathBuf>,
+    connection: Connection,
+    default_bucket: Option<String>,
+    environment: Option<Environment>,
+    providers: Vec<(String, Arc<dyn CredentialsProvider>)>,
+    config: Config,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        Self {
+            state_dir: None,
+            connection: Connection::default(),
+            default_bucket: None,
+            environment: None,
+            providers: Vec::new(),
+            config: Config::default(),
+        }
+    }
+
+    /// Where the state is kept: a directory of its own on a local disk, owned by
+    /// one process at a time. Made when it is not there. Default:
+    /// `$TOWLINE_STATE_DIR`, else `towline` in the XDG state directory.
+    pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.state_dir = Some(dir.into());
+        self
+    }
+
+    /// How transfers reach S3 unless they say otherwise. Default: as AWS's
+    /// tools do, by environment and files.
+    pub fn connection(mut self, connection: Connection) -> Self {
+        self.connection = connection;
+        self
+    }
+
+    /// The bucket of requests that name none.
+    pub fn default_bucket(mut self, bucket: impl Into<String>) -> Self {
+        self.default_bucket = Some(bucket.into());
+        self
+    }
+
+    /// Gives credentials under a name, for transfers whose connection has the
+    /// source [`Registered`](towline_core::ConnectionSource::Registered) with
+    /// it. To be given at each opening: secrets are never stored.
+    pub fn credentials(
+        mut self,
+        name: impl Into<String>,
+        provider: impl CredentialsProvider,
+    ) -> Self {
+        self.providers.push((name.into(), Arc::new(provider)));
+        self
+    }
+
+    /// Reads settings and credentials from this instead of the process's own
+    /// environment and home directory.
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = Some(environment);
+        self
+    }
+
+    /// How the engine runs.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Opens the state and goes on with every transfer in it that is neither
+    /// final nor paused.
+    ///
+    /// Fails when another process owns the state, when it is damaged, not ours
+    /// or of a newer Towline, or when its place is no good.
+    pub async fn open(self) -> Result<TransferUtility, Error> {
+        let default_bucket = match self.default_bucket {
+            Some(bucket) => Some(BucketName::new(bucket).map_err(SubmitError::from)?),
+            None => None,
+        };
+        let dir = self.state_dir.unwrap_or_else(default_state_dir);
+        let environment = self.environment.unwrap_or_else(Environment::of_process);
+        let connector = S3Connector::with_environment(environment);
+        for (name, provider) in self.providers {
+            connector.register(name, provider);
+        }
+        let connector = Arc::new(connector);
+        let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&dir)).await;
+        let store = match opened {
+            Ok(store) => Arc::new(store?),
+            Err(error) => return Err(Error::Start(error.into())),
+        };
+        let engine = Engine::start(store, connector.clone(), self.config)?;
+        Ok(TransferUtility::new(
+            engine,
+            connector,
+            self.connection,
+            default_bucket,
+        ))
+    }
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder")
+            .field("state_dir", &self.state_dir)
+            .field("connection", &self.connection)
+            .finish_non_exhaustive()
+    }
+}
+
+/// `$TOWLINE_STATE_DIR`, else `towline` in the XDG state directory.
+pub(crate) fn default_state_dir() -> PathBuf {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    if let Some(dir) = set("TOWLINE_STATE_DIR") {
+        return dir.into();
+    }
+    let state = set("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .filter(|dir| dir.is_absolute());
+    let home = || PathBuf::from(set("HOME").unwrap_or_else(|| "/".into()));
+    state
+        .unwrap_or_else(|| home().join(".local/state"))
+        .join("towline")
+}

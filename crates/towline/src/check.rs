@@ -1,0 +1,53 @@
+//! What is checked on this machine before anything is recorded.
+
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, access};
+use towline_core::{Fingerprint, PartPlan, TransferOptions};
+
+use crate::SubmitError;
+
+/// The path made absolute without resolving links: what a person named is what
+/// is stored and shown.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, SubmitError> {
+    std::path::absolute(path).map_err(|error| SubmitError::Target {
+        path: path.to_owned(),
+        why: error.to_string(),
+    })
+}
+
+/// The source of an upload: there, a regular file, readable, not too large.
+pub(crate) fn source(path: &Path, options: &TransferOptions) -> Result<Fingerprint, SubmitError> {
+    if path.is_dir() {
+        return Err(SubmitError::Directory {
+            path: path.to_owned(),
+        });
+    }
+    let found = towline_engine::inspect_source(path).map_err(SubmitError::Source)?;
+    PartPlan::new(found.size, options.part_size)?;
+    Ok(found)
+}
+
+/// The target of a download: a file name in a directory that can be written.
+pub(crate) fn target(path: &Path) -> Result<(), SubmitError> {
+    let unfit = |why: &str| SubmitError::Target {
+        path: path.to_owned(),
+        why: why.to_owned(),
+    };
+    if path.is_dir() {
+        return Err(SubmitError::Directory {
+            path: path.to_owned(),
+        });
+    }
+    if path.file_name().is_none() {
+        return Err(unfit("it has no file name"));
+    }
+    let parent = path.parent().ok_or_else(|| unfit("it has no directory"))?;
+    match std::fs::metadata(parent) {
+        Ok(meta) if !meta.is_dir() => return Err(unfit("its parent is not a directory")),
+        Ok(_) => {}
+        Err(error) => return Err(unfit(&format!("its directory: {error}"))),
+    }
+    access(parent, Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(|errno| unfit(&format!("its directory: {}", std::io::Error::from(errno))))
+}

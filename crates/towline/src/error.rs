@@ -1,0 +1,128 @@
+//! What can go wrong at a call. What goes wrong on the way is in
+//! [`Transfer::error`](crate::Transfer::error).
+
+use std::path::PathBuf;
+
+use towline_core::{AddressError, ConnectError, LocalFailure, StoreError, TransferId};
+use towline_engine::EngineError;
+
+/// Why a call did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The request was no good; nothing was recorded.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+    /// The state could not be opened, read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The request does not fit the transfer's state.
+    #[error(transparent)]
+    Refused(#[from] towline_core::Refused),
+    /// The utility is closed, or its store failed.
+    #[error("the transfer utility is closed")]
+    Closed,
+    /// The system gave no threads.
+    #[error("cannot start: {0}")]
+    Start(#[source] std::io::Error),
+}
+
+impl From<EngineError> for Error {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Store(error) => Self::Store(error),
+            EngineError::Refused(refused) => Self::Refused(refused),
+            EngineError::Start(error) => Self::Start(error),
+            _ => Self::Closed,
+        }
+    }
+}
+
+impl Error {
+    /// The stable name of this error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Submit(error) => error.code(),
+            Self::Store(StoreError::Owned { .. }) => "StoreOwned",
+            Self::Store(StoreError::Corrupt { .. }) => "StoreCorrupt",
+            Self::Store(StoreError::Newer { .. }) => "StoreNewer",
+            Self::Store(StoreError::Foreign { .. }) => "StoreForeign",
+            Self::Store(StoreError::Unknown(_)) => "UnknownTransfer",
+            Self::Store(_) => "StoreFailed",
+            Self::Refused(_) => "WrongState",
+            Self::Closed => "Closed",
+            Self::Start(_) => "CannotStart",
+        }
+    }
+}
+
+/// Why a transfer was not accepted. Nothing was recorded and nothing was sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubmitError {
+    /// The bucket or key cannot be one.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// The connection can never work as it stands.
+    #[error(transparent)]
+    Connection(#[from] ConnectError),
+    /// The file to upload cannot be read.
+    #[error(transparent)]
+    Source(LocalFailure),
+    /// A directory was given where a file is needed.
+    #[error("{path} is a directory; name a file, or a prefix ending in '/' as its destination")]
+    Directory {
+        /// The path given.
+        path: PathBuf,
+    },
+    /// The file to download to cannot be written.
+    #[error("cannot write {path}: {why}")]
+    Target {
+        /// The path given.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The file is larger than an object can be.
+    #[error(transparent)]
+    TooLarge(#[from] towline_core::PlanError),
+    /// The same transfer is unfinished, with other options.
+    #[error("transfer {id} does the same with other {}; finish or cancel it, or restart it", options.join(", "))]
+    OptionsDiffer {
+        /// The unfinished transfer.
+        id: TransferId,
+        /// The options that differ.
+        options: Vec<&'static str>,
+    },
+    /// Another unfinished transfer writes the same object or file.
+    #[error("transfer {id} is writing {target} from {source_of_it}; wait for it or cancel it")]
+    TargetTaken {
+        /// The unfinished transfer.
+        id: TransferId,
+        /// The object or file.
+        target: String,
+        /// What it is written from.
+        source_of_it: String,
+    },
+}
+
+impl SubmitError {
+    /// The stable name of this error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Address(AddressError::NoBucket) => "NoBucket",
+            Self::Address(AddressError::EmptyKey) => "EmptyKey",
+            Self::Address(AddressError::KeyTooLong { .. }) => "KeyTooLong",
+            Self::Address(_) => "BadBucket",
+            Self::Connection(ConnectError::UnknownProfile { .. }) => "UnknownProfile",
+            Self::Connection(ConnectError::BadEndpoint { .. }) => "BadEndpoint",
+            Self::Connection(_) => "BadConnection",
+            Self::Source(failure) => failure.code(),
+            Self::Directory { .. } => "IsDirectory",
+            Self::Target { .. } => "TargetUnwritable",
+            Self::TooLarge(_) => "TooLarge",
+            Self::OptionsDiffer { .. } => "OptionsDiffer",
+            Self::TargetTaken { .. } => "TargetTaken",
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! A transfer as it is shown: the same fields in Rust and in JSON.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use towline_core::{
+    Direction, ErrorRecord, Outcome, Reason, Record, State, Timestamp, TransferId, Verified,
+};
+use towline_engine::Snapshot;
+
+/// A transfer at one moment.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Transfer {
+    /// Its number in the store.
+    pub id: TransferId,
+    /// Which way the bytes go.
+    #[serde(rename = "type")]
+    pub direction: Direction,
+    /// Where it is.
+    pub state: State,
+    /// Why it is there, where that is not plain.
+    pub reason: Option<Reason>,
+    /// How it ended, once it has.
+    pub outcome: Option<Outcome>,
+    /// The object's bucket.
+    pub bucket: String,
+    /// The object's key.
+    pub key: String,
+    /// The version asked for, if one was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version_id: Option<String>,
+    /// The file; in JSON with replacement characters where it is not UTF-8,
+    /// and then whole in `path_b64`.
+    #[serde(serialize_with = "path_text")]
+    pub path: PathBuf,
+    /// Length in bytes, once known.
+    pub bytes_total: Option<u64>,
+    /// Bytes moved. Equal to the total only when completed.
+    pub bytes_transferred: u64,
+    /// Counts starts from zero, from 1.
+    pub generation: u32,
+    /// The last error, where it failed, waits or started anew because of one.
+    pub error: Option<ErrorRecord>,
+    /// By what its completion is proven.
+    pub verified: Option<Verified>,
+    /// The object's ETag, once completed.
+    pub etag: Option<String>,
+    /// When it was asked for, in milliseconds since 1970.
+    pub created_at: Timestamp,
+    /// When its phase last changed, in milliseconds since 1970.
+    pub updated_at: Timestamp,
+    /// The endpoint it goes to; `None` is AWS.
+    pub endpoint: Option<String>,
+    #[serde(skip)]
+    store_answered: bool,
+}
+
+impl Transfer {
+    /// A transfer that nobody runs, as its store has it.
+    pub fn at_rest(record: Record) -> Self {
+        Snapshot::at_rest(record).into()
+    }
+
+    /// Whether its store has ever answered this process: its endpoint and
+    /// credentials work.
+    pub fn store_answered(&self) -> bool {
+        self.store_answered
+    }
+}
+
+impl From<Snapshot> for Transfer {
+    fn from(snapshot: Snapshot) -> Self {
+        let Snapshot {
+            record,
+            status,
+            bytes_transferred,
+            store_answered,
+            ..
+        } = snapshot;
+        let bytes_total = record.bytes_total();
+        let object = &record.spec.object;
+        Self {
+            id: record.id,
+            direction: record.spec.direction,
+            state: status.state,
+            reason: status.reason,
+            outcome: record.outcome,
+            bucket: object.bucket.as_str().to_owned(),
+            key: object.key.as_str().to_owned(),
+            version_id: object.version_id.clone(),
+            path: record.spec.path.clone(),
+            bytes_total,
+            bytes_transferred,
+            generation: record.generation,
+            error: record.error,
+            verified: record.proof.as_ref().map(|proof| proof.verified),
+            etag: record.proof.and_then(|proof| proof.etag),
+            created_at: record.created_at,
+            updated_at: record.updated_at,
+            endpoint: record.spec.connection.endpoint.clone(),
+            store_answered,
+        }
+    }
+}
+
+fn path_text<S: serde::Serializer>(path: &std::path::Path, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_str(&path.to_string_lossy())
+}
