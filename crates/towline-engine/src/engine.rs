@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 use towline_core::{
-    Command, Connector, Created, NewTransfer, Refused, Store, StoreError, TransferId,
+    Command, Connector, Created, NewTransfer, Query, Refused, Store, StoreError, TransferId,
 };
 
-use crate::config::Config;
+use crate::config::{Config, Recovery};
 use crate::event_loop::{EventLoop, Message};
 use crate::snapshot::{Snapshot, Watch};
 
@@ -45,11 +45,16 @@ pub enum EngineError {
 impl Engine {
     /// Starts an engine on a store and goes on with every transfer in it that
     /// is neither final nor paused.
-    pub fn start(
+    pub async fn start(
         store: Arc<dyn Store>,
         connector: Arc<dyn Connector>,
         config: Config,
     ) -> Result<Self, EngineError> {
+        // Before anything can be submitted, so that nothing new is left out.
+        let left_out = match config.recovery {
+            Recovery::All => None,
+            Recovery::Named => Some(newest(&*store).await?),
+        };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(config.worker_threads.max(1))
             .thread_name("towline")
@@ -57,7 +62,13 @@ impl Engine {
             .build()?;
         let (inbox, messages) = mpsc::unbounded_channel();
         let guard = runtime.enter();
-        let events = EventLoop::new(Arc::clone(&store), connector, config, inbox.clone());
+        let events = EventLoop::new(
+            Arc::clone(&store),
+            connector,
+            config,
+            inbox.clone(),
+            left_out,
+        );
         runtime.spawn(events.run(messages));
         drop(guard);
         Ok(Self {
@@ -125,6 +136,20 @@ impl Engine {
     fn tell(&self, message: Message) -> Result<(), EngineError> {
         self.inbox.send(message).map_err(|_| EngineError::Closed)
     }
+}
+
+/// The newest transfer that a store has.
+async fn newest(store: &dyn Store) -> Result<TransferId, StoreError> {
+    let newest = Query {
+        newest_first: true,
+        limit: 1,
+        ..Query::default()
+    };
+    let page = store.find(newest).await?;
+    Ok(page
+        .transfers
+        .first()
+        .map_or(TransferId::START, |record| record.id))
 }
 
 impl Drop for Engine {

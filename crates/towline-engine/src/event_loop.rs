@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use towline_core::{
-    Action, Command, Connector, Event, Fix, Incident, Item, PartRow, Phase, Query, Record, Step,
-    Store, StoreError, Transfer, TransferId,
+    Action, Command, Connector, Event, Fix, Incident, Item, PartRow, Phase, Record, Step, Store,
+    StoreError, Transfer, TransferId,
 };
 
 use crate::act::{Act, Context, Stop};
 use crate::budget::Budget;
 use crate::clock::Clock;
-use crate::config::{Config, Recovery};
+use crate::config::Config;
 use crate::engine::EngineError;
 use crate::live::{ActId, Live};
 use crate::profile::Profiles;
@@ -114,6 +114,7 @@ impl EventLoop {
         connector: Arc<dyn Connector>,
         config: Config,
         inbox: mpsc::UnboundedSender<Message>,
+        left_out: Option<TransferId>,
     ) -> Self {
         let writer = Writer::start(Arc::clone(&store), inbox.clone());
         Self {
@@ -132,8 +133,9 @@ impl EventLoop {
             flushed: 0,
             next_act: 0,
             backlog: Backlog {
-                after: TransferId::START,
-                more: true,
+                // What is left out is not read; ids grow, so the rest comes after.
+                after: left_out.unwrap_or(TransferId::START),
+                more: left_out.is_none(),
                 loading: false,
                 touched: HashSet::new(),
             },
@@ -145,11 +147,6 @@ impl EventLoop {
     pub(crate) async fn run(mut self, mut messages: mpsc::UnboundedReceiver<Message>) {
         let mut ticks = tokio::time::interval(self.config.progress_interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        if self.config.recovery == Recovery::Named
-            && let Err(error) = self.leave_out_what_is_there().await
-        {
-            self.fail_store(&error);
-        }
         self.load_backlog();
         loop {
             tokio::select! {
@@ -203,21 +200,6 @@ impl EventLoop {
     }
 
     // ---- transfers come and go
-
-    /// Only what comes from now on is taken up; ids grow, so it comes after.
-    async fn leave_out_what_is_there(&mut self) -> Result<(), StoreError> {
-        let newest = Query {
-            newest_first: true,
-            limit: 1,
-            ..Query::default()
-        };
-        let page = self.store.find(newest).await?;
-        self.backlog.after = page
-            .transfers
-            .first()
-            .map_or(TransferId::START, |record| record.id);
-        Ok(())
-    }
 
     fn on_added(&mut self, records: Vec<Record>) {
         for record in records {

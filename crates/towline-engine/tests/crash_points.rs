@@ -156,9 +156,11 @@ impl Scene {
         }
     }
 
-    fn engine(&self, store: Arc<dyn Store>) -> Engine {
+    async fn engine(&self, store: Arc<dyn Store>) -> Engine {
         let connector: Arc<dyn Connector> = self.connector.clone();
-        Engine::start(store, connector, Config::default()).unwrap()
+        Engine::start(store, connector, Config::default())
+            .await
+            .unwrap()
     }
 
     /// Runs a transfer until the store dies at its `writes`-th write; `false`
@@ -169,7 +171,7 @@ impl Scene {
             left: writes.into(),
             applied,
         });
-        let engine = self.engine(store.clone());
+        let engine = self.engine(store.clone()).await;
         let id = engine.submit(vec![new]).await.unwrap()[0].record().id;
         loop {
             let now = self.store().get(id).await.unwrap().unwrap();
@@ -189,7 +191,7 @@ impl Scene {
     /// Opens the store again and waits for the transfer's end.
     async fn finish(&self) -> Snapshot {
         let id = self.store().find(Query::default()).await.unwrap().transfers[0].id;
-        let engine = self.engine(self.store());
+        let engine = self.engine(self.store()).await;
         let mut watch = engine.watch(id).await.unwrap();
         let end = tokio::time::timeout(Duration::from_secs(60), async {
             loop {
@@ -384,7 +386,7 @@ async fn t27_a_paused_transfer_stays_paused_after_reopening() {
     scene.server.faults().bandwidth(1 << 20);
     let path = scene.path("source");
     std::fs::write(&path, content(SIZE)).unwrap();
-    let engine = scene.engine(scene.store());
+    let engine = scene.engine(scene.store()).await;
     let new = scene.new_transfer(Direction::Upload, &path);
     let id = engine.submit(vec![new]).await.unwrap()[0].record().id;
     engine
@@ -392,7 +394,7 @@ async fn t27_a_paused_transfer_stays_paused_after_reopening() {
         .await
         .unwrap();
     engine.close().await.unwrap();
-    let engine = scene.engine(scene.store());
+    let engine = scene.engine(scene.store()).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(
         scene.store().get(id).await.unwrap().unwrap().phase,
@@ -405,4 +407,37 @@ async fn t27_a_paused_transfer_stays_paused_after_reopening() {
         .unwrap();
     engine.close().await.unwrap();
     assert_eq!(scene.finish().await.status.state, State::Completed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_submitted_at_once_is_carried_though_the_rest_is_left_out() {
+    for round in 0..200 {
+        let scene = Scene::start().await;
+        let path = scene.path("source");
+        std::fs::write(&path, content(10)).unwrap();
+        let mut config = Config::default();
+        config.recovery = towline_engine::Recovery::Named;
+        let connector: Arc<dyn Connector> = scene.connector.clone();
+        let old = scene.new_transfer(Direction::Upload, &path);
+        let left_out = scene.store().create_many(vec![old]).await.unwrap();
+        let engine = Engine::start(scene.store(), connector, config)
+            .await
+            .unwrap();
+        let new = scene.new_transfer(Direction::Upload, &path);
+        let id = engine.submit(vec![new]).await.unwrap()[0].record().id;
+        let mut watch = engine.watch(id).await.unwrap();
+        let end = async {
+            while !watch.now().status.state.is_final() {
+                watch.next().await;
+            }
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(10), end).await;
+        assert!(ended.is_ok(), "round {round}: it was never begun");
+        engine.close().await.unwrap();
+        let left_out = left_out[0].record().id;
+        assert_eq!(
+            scene.store().get(left_out).await.unwrap().unwrap().phase,
+            Phase::Queued
+        );
+    }
 }

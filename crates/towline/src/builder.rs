@@ -100,7 +100,7 @@ impl Builder {
             Ok(store) => Arc::new(store?),
             Err(error) => return Err(Error::Start(error.into())),
         };
-        let engine = Engine::start(store, connector.clone(), self.config)?;
+        let engine = Engine::start(store, connector.clone(), self.config).await?;
         Ok(TransferUtility::new(
             engine,
             connector,
