@@ -1,5 +1,7 @@
 //! What is wrong is named at the call, and nothing is recorded. T10.
 
+#![allow(clippy::unwrap_used)] // in tests it is the assertion
+
 mod common;
 
 use std::os::unix::fs::PermissionsExt;

@@ -1,6 +1,8 @@
 //! Upload, kill, resume, download, kill, resume on servers that are not ours.
 //! `./test.sh` installs them and says where they are.
 
+#![allow(clippy::unwrap_used)] // in tests it is the assertion
+
 mod common;
 
 use std::net::TcpListener;

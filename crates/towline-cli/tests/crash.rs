@@ -3,6 +3,8 @@
 //!
 //! `TOWLINE_KILLS` sets how many (default 200 in all), `TOWLINE_SEED` repeats a run.
 
+#![allow(clippy::unwrap_used)] // in tests it is the assertion
+
 mod common;
 
 use std::path::Path;

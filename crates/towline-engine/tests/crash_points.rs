@@ -1,6 +1,8 @@
 //! A crash before and after every single store write of a transfer, and what
 //! the next run makes of it. T15, T25, T26, T27, T30, T34.
 
+#![allow(clippy::unwrap_used)] // in tests it is the assertion
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};

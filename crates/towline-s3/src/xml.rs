@@ -152,6 +152,15 @@ pub(crate) fn escape(text: &str, into: &mut String) {
     }
 }
 
+/// Fails unless the root is that of the listing: `ListPartsResult`, or
+/// `ListPartsResponse` as some stores spell it.
+pub(crate) fn expect_listing(root: String, stem: &str) -> Result<(), XmlError> {
+    match root.strip_prefix(stem) {
+        Some("Result" | "Response") => Ok(()),
+        _ => Err(XmlError::Root(root)),
+    }
+}
+
 /// Fails unless the root is the one expected.
 pub(crate) fn expect_root(root: String, expected: &str) -> Result<(), XmlError> {
     if root == expected {

@@ -1,5 +1,6 @@
 //! The real binary, against a server in this process.
-#![allow(dead_code, unreachable_pub)] // each test binary uses a part of it
+// Each test binary uses a part of it.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

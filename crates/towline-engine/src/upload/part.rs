@@ -123,6 +123,12 @@ async fn put_proof(
 ) -> Result<Proof, Failure> {
     let echoed = stored.checksum.as_ref().map(|(sum, _)| sum);
     object::check_echo(context, &sum, echoed, stored.etag.as_deref())?;
+    let sum = match (&stored.checksum, &stored.etag) {
+        (None, Some(etag)) => {
+            object::checksum_that_the_store_shows(context, source.clone(), sum, etag).await?
+        }
+        _ => sum,
+    };
     let SourceRange { path, planned, .. } = source;
     blocking(move || {
         let (file, _) = open_source(&path)?;

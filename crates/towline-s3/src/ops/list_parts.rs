@@ -77,7 +77,7 @@ fn parse(page: &[u8], after: u32) -> Result<PartsPage, XmlError> {
         }
         Ok(())
     })?;
-    xml::expect_root(root, "ListPartsResult")?;
+    xml::expect_listing(root, "ListParts")?;
     let next = match truncated {
         false => None,
         true => Some(
@@ -107,6 +107,14 @@ mod tests {
         assert_eq!(page.parts.len(), 2);
         assert_eq!(page.parts[0].etag, "\"a\"");
         assert!(page.parts[0].checksum.is_some());
+    }
+
+    #[test]
+    fn a_store_may_call_its_page_a_response() {
+        let page = PAGE.replace("ListPartsResult", "ListPartsResponse");
+        assert_eq!(parse(page.as_bytes(), 1).unwrap().parts.len(), 2);
+        let other = PAGE.replace("ListPartsResult", "ListBucketResult");
+        assert!(parse(other.as_bytes(), 1).is_err());
     }
 
     #[test]

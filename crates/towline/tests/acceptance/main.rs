@@ -1,6 +1,8 @@
 //! The behaviours of docs/acceptance.md that the facade shows, against a real
 //! S3 protocol server.
 
+#![allow(clippy::unwrap_used)] // in tests it is the assertion
+
 mod again;
 mod content;
 mod sizes;
