@@ -86,7 +86,7 @@ pub struct PartPlan {
 
 impl PartPlan {
     /// The plan for `size` bytes: one part up to 5,242,880 bytes; above, the
-    /// asked part size or 5 MiB, 8 MiB from 64 MiB, 16 MiB from 1 GiB, and
+    /// asked part size or 5 MiB, 8 MiB from 64 MiB, 16 MiB from 16 GiB, and
     /// always as much as 10,000 parts need (in whole MiB).
     pub fn new(size: u64, asked: Option<PartSize>) -> Result<Self, PlanError> {
         let whole = asked
@@ -99,8 +99,8 @@ impl PartPlan {
             });
         }
         let wished = asked.map(PartSize::bytes).unwrap_or(match size {
-            ..=0x3ff_ffff => 5 * MIB,
-            0x400_0000..=0x3fff_ffff => 8 * MIB,
+            size if size < 64 * MIB => 5 * MIB,
+            size if size < 16 * GIB => 8 * MIB,
             _ => 16 * MIB,
         });
         let needed = size.div_ceil(MAX_PARTS).next_multiple_of(MIB);

@@ -105,8 +105,8 @@ impl Prepared {
                 _grant: grant,
             }),
             None => {
-                let grant = budget.take_buffers(3).await;
-                let (sender, receiver) = mpsc::channel(1);
+                let grant = budget.take_buffers(4).await;
+                let (sender, receiver) = mpsc::channel(2);
                 let budget = budget.clone();
                 let (algorithm, expected) = (self.algorithm, self.checksum);
                 tokio::task::spawn_blocking(move || {

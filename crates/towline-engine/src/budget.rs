@@ -22,9 +22,13 @@ pub(crate) type Grant = OwnedSemaphorePermit;
 impl Budget {
     pub(crate) fn new(bytes: usize) -> Self {
         let buffers = (bytes / BUFFER).max(4);
+        let pool = Pool {
+            free: Mutex::default(),
+            most: buffers,
+        };
         Self {
             buffers: Arc::new(Semaphore::new(buffers)),
-            pool: Arc::default(),
+            pool: Arc::new(pool),
         }
     }
 
@@ -61,13 +65,11 @@ impl Budget {
     }
 }
 
-#[derive(Default)]
 struct Pool {
     free: Mutex<Vec<Vec<u8>>>,
+    /// Idle buffers that are kept, at most.
+    most: usize,
 }
-
-/// The pool keeps at most this many idle buffers (8 MiB).
-const POOL_MAX: usize = 32;
 
 /// One buffer; goes back to its pool when dropped.
 pub(crate) struct Buffer {
@@ -95,7 +97,7 @@ impl AsRef<[u8]> for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         if let Ok(mut free) = self.pool.free.lock()
-            && free.len() < POOL_MAX
+            && free.len() < self.pool.most
         {
             free.push(std::mem::take(&mut self.bytes));
         }

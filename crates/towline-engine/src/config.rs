@@ -10,7 +10,7 @@ pub struct Config {
     pub requests: usize,
     /// Parts of one transfer at one time. Default 5.
     pub parts_per_transfer: usize,
-    /// Bytes of file content held in memory, over all transfers. Default 32 MiB.
+    /// Bytes of file content held in memory, over all transfers. Default 40 MiB.
     pub byte_budget: usize,
     /// Unfinished transfers held in memory; the others wait in the store.
     /// Default 512.
@@ -38,7 +38,7 @@ impl Default for Config {
         Self {
             requests: 2 * (cpus + 1),
             parts_per_transfer: 5,
-            byte_budget: 32 << 20,
+            byte_budget: 40 << 20,
             window: 512,
             retry_limit: towline_core::History::DEFAULT_LIMIT,
             stall_timeout: Duration::from_secs(20),

@@ -128,6 +128,9 @@ impl TargetDir {
             if size == 0 {
                 return Ok(());
             }
+            if rustix::fs::fstatfs(&file)?.f_type == TMPFS {
+                return reserve_in_memory(&file, size);
+            }
             match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, size) {
                 Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
                     rustix::fs::ftruncate(&file, size)
@@ -243,6 +246,19 @@ impl TargetDir {
     fn failure(&self, errno: Errno) -> LocalFailure {
         target_failure(&self.path, &io::Error::from(errno))
     }
+}
+
+/// `TMPFS_MAGIC` of statfs(2).
+const TMPFS: rustix::fs::FsWord = 0x0102_1994;
+
+/// A file system in memory would clear every page it reserves, only to have it
+/// written over; there it is enough to look whether there is room.
+fn reserve_in_memory(file: &File, size: u64) -> rustix::io::Result<()> {
+    let room = rustix::fs::fstatvfs(file)?;
+    if room.f_blocks > 0 && room.f_bavail.saturating_mul(room.f_frsize) < size {
+        return Err(Errno::NOSPC);
+    }
+    rustix::fs::ftruncate(file, size)
 }
 
 pub(crate) fn target_failure(path: &Path, error: &io::Error) -> LocalFailure {

@@ -5,6 +5,7 @@ mod reachable;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::sync::LazyLock;
 
 use self::reachable::Reachable;
 use crate::State;
@@ -43,27 +44,11 @@ fn names(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
 
-/// The states that one may become another, as the page has them.
-pub(super) fn documented_states() -> Vec<(State, State)> {
-    const ALL: [State; 7] = [
-        State::Waiting,
-        State::InProgress,
-        State::Paused,
-        State::WaitingForNetwork,
-        State::Completed,
-        State::Canceled,
-        State::Failed,
-    ];
-    let state = |name: &str| *ALL.iter().find(|state| state.as_str() == name).unwrap();
-    let rows = documented()
-        .into_iter()
-        .filter(|((section, _), _)| section == STATES);
-    rows.flat_map(|((_, from), to)| {
-        to.into_iter()
-            .map(move |to| (state(&from), state(&to)))
-            .collect::<Vec<_>>()
-    })
-    .collect()
+/// Whether the page says that the one state may become the other.
+pub(super) fn is_documented(from: State, to: State) -> bool {
+    static PAGE: LazyLock<Table> = LazyLock::new(documented);
+    let row = PAGE.get(&(STATES.to_string(), from.to_string()));
+    row.is_some_and(|row| row.contains(to.as_str()))
 }
 
 fn print(table: &Table) -> String {
