@@ -1,5 +1,5 @@
 //! The `towline` command: one file per verb in `verbs`, parsed types in, one
-//! [`Output`](output::Output) for people and programs, documented exit codes.
+//! [`Output`] for people and programs, documented exit codes.
 
 mod args;
 mod attach;

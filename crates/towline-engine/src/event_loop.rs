@@ -339,8 +339,10 @@ impl EventLoop {
         let Some((act, stopped)) = live.ended(act) else {
             return;
         };
-        // What was stopped is asked for again; only a part that landed counts.
-        let counts = !stopped || matches!(event, Some(Event::PartMoved(_)));
+        // What was stopped is asked for again; but a part that landed counts, and
+        // so does the name of an upload, which is known nowhere else.
+        let landed = matches!(event, Some(Event::PartMoved(_) | Event::UploadOpened(_)));
+        let counts = !stopped || landed;
         if let Some(event) = event.filter(|_| counts) {
             let failed = matches!(event, Event::ActFailed(_) | Event::PartFailed { .. });
             if !failed && act.talks_to_s3(live.transfer.record().spec.direction) {
