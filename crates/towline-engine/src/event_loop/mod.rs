@@ -1,16 +1,20 @@
 //! The loop: takes what happened, asks the state machine, hands the changes to
 //! the writer, and performs the actions once they are durable. It never waits.
 
+mod acting;
+mod holding;
+mod watching;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use towline_core::{
-    Action, Command, Connector, Event, Fix, Incident, Item, PartRow, Phase, Record, Step, Store,
-    StoreError, Transfer, TransferId,
+    Action, Command, Connector, Event, Fix, Incident, Item, PartRow, Record, Step, Store,
+    StoreError, TransferId,
 };
 
-use crate::act::{Act, Context, Stop};
+use crate::act::Act;
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -21,7 +25,6 @@ use crate::random::jitter;
 use crate::scheduler::Scheduler;
 use crate::snapshot::{Snapshot, Watch};
 use crate::writer::Writer;
-use crate::{act, unusable};
 
 /// What the loop is told.
 pub(crate) enum Message {
@@ -199,95 +202,6 @@ impl EventLoop {
         }
     }
 
-    // ---- transfers come and go
-
-    fn on_added(&mut self, records: Vec<Record>) {
-        for record in records {
-            let room = self.live.len() < self.config.window;
-            if self.backlog.more || self.backlog.loading || !room {
-                self.backlog.more = true; // it comes when its turn does
-                continue;
-            }
-            self.backlog.after = self.backlog.after.max(record.id);
-            let id = record.id;
-            self.hold(record, Vec::new());
-            self.advance(id, Event::Started);
-        }
-    }
-
-    fn load_backlog(&mut self) {
-        let room = self.config.window.saturating_sub(self.live.len());
-        let busy = self.backlog.loading || !self.backlog.more || self.closing.is_some();
-        if busy || self.broken || room < (self.config.window / 4).max(1) {
-            return;
-        }
-        self.backlog.loading = true;
-        let (store, after, inbox) = (
-            Arc::clone(&self.store),
-            self.backlog.after,
-            self.inbox.clone(),
-        );
-        tokio::spawn(async move {
-            let _ = inbox.send(Message::Backlog(read_backlog(&*store, after, room).await));
-        });
-    }
-
-    fn on_backlog(&mut self, page: Result<Vec<(Record, Vec<PartRow>)>, StoreError>) {
-        self.backlog.loading = false;
-        let touched = std::mem::take(&mut self.backlog.touched);
-        let page = match page {
-            Ok(page) => page,
-            Err(error) => return self.fail_store(&error),
-        };
-        self.backlog.more = !page.is_empty();
-        for (record, parts) in page {
-            let id = record.id;
-            self.backlog.after = self.backlog.after.max(id);
-            if self.live.contains_key(&id) || touched.contains(&id) {
-                continue;
-            }
-            self.hold(record, parts);
-            self.advance(id, Event::Started);
-        }
-        self.load_backlog();
-    }
-
-    fn hold(&mut self, record: Record, parts: Vec<PartRow>) {
-        let id = record.id;
-        let connection = &record.spec.connection;
-        let s3 = self
-            .connector
-            .connect(connection)
-            .unwrap_or_else(unusable::client);
-        let profile = self.profiles.of(connection);
-        let transfer = Transfer::load(record, parts, self.config.retry_limit);
-        self.live.insert(id, Live::new(transfer, s3, profile));
-        self.scheduler.join(id);
-        if self.backlog.loading {
-            self.backlog.touched.insert(id);
-        }
-    }
-
-    /// Lets go of a transfer that has come to rest.
-    fn release(&mut self, id: TransferId) {
-        let Some(live) = self.live.get(&id) else {
-            return;
-        };
-        let phase = live.transfer.record().phase;
-        let at_rest = phase.is_final() || phase == Phase::Paused;
-        if !at_rest || !live.is_idle() || live.last_step > self.flushed {
-            return;
-        }
-        self.live.remove(&id);
-        self.scheduler.leave(id);
-        if phase.is_final() {
-            self.watchers.remove(&id);
-        }
-        self.load_backlog();
-    }
-
-    // ---- what happens to them
-
     fn on_command(&mut self, id: TransferId, command: Command, reply: Reply) {
         if self.broken || self.closing.is_some() {
             let _ = reply.send(Err(EngineError::Closed));
@@ -312,23 +226,6 @@ impl EventLoop {
                 self.release(id);
             }
         }
-    }
-
-    fn load_for(&mut self, id: TransferId, command: Command, reply: Reply) {
-        let (store, inbox) = (Arc::clone(&self.store), self.inbox.clone());
-        tokio::spawn(async move {
-            match read_one(&*store, id).await {
-                Ok((record, parts)) => {
-                    let _ = inbox.send(Message::Loaded {
-                        record: Box::new(record),
-                        parts,
-                        command,
-                        reply,
-                    });
-                }
-                Err(error) => drop(reply.send(Err(error.into()))),
-            }
-        });
     }
 
     fn on_act_ended(&mut self, id: TransferId, act: ActId, event: Option<Event>) {
@@ -370,7 +267,11 @@ impl EventLoop {
     }
 
     fn advance(&mut self, id: TransferId, event: Event) {
-        if self.closing.is_some() && !matches!(event, Event::PartMoved(_) | Event::Finished(_)) {
+        let landed = matches!(
+            event,
+            Event::PartMoved(_) | Event::UploadOpened(_) | Event::Finished(_)
+        );
+        if self.closing.is_some() && !landed {
             return;
         }
         let now = self.clock.now();
@@ -497,128 +398,6 @@ impl EventLoop {
         });
     }
 
-    // ---- acts
-
-    /// Gives every free slot to the transfer whose turn it is.
-    fn schedule(&mut self) {
-        if self.closing.is_some() || self.broken {
-            return;
-        }
-        let mut moved = true;
-        while moved && self.scheduler.has_free_slot() {
-            moved = false;
-            for id in self.scheduler.round() {
-                if !self.scheduler.has_free_slot() {
-                    break;
-                }
-                let Some(live) = self.live.get_mut(&id) else {
-                    continue;
-                };
-                let act = if live.act_is_ready() {
-                    live.next_act.take()
-                } else {
-                    live.take_part(self.config.parts_per_transfer)
-                        .map(Act::Part)
-                };
-                if let Some(act) = act {
-                    self.begin(id, act);
-                    moved = true;
-                }
-            }
-        }
-    }
-
-    fn begin(&mut self, id: TransferId, act: Act) {
-        let Some(live) = self.live.get_mut(&id) else {
-            return;
-        };
-        let (stopper, stop) = Stop::new();
-        let context = Context {
-            record: live.transfer.record().clone(),
-            parts: match act {
-                Act::Part(_) => Vec::new(),
-                _ => live.transfer.parts().cloned().collect(),
-            },
-            store: Arc::clone(&self.store),
-            s3: Arc::clone(&live.s3),
-            profile: Arc::clone(&live.profile),
-            budget: self.budget.clone(),
-            clock: self.clock,
-            config: Arc::clone(&self.config),
-            progress: Arc::clone(&live.progress),
-            open: Arc::clone(&live.open),
-            stop,
-        };
-        tracing::debug!(transfer = %id, ?act, "act begins");
-        self.next_act += 1;
-        let number = self.next_act;
-        live.began(number, act, stopper);
-        self.scheduler.take_slot();
-        let end = EndOfAct {
-            inbox: self.inbox.clone(),
-            id,
-            act: number,
-            event: None,
-        };
-        tokio::spawn(async move {
-            let mut end = end;
-            end.event = act::perform(act, context).await;
-        });
-    }
-
-    // ---- what is seen of them
-
-    fn publish(&mut self, id: TransferId) {
-        if let (Some(live), Some(watcher)) = (self.live.get_mut(&id), self.watchers.get(&id)) {
-            watcher.send_replace(live.snapshot());
-        }
-    }
-
-    fn on_tick(&mut self) {
-        self.watchers
-            .retain(|_, watcher| watcher.receiver_count() > 0);
-        for (id, watcher) in &self.watchers {
-            let Some(live) = self.live.get_mut(id) else {
-                continue;
-            };
-            let now = live.snapshot();
-            watcher.send_if_modified(|shown| {
-                let moved = shown.bytes_transferred != now.bytes_transferred;
-                // States are published when they are durable, bytes at any time.
-                if moved {
-                    shown.bytes_transferred = now.bytes_transferred;
-                }
-                moved
-            });
-        }
-    }
-
-    fn on_watch(&mut self, at_rest: Snapshot, reply: oneshot::Sender<Watch>) {
-        let id = at_rest.record.id;
-        let live = &mut self.live;
-        let watcher = self.watchers.entry(id).or_insert_with(|| {
-            let now = live.get_mut(&id).map_or(at_rest, Live::snapshot);
-            watch::Sender::new(now)
-        });
-        let _ = reply.send(Watch(watcher.subscribe()));
-    }
-
-    fn on_refresh(&mut self, snapshot: Snapshot) {
-        let id = snapshot.record.id;
-        if self.live.contains_key(&id) {
-            return;
-        }
-        let is_final = snapshot.record.phase.is_final();
-        if let Some(watcher) = self.watchers.get(&id) {
-            watcher.send_replace(snapshot);
-        }
-        if is_final {
-            self.watchers.remove(&id);
-        }
-    }
-
-    // ---- the end
-
     /// What the store holds is not known any more: nothing further is done.
     fn fail_store(&mut self, error: &StoreError) {
         tracing::error!(%error, "the store failed; every transfer stops here");
@@ -633,49 +412,4 @@ impl EventLoop {
             && self.live.values().all(Live::is_idle)
             && (self.broken || self.pending.is_empty())
     }
-}
-
-/// Reports the end of an act, even of one that panicked.
-struct EndOfAct {
-    inbox: mpsc::UnboundedSender<Message>,
-    id: TransferId,
-    act: ActId,
-    event: Option<Event>,
-}
-
-impl Drop for EndOfAct {
-    fn drop(&mut self) {
-        let event = self.event.take().or_else(|| {
-            let why = "an internal error ended the attempt".to_owned();
-            std::thread::panicking()
-                .then(|| Event::ActFailed(towline_core::LocalFailure::Connection { why }.into()))
-        });
-        let _ = self.inbox.send(Message::ActEnded {
-            id: self.id,
-            act: self.act,
-            event,
-        });
-    }
-}
-
-async fn read_one(store: &dyn Store, id: TransferId) -> Result<(Record, Vec<PartRow>), StoreError> {
-    let record = store.get(id).await?.ok_or(StoreError::Unknown(id))?;
-    let parts = store.parts(id).await?;
-    Ok((record, parts))
-}
-
-async fn read_backlog(
-    store: &dyn Store,
-    after: TransferId,
-    limit: usize,
-) -> Result<Vec<(Record, Vec<PartRow>)>, StoreError> {
-    let mut page = Vec::new();
-    for record in store.next(after, limit).await? {
-        let parts = match record.remote {
-            Some(_) => store.parts(record.id).await?,
-            None => Vec::new(),
-        };
-        page.push((record, parts));
-    }
-    Ok(page)
 }

@@ -1,0 +1,101 @@
+//! Gives slots to the acts of transfers, and hears of their end.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use towline_core::{Event, TransferId};
+
+use super::{EventLoop, Message};
+use crate::act::{self, Act, Context, Stop};
+use crate::live::ActId;
+
+impl EventLoop {
+    pub(super) fn schedule(&mut self) {
+        if self.closing.is_some() || self.broken {
+            return;
+        }
+        let mut moved = true;
+        while moved && self.scheduler.has_free_slot() {
+            moved = false;
+            for id in self.scheduler.round() {
+                if !self.scheduler.has_free_slot() {
+                    break;
+                }
+                let Some(live) = self.live.get_mut(&id) else {
+                    continue;
+                };
+                let act = if live.act_is_ready() {
+                    live.next_act.take()
+                } else {
+                    live.take_part(self.config.parts_per_transfer)
+                        .map(Act::Part)
+                };
+                if let Some(act) = act {
+                    self.begin(id, act);
+                    moved = true;
+                }
+            }
+        }
+    }
+
+    pub(super) fn begin(&mut self, id: TransferId, act: Act) {
+        let Some(live) = self.live.get_mut(&id) else {
+            return;
+        };
+        let (stopper, stop) = Stop::new();
+        let context = Context {
+            record: live.transfer.record().clone(),
+            parts: match act {
+                Act::Part(_) => Vec::new(),
+                _ => live.transfer.parts().cloned().collect(),
+            },
+            store: Arc::clone(&self.store),
+            s3: Arc::clone(&live.s3),
+            profile: Arc::clone(&live.profile),
+            budget: self.budget.clone(),
+            clock: self.clock,
+            config: Arc::clone(&self.config),
+            progress: Arc::clone(&live.progress),
+            open: Arc::clone(&live.open),
+            stop,
+        };
+        tracing::debug!(transfer = %id, ?act, "act begins");
+        self.next_act += 1;
+        let number = self.next_act;
+        live.began(number, act, stopper);
+        self.scheduler.take_slot();
+        let end = EndOfAct {
+            inbox: self.inbox.clone(),
+            id,
+            act: number,
+            event: None,
+        };
+        tokio::spawn(async move {
+            let mut end = end;
+            end.event = act::perform(act, context).await;
+        });
+    }
+}
+
+/// Reports the end of an act, even of one that panicked.
+struct EndOfAct {
+    inbox: mpsc::UnboundedSender<Message>,
+    id: TransferId,
+    act: ActId,
+    event: Option<Event>,
+}
+
+impl Drop for EndOfAct {
+    fn drop(&mut self) {
+        let event = self.event.take().or_else(|| {
+            let why = "an internal error ended the attempt".to_owned();
+            std::thread::panicking()
+                .then(|| Event::ActFailed(towline_core::LocalFailure::Connection { why }.into()))
+        });
+        let _ = self.inbox.send(Message::ActEnded {
+            id: self.id,
+            act: self.act,
+            event,
+        });
+    }
+}

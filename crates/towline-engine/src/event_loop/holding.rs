@@ -1,0 +1,138 @@
+//! Which transfers the loop holds: they come from submits, commands and the
+//! store's backlog, and go when they are at rest.
+
+use std::sync::Arc;
+
+use towline_core::{
+    Command, Event, PartRow, Phase, Record, Store, StoreError, Transfer, TransferId,
+};
+
+use super::{EventLoop, Message, Reply};
+use crate::live::Live;
+use crate::unusable;
+
+impl EventLoop {
+    pub(super) fn on_added(&mut self, records: Vec<Record>) {
+        for record in records {
+            let room = self.live.len() < self.config.window;
+            if self.backlog.more || self.backlog.loading || !room {
+                self.backlog.more = true; // it comes when its turn does
+                continue;
+            }
+            self.backlog.after = self.backlog.after.max(record.id);
+            let id = record.id;
+            self.hold(record, Vec::new());
+            self.advance(id, Event::Started);
+        }
+    }
+
+    pub(super) fn load_backlog(&mut self) {
+        let room = self.config.window.saturating_sub(self.live.len());
+        let busy = self.backlog.loading || !self.backlog.more || self.closing.is_some();
+        if busy || self.broken || room < (self.config.window / 4).max(1) {
+            return;
+        }
+        self.backlog.loading = true;
+        let (store, after, inbox) = (
+            Arc::clone(&self.store),
+            self.backlog.after,
+            self.inbox.clone(),
+        );
+        tokio::spawn(async move {
+            let _ = inbox.send(Message::Backlog(read_backlog(&*store, after, room).await));
+        });
+    }
+
+    pub(super) fn on_backlog(&mut self, page: Result<Vec<(Record, Vec<PartRow>)>, StoreError>) {
+        self.backlog.loading = false;
+        let touched = std::mem::take(&mut self.backlog.touched);
+        let page = match page {
+            Ok(page) => page,
+            Err(error) => return self.fail_store(&error),
+        };
+        self.backlog.more = !page.is_empty();
+        for (record, parts) in page {
+            let id = record.id;
+            self.backlog.after = self.backlog.after.max(id);
+            if self.live.contains_key(&id) || touched.contains(&id) {
+                continue;
+            }
+            self.hold(record, parts);
+            self.advance(id, Event::Started);
+        }
+        self.load_backlog();
+    }
+
+    pub(super) fn hold(&mut self, record: Record, parts: Vec<PartRow>) {
+        let id = record.id;
+        let connection = &record.spec.connection;
+        let s3 = self
+            .connector
+            .connect(connection)
+            .unwrap_or_else(unusable::client);
+        let profile = self.profiles.of(connection);
+        let transfer = Transfer::load(record, parts, self.config.retry_limit);
+        self.live.insert(id, Live::new(transfer, s3, profile));
+        self.scheduler.join(id);
+        if self.backlog.loading {
+            self.backlog.touched.insert(id);
+        }
+    }
+
+    /// Lets go of a transfer that has come to rest.
+    pub(super) fn release(&mut self, id: TransferId) {
+        let Some(live) = self.live.get(&id) else {
+            return;
+        };
+        let phase = live.transfer.record().phase;
+        let at_rest = phase.is_final() || phase == Phase::Paused;
+        if !at_rest || !live.is_idle() || live.last_step > self.flushed {
+            return;
+        }
+        self.live.remove(&id);
+        self.scheduler.leave(id);
+        if phase.is_final() {
+            self.watchers.remove(&id);
+        }
+        self.load_backlog();
+    }
+
+    pub(super) fn load_for(&mut self, id: TransferId, command: Command, reply: Reply) {
+        let (store, inbox) = (Arc::clone(&self.store), self.inbox.clone());
+        tokio::spawn(async move {
+            match read_one(&*store, id).await {
+                Ok((record, parts)) => {
+                    let _ = inbox.send(Message::Loaded {
+                        record: Box::new(record),
+                        parts,
+                        command,
+                        reply,
+                    });
+                }
+                Err(error) => drop(reply.send(Err(error.into()))),
+            }
+        });
+    }
+}
+
+async fn read_one(store: &dyn Store, id: TransferId) -> Result<(Record, Vec<PartRow>), StoreError> {
+    let record = store.get(id).await?.ok_or(StoreError::Unknown(id))?;
+    let parts = store.parts(id).await?;
+    Ok((record, parts))
+}
+
+async fn read_backlog(
+    store: &dyn Store,
+    after: TransferId,
+    limit: usize,
+) -> Result<Vec<(Record, Vec<PartRow>)>, StoreError> {
+    let mut page = Vec::new();
+    for record in store.next(after, limit).await? {
+        let parts = match record.remote {
+            Some(_) => store.parts(record.id).await?,
+            None => Vec::new(),
+        };
+        page.push((record, parts));
+    }
+    Ok(page)
+}
