@@ -3,6 +3,9 @@
 use crate::{Failure, FileIdentity, Fingerprint, ObjectIdentity, PartNumber, PartRow, Proof, Temp};
 
 /// Something that has happened; it cannot be refused.
+///
+/// An act that was told to stop reports only [`Event::PartMoved`] and
+/// [`Event::UploadOpened`]: what else it did is asked for again.
 #[derive(Debug)]
 pub enum Event {
     /// The scheduler has admitted it: for the first time, or after a crash.

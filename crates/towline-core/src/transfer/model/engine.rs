@@ -191,8 +191,10 @@ impl Engine {
             Some(nth) => (self.stopped.remove(nth), true),
         };
         let event = self.perform(what, how);
-        // One that was cut off has no answer to report unless it came just then.
-        if !cut || matches!(how, How::Succeeds) {
+        // Of one that was stopped only this counts, as in the engine: all else
+        // is asked for again, so a stale answer would come beside the new one.
+        let counts = matches!(event, Event::PartMoved(_) | Event::UploadOpened(_));
+        if !cut || counts {
             self.event(event);
         }
         self.begin();
