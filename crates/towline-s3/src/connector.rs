@@ -165,7 +165,11 @@ impl S3Connector {
     }
 
     /// What can be told of a connection without making a client.
-    fn check(&self, connection: &Connection) -> Result<Endpoint, ConnectError> {
+    pub fn check(&self, connection: &Connection) -> Result<(), ConnectError> {
+        self.checked(connection).map(drop)
+    }
+
+    fn checked(&self, connection: &Connection) -> Result<Endpoint, ConnectError> {
         if let Some(region) = connection
             .region
             .as_deref()
@@ -213,7 +217,7 @@ impl S3Connector {
         connection: &Connection,
         provider: Option<Arc<dyn CredentialsProvider>>,
     ) -> Result<S3Client, ConnectError> {
-        let endpoint = self.check(connection)?;
+        let endpoint = self.checked(connection)?;
         let proxies = Arc::new(ProxyRules::read(&self.env)?);
         let tls = tls::config(self.ca_bundle(connection)?.as_deref())?;
         let connector = connect::Connector::new(tls, proxies, self.connect_timeout);

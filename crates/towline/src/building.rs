@@ -103,7 +103,7 @@ macro_rules! both {
             /// Checks what can be checked on this machine, and records nothing.
             /// Awaiting the request does the same first.
             pub fn check(&self) -> Result<(), SubmitError> {
-                self.request.settle(&self.utility).map(drop)
+                self.request.settle(&self.utility, false).map(drop)
             }
 
             /// Size of every part but the last. Default: by the length.

@@ -84,8 +84,14 @@ impl TransferRequest {
     }
 
     /// Checks what can be checked on this machine, and settles what is left
-    /// open: default bucket, absolute path, connection, content type.
-    pub(crate) fn settle(&self, utility: &TransferUtility) -> Result<Settled, SubmitError> {
+    /// open: default bucket, absolute path, content type, and what its
+    /// connection means here. One that another process has `resolved` is taken
+    /// as it stands.
+    pub(crate) fn settle(
+        &self,
+        utility: &TransferUtility,
+        resolved: bool,
+    ) -> Result<Settled, SubmitError> {
         let bucket = match (self.bucket.is_empty(), utility.default_bucket()) {
             (true, Some(bucket)) => bucket.clone(),
             _ => BucketName::new(self.bucket.as_str())?,
@@ -94,9 +100,12 @@ impl TransferRequest {
         let mut object = ObjectAddress::new(bucket, key);
         object.version_id = self.version_id.clone();
         let path = check::absolute(&self.path)?;
-        let connection = self.connection.as_ref();
-        let connection = connection.unwrap_or(utility.default_connection()).clone();
-        let connection = utility.resolve(connection, object.bucket.as_str())?;
+        let bucket = object.bucket.as_str();
+        let connection = match &self.connection {
+            Some(connection) if resolved => utility.check_connection(connection, bucket)?,
+            Some(connection) => utility.resolve(connection, bucket)?,
+            None => utility.resolve(utility.default_connection(), bucket)?,
+        };
         let mut options = self.options.clone();
         let source = match self.direction {
             Direction::Upload => {

@@ -2,6 +2,7 @@
 
 use futures_util::future::join_all;
 use towline_core::{Command, Direction, Query, State, TransferId};
+use towline_engine::EngineError;
 use towline_s3::Credentials;
 
 use crate::{Error, TransferUtility};
@@ -14,25 +15,34 @@ impl TransferUtility {
     /// of it runs any more. False when nothing had to change: it was paused
     /// already, is being canceled, or is final.
     pub async fn pause(&self, id: TransferId) -> Result<bool, Error> {
-        self.command(id, Command::Pause).await
+        self.steer(id, Command::Pause).await
     }
 
     /// Goes on with a paused transfer. False when it was not paused.
     pub async fn resume(&self, id: TransferId) -> Result<bool, Error> {
-        self.command(id, Command::Resume).await
+        self.steer(id, Command::Resume).await
     }
 
     /// Goes on with a failed transfer; a canceled one starts anew. False when it
     /// was neither.
     pub async fn retry(&self, id: TransferId) -> Result<bool, Error> {
-        self.command(id, Command::Retry).await
+        self.steer(id, Command::Retry).await
     }
 
     /// Stops a transfer and removes what S3 and the disk hold of it. It is
     /// [`Canceled`](State::Canceled) once that is proven. False when it was
     /// canceled already, or completed.
     pub async fn cancel(&self, id: TransferId) -> Result<bool, Error> {
-        self.command(id, Command::Cancel).await
+        self.steer(id, Command::Cancel).await
+    }
+
+    /// Steers a transfer. False when nothing had to change, or it is final and
+    /// stays as it is. Whatever changed is durable when this returns.
+    pub async fn steer(&self, id: TransferId, command: Command) -> Result<bool, Error> {
+        match self.engine().command(id, command).await {
+            Err(EngineError::Refused(_)) => Ok(false),
+            done => Ok(done?),
+        }
     }
 
     /// Pauses every unfinished transfer of one direction, or of both. Gives
@@ -77,7 +87,7 @@ impl TransferUtility {
         let ids = self.ids_of(Query { states, ..query }).await?;
         let mut changed = Vec::new();
         for some in ids.chunks(AT_ONCE) {
-            let steered = join_all(some.iter().map(|id| self.command(*id, command))).await;
+            let steered = join_all(some.iter().map(|id| self.steer(*id, command))).await;
             for (id, steered) in some.iter().zip(steered) {
                 if steered? {
                     changed.push(*id);
@@ -92,7 +102,7 @@ impl TransferUtility {
     /// which takes as long as S3 takes. What was completed stays where it is.
     pub async fn remove(&self, id: TransferId) -> Result<(), Error> {
         loop {
-            self.command(id, Command::Cancel).await?;
+            self.steer(id, Command::Cancel).await?;
             self.observe(id).await?.finished().await?;
             // None if somebody revived it in between.
             if self.engine().remove(vec![id]).await? > 0 {

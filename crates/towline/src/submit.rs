@@ -22,22 +22,38 @@ impl TransferUtility {
     ///
     /// Gives the transfers' ids in the order of the requests.
     pub async fn submit(&self, requests: Vec<TransferRequest>) -> Result<Vec<TransferId>, Error> {
-        self.submit_for(requests, None).await
+        self.submit_settled(self.settle(&requests, false)?, None)
+            .await
     }
 
-    /// As [`submit`](Self::submit), for a process that hands its own credentials
-    /// over: these transfers are signed with them where their connection is of
-    /// the environment. They stay in memory only.
+    /// As [`submit`](Self::submit), for another process of the same user. The
+    /// connections of its requests were
+    /// [`resolve`](towline_s3::S3Connector::resolve)d there and are taken as
+    /// they stand, and those of the environment are signed with the credentials
+    /// that it hands over, which stay in memory only.
     pub async fn submit_for(
         &self,
         requests: Vec<TransferRequest>,
         credentials: Option<&Credentials>,
     ) -> Result<Vec<TransferId>, Error> {
-        let settled: Result<Vec<Settled>, SubmitError> = requests
-            .iter()
-            .map(|request| request.settle(self))
-            .collect();
-        let settled = settled?;
+        self.submit_settled(self.settle(&requests, true)?, credentials)
+            .await
+    }
+
+    fn settle(
+        &self,
+        requests: &[TransferRequest],
+        resolved: bool,
+    ) -> Result<Vec<Settled>, SubmitError> {
+        let settle = |request: &TransferRequest| request.settle(self, resolved);
+        requests.iter().map(settle).collect()
+    }
+
+    async fn submit_settled(
+        &self,
+        settled: Vec<Settled>,
+        credentials: Option<&Credentials>,
+    ) -> Result<Vec<TransferId>, Error> {
         let _one_at_a_time = self.one_submit_at_a_time().await;
         let verdicts = self.judge(&settled).await?;
         let mut ids: Vec<Option<TransferId>> = Vec::with_capacity(settled.len());
@@ -118,8 +134,8 @@ impl TransferUtility {
         match again {
             // Takes it up if nobody carries it yet.
             Again::Attach(_) => self.carry(vec![id])?,
-            Again::Resume(_) => drop(self.command(id, Command::Resume).await?),
-            Again::Retry(_) => drop(self.command(id, Command::Retry).await?),
+            Again::Resume(_) => drop(self.steer(id, Command::Resume).await?),
+            Again::Retry(_) => drop(self.steer(id, Command::Retry).await?),
         }
         Ok(id)
     }

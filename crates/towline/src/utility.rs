@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use towline_core::{
-    BucketName, Changed, Changes, Command, ConnectError, Connection, Cursor, Incident, Query,
-    Store, StoreError, TransferId,
+    BucketName, Changed, Changes, ConnectError, Connection, Cursor, Incident, Query, Store,
+    StoreError, TransferId,
 };
-use towline_engine::{Engine, EngineError};
+use towline_engine::Engine;
 use towline_s3::S3Connector;
 
 use crate::listener::Dispatcher;
@@ -173,14 +173,6 @@ impl TransferUtility {
         Ok(self.engine().close().await?)
     }
 
-    pub(crate) async fn command(&self, id: TransferId, command: Command) -> Result<bool, Error> {
-        match self.engine().command(id, command).await {
-            // It is final, and stays as it is.
-            Err(EngineError::Refused(_)) => Ok(false),
-            done => Ok(done?),
-        }
-    }
-
     pub(crate) fn default_bucket(&self) -> Option<&BucketName> {
         self.0.default_bucket.as_ref()
     }
@@ -193,12 +185,23 @@ impl TransferUtility {
     /// change its meaning with the environment.
     pub(crate) fn resolve(
         &self,
-        connection: Connection,
+        connection: &Connection,
         bucket: &str,
     ) -> Result<Connection, ConnectError> {
-        let connection = self.0.connector.resolve(connection)?;
+        let connection = self.0.connector.resolve(connection.clone())?;
         towline_s3::check_bucket(&connection, bucket)?;
         Ok(connection)
+    }
+
+    /// A connection that was resolved elsewhere, if it can be used here.
+    pub(crate) fn check_connection(
+        &self,
+        connection: &Connection,
+        bucket: &str,
+    ) -> Result<Connection, ConnectError> {
+        self.0.connector.check(connection)?;
+        towline_s3::check_bucket(connection, bucket)?;
+        Ok(connection.clone())
     }
 
     /// Cancels a transfer and waits until nothing of it is left.
