@@ -46,6 +46,7 @@
 mod content;
 mod evidence;
 mod kills;
+mod moving;
 mod oracle;
 mod owner;
 mod process;

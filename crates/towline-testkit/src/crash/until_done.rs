@@ -2,7 +2,7 @@
 //! ended by itself.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::evidence::Survey;
 use super::kills::{Kills, Whom};
@@ -103,7 +103,7 @@ impl Scene {
                 Whom::Owner => owner_of(running, &running[at].process.state_dir).unwrap_or(at),
             };
             killed += u64::from(running[victim].process.kill(kills.signal, armed.in_words()));
-            self.watcher.watched().last_kill = self.requests_so_far();
+            self.watcher.watched().last_kill = Some(SystemTime::now());
         }
     }
 

@@ -8,12 +8,13 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use towline_testserver::{Operation, TestServer};
+use towline_testserver::{Operation, Request, TestServer};
 
 use super::content::Content;
 use super::evidence::{Place, Seen, Twins};
+use super::moving::Moving;
 use super::owner;
 use super::scene::BUCKET;
 
@@ -30,9 +31,8 @@ pub(crate) struct Watched {
     pub(crate) two_owners: Vec<(PathBuf, u32, u32)>,
     pub(crate) owners_seen: u64,
     pub(crate) twins: Vec<Twins>,
-    /// The last request before the last kill. What the kernel holds of those up
-    /// to it still arrives while the next process sends the same again.
-    pub(crate) last_kill: u64,
+    /// When a process was killed last.
+    pub(crate) last_kill: Option<SystemTime>,
 }
 
 /// The thread; it ends when dropped.
@@ -107,13 +107,10 @@ impl Eyes {
             let two = two.map(|(one, other)| (state_dir.clone(), one, other));
             watched.two_owners.extend(two);
         }
-        let twins = self.moving.look(&self.server);
+        let open = unanswered_parts(&self.server);
         let mut watched = lock(&self.watched);
-        let last_kill = watched.last_kill;
-        let sent_by_living = |twins: &Twins| twins.requests.0 > last_kill;
-        watched
-            .twins
-            .extend(twins.into_iter().filter(sent_by_living));
+        let twins = self.moving.look(open, watched.last_kill);
+        watched.twins.extend(twins);
         drop(watched);
         for place in places {
             self.look_at(place);
@@ -156,54 +153,14 @@ pub(crate) fn content_at(server: &TestServer, place: &Place) -> Option<Content> 
     }
 }
 
-/// Which requests move the bytes of which part.
-#[derive(Debug, Default)]
-struct Moving {
-    /// Unanswered requests: bytes at the last look, and for how many looks in a
-    /// row they have moved.
-    last: BTreeMap<u64, (u64, u32)>,
-    reported: BTreeSet<(u64, u64)>,
-}
-
-impl Moving {
-    /// Pairs that moved bytes of one part at this look and the one before:
-    /// within one look, one may have ended before the other began.
-    fn look(&mut self, server: &TestServer) -> Vec<Twins> {
-        let open = RefCell::new(Vec::new());
-        server.history().count_where(|request| {
-            if request.operation == Operation::UploadPart && request.status.is_none() {
-                open.borrow_mut().push(request.clone());
-            }
-            false
-        });
-        let mut now = BTreeMap::new();
-        let mut movers = BTreeMap::new();
-        let mut twins = Vec::new();
-        for request in open.into_inner() {
-            let (before, looks) = match self.last.get(&request.sequence) {
-                Some((bytes, looks)) => (*bytes, *looks),
-                None => (0, 0),
-            };
-            let moved = request.bytes_received > before;
-            let looks = if moved { looks + 1 } else { 0 };
-            now.insert(request.sequence, (request.bytes_received, looks));
-            if looks < 2 {
-                continue;
-            }
-            let part = (request.upload_id, request.part_number);
-            let Some(other) = movers.insert(part, request.sequence) else {
-                continue;
-            };
-            let requests = (other, request.sequence);
-            if self.reported.insert(requests) {
-                twins.push(Twins {
-                    key: request.key.unwrap_or_default(),
-                    part: request.part_number.unwrap_or_default(),
-                    requests,
-                });
-            }
+fn unanswered_parts(server: &TestServer) -> Vec<Request> {
+    // Looked through in place: the history of a long test is not copied each time.
+    let open = RefCell::new(Vec::new());
+    server.history().count_where(|request| {
+        if request.operation == Operation::UploadPart && request.status.is_none() {
+            open.borrow_mut().push(request.clone());
         }
-        self.last = now;
-        twins
-    }
+        false
+    });
+    open.into_inner()
 }

@@ -4,7 +4,7 @@ use super::Violation;
 use crate::crash::evidence::Evidence;
 
 /// Promise 8. Of senders the history tells only those whose bytes move at one
-/// time, so two that take turns are seen by the lock alone.
+/// time, and not shortly after a kill; the others are seen by the lock alone.
 pub(super) fn one_owner_at_a_time(evidence: &Evidence) -> Vec<Violation> {
     let owners = evidence
         .two_owners
@@ -18,7 +18,7 @@ pub(super) fn one_owner_at_a_time(evidence: &Evidence) -> Vec<Violation> {
         promise: 8,
         whose: format!("object {}", twins.key),
         what: format!(
-            "requests {} and {} both send part {} at one time, and nothing was killed since",
+            "requests {} and {} both send part {} at one time, long after the last kill",
             twins.requests.0, twins.requests.1, twins.part
         ),
     });
