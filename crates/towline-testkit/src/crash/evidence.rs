@@ -34,6 +34,8 @@ pub struct Evidence {
     pub seen: Vec<Seen>,
     /// What stands at each place in the end; nothing where it is not listed.
     pub left: BTreeMap<Place, Content>,
+    /// How often somebody was seen to hold the lock of a state.
+    pub owners_seen: u64,
     /// Pairs of processes that held the lock of one state at one time.
     pub two_owners: Vec<(PathBuf, u32, u32)>,
     /// Pairs of requests that moved the bytes of one part at one time.

@@ -12,7 +12,8 @@
 //!     let source = scene.file("source", 40 * MIB, 1);
 //!     let mut oracle = scene.oracle(SIX_PARTS);
 //!     oracle.upload(&source, "key");
-//!     let task = scene.task(["upload", &source, "s3://bucket/key"]);
+//!     let (verb, url) = (Path::new("upload"), Path::new("s3://bucket/key"));
+//!     let task = scene.task([verb, &source, url]);
 //!     let when = Trigger::Answered(Sighting::of(Operation::UploadPart).nth(2));
 //!     let story = scene.until_done(&[task], Kills::once(when));
 //!     assert_eq!(story.kills(), 1);
@@ -46,6 +47,8 @@
 mod content;
 mod evidence;
 mod kills;
+#[cfg(test)]
+mod lying_command;
 mod moving;
 mod oracle;
 mod owner;

@@ -118,7 +118,7 @@ impl Scene {
         self.runs.borrow_mut().push(run.clone());
         // Each other kill: a reader repairs the index of the log that a kill left,
         // which the next owner has to be able to do as well.
-        if run.killed.is_some() && number % 2 == 0 {
+        if run.killed.is_some() && number.is_multiple_of(2) {
             let rows = self.rows(&run.state_dir);
             let after_request = self.requests_so_far();
             let survey = Survey {

@@ -82,6 +82,7 @@ impl<'a> Oracle<'a> {
             let mut watched = scene.watcher.watched();
             watched.places.clear();
             watched.seen.clear();
+            watched.owners_seen = 0;
         }
         Self {
             scene,
@@ -110,9 +111,13 @@ impl<'a> Oracle<'a> {
 
     /// This download will be asked for. The object is as it is now.
     pub fn download(&mut self, key: &str, target: &Path) {
-        let place = Place::File(target.to_owned());
         let object = Place::Object(key.to_owned());
         let version = content_at(&self.scene.server, &object).unwrap();
+        self.download_of(version, key, target);
+    }
+
+    pub(crate) fn download_of(&mut self, version: Content, key: &str, target: &Path) {
+        let place = Place::File(target.to_owned());
         self.ask(Direction::Download, key, target, version, place);
     }
 
@@ -211,6 +216,7 @@ impl<'a> Oracle<'a> {
                 .into_iter()
                 .filter_map(|place| content_at(&scene.server, &place).map(|found| (place, found)))
                 .collect(),
+            owners_seen: watched.owners_seen,
             two_owners: watched.two_owners.clone(),
             twins: watched.twins.clone(),
             told,
