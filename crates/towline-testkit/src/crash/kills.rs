@@ -28,7 +28,7 @@ impl<'a> Kills<'a> {
         Self::at_most(0, || unreachable!("no trigger is drawn for no kill"))
     }
 
-    /// One, at this moment of the first process of each task that reaches it.
+    /// One: of the first process that reaches this moment.
     pub fn once(trigger: Trigger) -> Self {
         Self::at_most(1, move || trigger.clone())
     }

@@ -6,6 +6,8 @@ mod content_is_true;
 mod nothing_lost;
 mod ownership;
 #[cfg(test)]
+mod sound_world;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
