@@ -210,22 +210,18 @@ async fn an_unknown_host_is_given_up_after_the_connect_timeout_saying_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_another_process_owns_is_refused_with_exit_code_4() {
+async fn t36_a_store_owned_by_an_app_that_serves_no_socket_is_refused_with_exit_code_4() {
     let scene = Scene::start().await;
-    let big = scene.file("big", 64 << 20, 1);
     let small = scene.file("small", 3, 2);
-    scene.server.faults().bandwidth(8 << 20);
-    let mut owner =
-        common::spawn(scene.towline(&["upload", big.to_str().unwrap(), "s3://bucket/big"]));
-    while scene.server.history().bytes_received() == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    // An app, that serves no socket.
+    let app = towline::TransferUtility::builder().state_dir(scene.path("state"));
+    let app = app.open().await.unwrap();
     let output = scene.run(&["upload", small.to_str().unwrap(), "s3://bucket/small"]);
     assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
+    assert!(stderr(&output).contains("in use by another process"));
     // Looking is possible all the same.
-    assert_eq!(scene.recorded().len(), 1);
-    owner.kill().unwrap();
-    owner.wait().unwrap();
+    assert_eq!(scene.recorded().len(), 0);
+    app.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

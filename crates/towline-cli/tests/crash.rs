@@ -275,28 +275,53 @@ fn t27_sigterm_and_sigint_end_a_command_within_10_s_and_the_same_one_goes_on() {
     }
 }
 
-/// While one of them owns the state the others end with 4, and are started again.
-#[test]
-fn several_commands_want_one_state_and_its_owner_is_killed() {
+/// Eight commands of one user on one state, of which any is killed and started
+/// again, or the one that owns the state. T36.
+fn eight_commands(whom: Whom, wanted: u64) {
     let scene = scene();
     let seed = seed();
     let mut rng = Rng::with_seed(seed);
     scene.server.faults().bandwidth(BANDWIDTH);
     let mut oracle = scene.oracle(IN_FLIGHT).seeded(seed);
-    let mut tasks = Vec::new();
-    for i in 0..4 {
-        let source = scene.file(&format!("file-{i}"), 20 * MIB, 10 + i);
-        let key = format!("key-{i}");
-        oracle.upload(&source, &key);
-        tasks.push(upload(&scene, &source, &key));
+    let files: Vec<PathBuf> = (0..8)
+        .map(|i| scene.file(&format!("file-{i}"), 12 * MIB, 10 + i))
+        .collect();
+    let (mut killed, mut again) = (0, 0);
+    for round in 0.. {
+        if killed >= wanted {
+            break;
+        }
+        let mut tasks = Vec::new();
+        for (i, file) in files.iter().enumerate() {
+            let key = format!("round-{round}/key-{i}");
+            oracle.upload(file, &key);
+            tasks.push(upload(&scene, file, &key));
+        }
+        let kills = Kills::at_most(wanted - killed, || any_time(&mut rng));
+        let story = scene.until_done(&tasks, kills.whom(whom));
+        for run in &story.runs {
+            let said = format!("{}{}", run.stdout, run.stderr);
+            let inner = ["locked", "panicked", "RUST_BACKTRACE", "in use"];
+            for word in inner {
+                assert!(!said.contains(word), "{word:?} was shown:\n{said}");
+            }
+        }
+        killed += story.kills();
+        let evidence = oracle.check();
+        again += evidence.resent();
+        if cfg!(target_os = "linux") {
+            assert!(evidence.owners_seen > 0, "the watch on the lock is blind");
+        }
     }
-    let kills = Kills::at_most(10, || any_time(&mut rng));
-    let story = scene.until_done(&tasks, kills.whom(Whom::Owner).again_on(4));
-    let owned = story.runs.iter().filter(|run| run.end == End::Code(4));
-    println!("{} kills, {} found it owned", story.kills(), owned.count());
-    assert!(story.kills() > 0);
-    let evidence = oracle.check();
-    if cfg!(target_os = "linux") {
-        assert!(evidence.owners_seen > 0, "the watch on the lock is blind");
-    }
+    tell(killed, again, "sent");
+}
+
+#[test]
+fn t36_any_of_eight_commands_on_one_state_is_killed_and_all_uploads_arrive_whole() {
+    eight_commands(Whom::Itself, kill_count(200) / 4);
+}
+
+#[test]
+fn t36_the_owner_of_eight_commands_is_killed_and_all_uploads_arrive_whole() {
+    eight_commands(Whom::Owner, kill_count(200) / 4);
 }

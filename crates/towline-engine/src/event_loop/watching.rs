@@ -43,12 +43,13 @@ impl EventLoop {
         let _ = reply.send(Watch(watcher.subscribe()));
     }
 
-    /// What is held is seen as it is now, the rest as the store has it.
+    /// What is held is seen as it is now, the rest as the store has it; so is an
+    /// end that the store has and the loop has not heard of yet.
     pub(super) fn on_look(&mut self, records: Vec<Record>, reply: oneshot::Sender<Vec<Snapshot>>) {
         let looks = records.into_iter().map(|record| {
-            match self.live.contains_key(&record.id) {
-                true => self.durable_snapshot(record.id),
-                false => None,
+            match record.phase.is_final() {
+                true => None,
+                false => self.durable_snapshot(record.id),
             }
             .unwrap_or_else(|| Snapshot::at_rest(record))
         });
@@ -77,6 +78,8 @@ impl EventLoop {
                 state: State::InProgress,
                 reason: None,
             };
+            let total = now.record.bytes_total().unwrap_or(0);
+            now.bytes_transferred = now.bytes_transferred.min(total.saturating_sub(1));
         }
         Some(now)
     }

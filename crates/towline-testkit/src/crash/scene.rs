@@ -45,12 +45,24 @@ impl Scene {
     /// Starts a server in this process; `binary` is the command,
     /// `env!("CARGO_BIN_EXE_towline")` in the tests of its crate.
     pub fn start(binary: impl Into<PathBuf>) -> Self {
+        Self::with_credentials(binary, "test", "testsecret")
+    }
+
+    /// The same, with a server that knows these keys. The commands of
+    /// [`command`](Self::command) still have the usual ones.
+    pub fn with_credentials(
+        binary: impl Into<PathBuf>,
+        access_key: &str,
+        secret_key: &str,
+    ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .unwrap();
-        let server = runtime.block_on(TestServer::builder().bucket(BUCKET).start());
+        let server = TestServer::builder().bucket(BUCKET);
+        let server = server.credentials(access_key, secret_key);
+        let server = runtime.block_on(server.start());
         let server = Arc::new(server.unwrap());
         let dir = tempfile::tempdir().unwrap();
         Self {

@@ -1,5 +1,5 @@
 //! What a state directory holds, read beside whoever owns it: the rows as the
-//! command lists them, and from the store itself what no list shows.
+//! command lists them, and from the store itself what is durable.
 
 use std::path::{Path, PathBuf};
 
@@ -70,6 +70,9 @@ fn add_details(row: &mut Row, record: Option<Record>, parts: Vec<towline_core::P
     let Some(record) = record.filter(|record| record.generation == row.generation) else {
         return;
     };
+    // A list made by the owner shows what is under way too; only what is
+    // recorded has to be there after a kill.
+    row.moved = row.moved.min(record.bytes_done);
     match record.remote {
         Some(Remote::Upload(id)) => row.upload_id = Some(id),
         Some(Remote::Object(_, temp)) => row.temp = Some(temp.name),
