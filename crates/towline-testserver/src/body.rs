@@ -2,10 +2,11 @@
 
 use std::future::Future as _;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -13,12 +14,15 @@ use s3s::{Body, StdError};
 use tokio::runtime::Handle;
 use tokio::time::{Sleep, sleep};
 
-use crate::faults::Faults;
+use crate::faults::{Act, Cut, Faults, Flip, Point, Stall, Throttle};
 use crate::history::Entry;
+use crate::wire::Wire;
 
 /// Lets bytes wait for the throttle, the same way in both directions.
 struct Gate {
     faults: Faults,
+    /// A bound of this body's own.
+    drip: Option<Throttle>,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
@@ -26,7 +30,15 @@ impl Gate {
     fn new(faults: Faults) -> Self {
         Self {
             faults,
+            drip: None,
             sleep: None,
+        }
+    }
+
+    fn passed(&self, bytes: usize) {
+        self.faults.throttle().passed(bytes);
+        if let Some(drip) = &self.drip {
+            drip.passed(bytes);
         }
     }
 
@@ -36,7 +48,9 @@ impl Gate {
                 ready!(sleep.as_mut().poll(cx));
                 self.sleep = None;
             }
-            match self.faults.throttle().wait() {
+            let drip = self.drip.as_ref();
+            let wait = self.faults.throttle().wait();
+            match wait.or_else(|| drip?.wait()) {
                 None => return Poll::Ready(()),
                 Some(wait) => self.sleep = Some(Box::pin(sleep(wait))),
             }
@@ -54,6 +68,13 @@ pub(crate) struct ReceivedBody {
     gate: Gate,
     whole: bool,
     drain_when_dropped: bool,
+    received: u64,
+    /// Bytes that were read past a point at which something happens.
+    held: Option<Bytes>,
+    flip: Option<Flip>,
+    stall: Option<Stall>,
+    cut: Option<Cut>,
+    wire: Option<Arc<Wire>>,
 }
 
 /// How long, and how many bytes, the rest of a refused body is read.
@@ -72,7 +93,90 @@ impl ReceivedBody {
             gate: Gate::new(faults),
             whole,
             drain_when_dropped: drains,
+            received: 0,
+            held: None,
+            flip: None,
+            stall: None,
+            cut: None,
+            wire: None,
         }
+    }
+
+    /// Does on the way what the act says of the request's body.
+    pub(crate) fn act(mut self, act: &Act, wire: &Arc<Wire>) -> Self {
+        if let Some(request) = &act.request {
+            self.flip = request.flip;
+            self.gate.drip = request.drip.map(Throttle::at);
+        }
+        self.stall = act.stall;
+        self.cut = act.cut;
+        self.wire = Some(Arc::clone(wire));
+        self
+    }
+
+    /// How many bytes may pass until something happens; at none it happens now.
+    fn until_next_point(&self) -> Option<u64> {
+        let points = [self.stall.map(|stall| stall.at), self.cut.map(|cut| cut.at)];
+        let ahead = points
+            .into_iter()
+            .flatten()
+            .filter_map(|point| match point {
+                Point::RequestBytes(at) => at.checked_sub(self.received),
+                _ => None,
+            });
+        ahead.min()
+    }
+
+    /// Stalls or cuts, if it is time.
+    fn poll_point(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let now = Point::RequestBytes(self.received);
+        if let Some(stall) = self.stall.take_if(|stall| stall.at == now) {
+            match stall.for_ms {
+                Some(time) => self.gate.sleep = Some(Box::pin(sleep(Duration::from_millis(time)))),
+                None => {
+                    self.stall = Some(stall);
+                    return Poll::Pending;
+                }
+            }
+        }
+        ready!(self.gate.poll_open(cx));
+        if let (Some(cut), Some(wire)) = (self.cut.filter(|cut| cut.at == now), &self.wire) {
+            self.drain_when_dropped = false;
+            wire.cut(cut.by);
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
+
+    /// The next bytes, no more than until the next point.
+    fn poll_bytes(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = match (self.held.take(), &mut self.incoming) {
+            (Some(held), _) => Some(Ok(Frame::data(held))),
+            (None, Some(incoming)) => ready!(Pin::new(incoming).poll_frame(cx)),
+            (None, None) => None,
+        };
+        let most = self.until_next_point().unwrap_or(u64::MAX);
+        Poll::Ready(frame.map(|frame| {
+            frame.map(|frame| {
+                frame.map_data(|mut bytes| {
+                    let most = usize::try_from(most).unwrap_or(usize::MAX);
+                    if bytes.len() > most {
+                        self.held = Some(bytes.split_off(most));
+                    }
+                    match self.flip {
+                        Some(flip) => {
+                            let mut bytes = BytesMut::from(bytes);
+                            flip.apply(self.received, &mut bytes);
+                            bytes.freeze()
+                        }
+                        None => bytes,
+                    }
+                })
+            })
+        }))
     }
 }
 
@@ -86,19 +190,17 @@ impl http_body::Body for ReceivedBody {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = self.get_mut();
         ready!(this.gate.poll_open(cx));
-        let Some(incoming) = &mut this.incoming else {
-            return Poll::Ready(None);
-        };
-        let frame = ready!(Pin::new(&mut *incoming).poll_frame(cx));
+        ready!(this.poll_point(cx));
+        let frame = ready!(this.poll_bytes(cx));
         if let Some(Ok(frame)) = &frame
             && let Some(bytes) = frame.data_ref()
         {
+            this.received += bytes.len() as u64;
             this.entry.received(bytes.len() as u64);
-            this.gate.faults.throttle().passed(bytes.len());
+            this.gate.passed(bytes.len());
         }
-        let ended = frame.is_none() || incoming.is_end_stream();
         let broken = matches!(frame, Some(Err(_)));
-        if ended && !broken && !this.whole {
+        if (frame.is_none() || this.is_end_stream()) && !broken && !this.whole {
             this.whole = true;
             this.entry.received_whole();
         }
@@ -107,10 +209,14 @@ impl http_body::Body for ReceivedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
+        // Something may happen at the very end, too.
+        self.held.is_none()
+            && self.until_next_point().is_none_or(|ahead| ahead > 0)
+            && self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
+        // Asked for before the first byte only.
         self.incoming
             .as_ref()
             .map(Incoming::size_hint)
@@ -132,6 +238,9 @@ impl Drop for ReceivedBody {
             gate: Gate::new(self.gate.faults.clone()),
             whole: false,
             drain_when_dropped: false,
+            held: self.held.take(),
+            wire: None,
+            ..*self
         };
         runtime.spawn(tokio::time::timeout(DRAIN_TIME, drain(rest)));
     }
@@ -155,11 +264,21 @@ pub(crate) struct SentBody {
     /// Bytes to go until the end, where that is known: hyper does not ask for
     /// the end then.
     left: Option<u64>,
+    /// Whether hyper may know how long it is.
+    sized: bool,
     counted: Option<(Entry, Gate)>,
+    /// Told when it is at its end.
+    wire: Arc<Wire>,
 }
 
 impl SentBody {
-    pub(crate) fn new(body: Body, length: Option<u64>, entry: Entry, faults: Faults) -> Self {
+    pub(crate) fn new(
+        body: Body,
+        length: Option<u64>,
+        entry: Entry,
+        faults: Faults,
+        wire: Arc<Wire>,
+    ) -> Self {
         if length == Some(0) {
             entry.sent_whole();
         }
@@ -167,16 +286,26 @@ impl SentBody {
             body,
             rest: Bytes::new(),
             left: length,
+            sized: true,
             counted: Some((entry, Gate::new(faults))),
+            wire,
         }
     }
 
-    pub(crate) fn uncounted(body: Full<Bytes>) -> Self {
+    /// Lets hyper send it in chunks.
+    pub(crate) fn unsized_when(mut self, yes: bool) -> Self {
+        self.sized = !yes;
+        self
+    }
+
+    pub(crate) fn uncounted(body: Full<Bytes>, wire: Arc<Wire>) -> Self {
         Self {
             body: Body::http_body(body),
             rest: Bytes::new(),
             left: None,
+            sized: true,
             counted: None,
+            wire,
         }
     }
 }
@@ -228,9 +357,18 @@ impl http_body::Body for SentBody {
     }
 
     fn size_hint(&self) -> SizeHint {
+        if !self.sized {
+            return SizeHint::default();
+        }
         let hint = self.body.size_hint();
         hint.exact().map_or(hint, |left| {
             SizeHint::with_exact(left + self.rest.len() as u64)
         })
+    }
+}
+
+impl Drop for SentBody {
+    fn drop(&mut self) {
+        self.wire.answered();
     }
 }
