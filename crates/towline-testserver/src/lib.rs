@@ -41,5 +41,5 @@ pub use faults::{
 };
 pub use history::{History, Request};
 pub use operation::Operation;
-pub use server::{Builder, StartError, TestServer};
+pub use server::{Builder, StartError, TestServer, WriteError};
 pub use storage::{OpenUpload, ReadError, StoredVersion};

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use crate::connection::{accept, listen};
 use crate::faults::Faults;
 use crate::history::History;
-use crate::ops::Backend;
+use crate::ops::{Backend, replace};
 use crate::service::Service;
 use crate::storage::{OpenUpload, ReadError, Storage, StoredVersion};
 
@@ -58,6 +58,19 @@ pub enum StartError {
         /// S3's error code.
         reason: String,
     },
+}
+
+/// An object could not be stored.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot store {bucket}/{key}: {code}")]
+#[non_exhaustive]
+pub struct WriteError {
+    /// The bucket asked for.
+    pub bucket: String,
+    /// The key asked for.
+    pub key: String,
+    /// S3's error code.
+    pub code: String,
 }
 
 impl Builder {
@@ -193,6 +206,23 @@ impl TestServer {
     /// The faults it shows from now on.
     pub fn faults(&self) -> &Faults {
         &self.faults
+    }
+
+    /// Puts an object into the storage without a request.
+    ///
+    /// Fails when the bucket does not exist, or its directory cannot be written.
+    pub async fn put_object(
+        &self,
+        bucket: &str,
+        key: &str,
+        bytes: Vec<u8>,
+    ) -> Result<(), WriteError> {
+        let written = replace(&self.storage, bucket, key, bytes).await;
+        written.map_err(|error| WriteError {
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+            code: error.code().as_str().to_owned(),
+        })
     }
 
     /// The uploads that are neither completed nor aborted, by key and age.

@@ -61,8 +61,10 @@ impl Service {
             request.extensions_mut().insert(IgnoreRange);
         }
         let is_head = request.method() == Method::HEAD;
-        // With `Expect`, reading a body nobody wants would ask the client for it.
-        let drains = !request.headers().contains_key(header::EXPECT);
+        // With `Expect`, reading a body nobody wants would ask the client for
+        // it; of one whose connection is cut, nothing more is read.
+        let cut = act.cut.is_some_and(|cut| cut.at.is_before_applying());
+        let drains = !cut && !request.headers().contains_key(header::EXPECT);
         let faults = self.faults.clone();
         let request = request
             .map(|body| ReceivedBody::new(body, entry.clone(), faults, drains).act(&act, &wire));

@@ -308,7 +308,7 @@ impl Act {
 }
 
 impl Point {
-    fn is_before_applying(self) -> bool {
+    pub(crate) fn is_before_applying(self) -> bool {
         matches!(self, Self::BeforeRead | Self::RequestBytes(_))
     }
 

@@ -37,6 +37,8 @@ pub(super) struct Fits {
     pub(super) version_id: Option<bool>,
     /// Whether it asks for a range.
     pub(super) range: Option<bool>,
+    /// The first byte of the range it asks for.
+    pub(super) offset: Option<u64>,
     /// Whether it is not the first on its connection.
     pub(super) reused: Option<bool>,
     pub(super) nth: Option<u64>,
@@ -102,6 +104,12 @@ impl Rule {
     /// Only with, or only without, a `Range`.
     pub fn range(mut self, present: bool) -> Self {
         self.fits.range = Some(present);
+        self
+    }
+
+    /// Only for a range that begins at this byte.
+    pub fn offset(mut self, first_byte: u64) -> Self {
+        self.fits.offset = Some(first_byte);
         self
     }
 
@@ -361,8 +369,15 @@ impl Fits {
             })
             && equal(&self.version_id, &Some(target.version_id.is_some()))
             && equal(&self.range, &Some(target.range.is_some()))
+            && (self.offset.is_none() || self.offset == first_byte(target))
             && equal(&self.reused, &Some(reused))
     }
+}
+
+/// Where the range of a request begins.
+fn first_byte(target: &Target) -> Option<u64> {
+    let range = target.range.as_deref()?.strip_prefix("bytes=")?;
+    range.split('-').next()?.parse().ok()
 }
 
 /// A number from 0 to 1 that the same seed, rule and request give again.
@@ -388,6 +403,17 @@ mod tests {
         let uri = format!("/b/key?partNumber={number}&uploadId=u");
         let uri: Uri = uri.parse().unwrap();
         Target::of(&Method::PUT, &uri, &HeaderMap::new())
+    }
+
+    #[test]
+    fn a_range_is_told_by_its_first_byte() {
+        let mut headers = HeaderMap::new();
+        headers.insert("range", "bytes=100-199".parse().unwrap());
+        let target = Target::of(&Method::GET, &Uri::from_static("/b/key"), &headers);
+        let takes = |rule| Live::new(rule).takes(0, 0, &target, false);
+        assert!(takes(Rule::on_any().offset(100).range(true)));
+        assert!(!takes(Rule::on_any().offset(0)));
+        assert!(!takes(Rule::on_any().range(false)));
     }
 
     fn taken(rule: Rule, seed: u64, parts: &[u32]) -> Vec<bool> {
