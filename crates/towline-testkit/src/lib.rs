@@ -1,3 +1,4 @@
-//! Store contract, crash harness and other tools of Towline's tests.
+//! Store contract, fault proxy and other tools of Towline's tests.
 
+pub mod fault_proxy;
 pub mod store_contract;
