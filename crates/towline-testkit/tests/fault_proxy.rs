@@ -32,7 +32,7 @@ enum End {
 const EACH: [(By, End); 2] = [(By::Fin, End::Fin), (By::Rst, End::Rst)];
 
 /// Long enough that what has not come by then does not come.
-const SILENCE: Duration = Duration::from_millis(300);
+const SILENCE: Duration = Duration::from_secs(1);
 
 impl Scene {
     async fn start() -> Self {

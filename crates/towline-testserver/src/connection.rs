@@ -15,8 +15,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::faults::{By, Faults, Globals, Offline};
+use crate::line::Line;
 use crate::service::Service;
-use crate::wire::{Line, Wire};
+use crate::wire::Wire;
 
 /// Kernel buffers of a connection. Small, so that what the history counts is
 /// near to what the client has, and a throttle is felt.

@@ -28,6 +28,7 @@ mod connection;
 mod control;
 mod faults;
 mod history;
+mod line;
 mod operation;
 mod ops;
 mod refusals;

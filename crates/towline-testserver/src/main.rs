@@ -16,7 +16,7 @@ usage: towline-testserver [options]
   --access-key KEY          default test
   --secret-key SECRET       default testsecret
   --bandwidth BYTES         body bytes a second, both directions together; default no limit
-  --script FILE             what to do wrong, see docs/faults.md; before --bandwidth
+  --script FILE             what to do wrong, see docs/faults.md
 
 It prints `listening on http://127.0.0.1:PORT`. Outside S3 it answers
   GET  /_towline/history             every request so far, as JSON
@@ -71,7 +71,7 @@ impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
         let mut builder = TestServer::builder();
         let (mut access_key, mut secret_key) = ("test".to_owned(), "testsecret".to_owned());
-        let mut script = Script::new();
+        let (mut script, mut bandwidth) = (Script::new(), None);
         while let Some(option) = arguments.next() {
             if matches!(option.as_str(), "-h" | "--help") {
                 return Ok(None);
@@ -88,13 +88,16 @@ impl Options {
                 "--bandwidth" => {
                     let bytes = value.parse();
                     let bytes = bytes.map_err(|_| format!("{value} is no number of bytes"))?;
-                    script = script.bandwidth(bytes);
+                    bandwidth = Some(bytes);
                 }
                 "--script" => script = read_script(&value)?,
                 _ => return Err(format!("unknown option {option}")),
             }
         }
         let builder = builder.credentials(access_key, secret_key);
+        if let Some(bytes) = bandwidth {
+            script = script.bandwidth(bytes);
+        }
         Ok(Some(Self { builder, script }))
     }
 }

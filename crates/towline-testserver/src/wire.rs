@@ -1,19 +1,12 @@
-//! The line below HTTP: the bytes of one connection, which the service can cut, freeze and slow down.
+//! The commands to one connection below HTTP, and how far its answer is.
 
-use std::future::Future as _;
-use std::io::{self, IoSlice};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{Sleep, sleep};
 
-use crate::faults::{By, Cut, Faults, Point, Stall};
+use crate::faults::{By, Cut, Point, Stall};
 
 /// What is to happen to the bytes of one answer.
 #[derive(Clone, Debug, Default)]
@@ -89,7 +82,7 @@ impl Head {
 }
 
 /// What may happen next.
-enum Next {
+pub(crate) enum Next {
     /// So many bytes may pass.
     Pass(usize),
     /// None before this time is over.
@@ -168,7 +161,7 @@ impl Wire {
     /// What may happen next to `bytes` of an answer; none are for a look at what is due.
     ///
     /// `flushed` says that nothing of the answer waits above.
-    fn next(&self, bytes: &[u8], flushed: bool) -> Next {
+    pub(crate) fn next(&self, bytes: &[u8], flushed: bool) -> Next {
         let mut state = self.lock();
         if self.cut.borrow().is_some() {
             return Next::Never;
@@ -196,7 +189,7 @@ impl Wire {
     }
 
     /// So many bytes of an answer are out. Tells how long to pause then.
-    fn passed(&self, bytes: &[u8]) -> Option<Duration> {
+    pub(crate) fn passed(&self, bytes: &[u8]) -> Option<Duration> {
         let mut state = self.lock();
         let head = state.head.advance(bytes);
         state.body += (bytes.len() - head) as u64;
@@ -205,7 +198,7 @@ impl Wire {
     }
 
     /// What follows the answer, once.
-    fn take_extra(&self) -> Bytes {
+    pub(crate) fn take_extra(&self) -> Bytes {
         let mut state = self.lock();
         if state.answered && state.head.done {
             std::mem::take(&mut state.plan.extra)
@@ -251,143 +244,5 @@ impl State {
             allowed = allowed.min(usize::try_from((rate / 50).max(1)).unwrap_or(usize::MAX));
         }
         allowed
-    }
-}
-
-/// A connection's bytes, on their way between hyper and the socket.
-pub(crate) struct Line {
-    stream: Arc<TcpStream>,
-    wire: Arc<Wire>,
-    faults: Faults,
-    reading: Option<Pin<Box<Sleep>>>,
-    writing: Option<Pin<Box<Sleep>>>,
-    /// What follows an answer and is still to be written.
-    extra: Bytes,
-}
-
-/// How often a frozen line looks whether it still is.
-const THAW_CHECK: Duration = Duration::from_millis(10);
-
-impl Line {
-    pub(crate) fn new(stream: Arc<TcpStream>, wire: Arc<Wire>, faults: Faults) -> Self {
-        Self {
-            stream,
-            wire,
-            faults,
-            reading: None,
-            writing: None,
-            extra: Bytes::new(),
-        }
-    }
-
-    /// Ready once nothing pauses or freezes this side.
-    fn poll_free(
-        pause: &mut Option<Pin<Box<Sleep>>>,
-        faults: &Faults,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
-        loop {
-            if let Some(sleep) = pause {
-                ready!(sleep.as_mut().poll(cx));
-                *pause = None;
-            }
-            if !faults.is_blackhole() {
-                return Poll::Ready(());
-            }
-            *pause = Some(Box::pin(sleep(THAW_CHECK)));
-        }
-    }
-
-    /// How many of these bytes may be written now.
-    fn poll_allowed(&mut self, cx: &mut Context<'_>, bytes: &[u8], flushed: bool) -> Poll<usize> {
-        loop {
-            ready!(Self::poll_free(&mut self.writing, &self.faults, cx));
-            match self.wire.next(bytes, flushed) {
-                Next::Pass(allowed) => return Poll::Ready(allowed),
-                Next::Pause(time) => self.writing = Some(Box::pin(sleep(time))),
-                // Whoever serves the connection gives up on it.
-                Next::Never => return Poll::Pending,
-            }
-        }
-    }
-
-    fn poll_send(&self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.stream.poll_write_ready(cx))?;
-            match self.stream.try_write_vectored(bufs) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result),
-            }
-        }
-    }
-}
-
-impl AsyncRead for Line {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        ready!(Self::poll_free(&mut this.reading, &this.faults, cx));
-        loop {
-            ready!(this.stream.poll_read_ready(cx))?;
-            match this.stream.try_read(buf.initialize_unfilled()) {
-                Ok(read) => {
-                    buf.advance(read);
-                    return Poll::Ready(Ok(()));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
-    }
-}
-
-impl AsyncWrite for Line {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let allowed = ready!(this.poll_allowed(cx, bytes, false));
-        let sent = ready!(this.poll_send(cx, &[IoSlice::new(&bytes[..allowed])]))?;
-        let pause = this.wire.passed(&bytes[..sent]);
-        this.writing = pause.map(|pause| Box::pin(sleep(pause)));
-        Poll::Ready(Ok(sent))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        // One at a time: they are few and large, and each is looked at.
-        let first = bufs.iter().find(|buf| !buf.is_empty());
-        self.poll_write(cx, first.map_or(&[], |buf| buf))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        ready!(this.poll_allowed(cx, &[], false));
-        if this.extra.is_empty() {
-            this.extra = this.wire.take_extra();
-        }
-        while !this.extra.is_empty() {
-            let sent = ready!(this.poll_send(cx, &[IoSlice::new(&this.extra)]))?;
-            let _ = this.extra.split_to(sent);
-        }
-        ready!(this.poll_allowed(cx, &[], true));
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // The stream is shut by whoever serves the connection, when it is done.
-        Poll::Ready(Ok(()))
     }
 }

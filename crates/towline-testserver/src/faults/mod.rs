@@ -4,6 +4,7 @@
 //! below it.
 
 mod act;
+mod matching;
 mod rule;
 mod script;
 mod throttle;
@@ -16,7 +17,7 @@ use tokio::sync::watch;
 
 pub(crate) use act::{Act, Body, Cut, Flip, Headers, Stall};
 pub use act::{Answer, Apply, By, Event, Point};
-use rule::Live;
+use matching::Live;
 pub use rule::Rule;
 pub(crate) use script::{Keys, Region};
 pub use script::{Offline, Script, ScriptError, WrongRegion};

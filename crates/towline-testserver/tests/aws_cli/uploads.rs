@@ -1,6 +1,7 @@
 //! 40 MiB up, one fault each.
 
 use std::os::unix::fs::FileExt as _;
+use std::process::Command;
 use std::time::Duration;
 
 use towline_testserver::{Answer, Apply, By, Operation, Point, Rule};
@@ -83,19 +84,23 @@ async fn bad_a_create_whose_response_is_lost_leaves_an_orphan() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_a_killed_upload_is_sent_again_whole_and_its_orphan_stays() {
-    let scene = Scene::start().await;
-    let source = scene.source();
-    scene.server.faults().bandwidth(20 << 20);
-    let mut child = scene.start_until(scene.upload(), 20 << 20);
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert_eq!(scene.open_uploads(), 1);
-    scene.server.faults().clear();
-    scene.server.history().clear();
-    exits(scene.upload(), 0);
-    assert_eq!(scene.stored(), Some(source));
-    assert_eq!(scene.open_uploads(), 1, "the first is still there");
-    assert!(scene.server.history().bytes_received() >= SIZE as u64);
+    for signal in ["-KILL", "-TERM"] {
+        let scene = Scene::start().await;
+        let source = scene.source();
+        scene.server.faults().bandwidth(20 << 20);
+        let mut child = scene.start_until(scene.upload(), 20 << 20);
+        let mut kill = Command::new("kill");
+        let kill = kill.args([signal, &child.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+        child.wait().unwrap();
+        assert_eq!(scene.open_uploads(), 1, "{signal}");
+        scene.server.faults().clear();
+        scene.server.history().clear();
+        exits(scene.upload(), 0);
+        assert_eq!(scene.stored(), Some(source));
+        assert_eq!(scene.open_uploads(), 1, "the first is still there");
+        assert!(scene.server.history().bytes_received() >= SIZE as u64);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

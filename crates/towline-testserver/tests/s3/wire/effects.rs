@@ -27,7 +27,7 @@ async fn success_may_be_answered_for_what_was_not_applied() {
 async fn a_late_effect_lands_after_the_cut() {
     let rule = Rule::on(Operation::PutObject)
         .cut(Point::AfterRequest, By::Rst)
-        .apply(Apply::LateMs(300));
+        .apply(Apply::LateMs(1500));
     let (server, client) = playing(rule).await;
     let heard = put(&client, b"hello").await;
     assert_eq!((heard.head.as_str(), heard.end), ("", End::Rst));
@@ -41,7 +41,7 @@ async fn a_late_effect_lands_after_the_answer_and_over_what_came_since() {
     let rule = Rule::on(Operation::PutObject)
         .nth(1)
         .answer(Answer::error(500, "InternalError"))
-        .apply(Apply::LateMs(300));
+        .apply(Apply::LateMs(1500));
     let (server, client) = playing(rule).await;
     client
         .put("/key", "old")

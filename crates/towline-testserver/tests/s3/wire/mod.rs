@@ -53,7 +53,7 @@ impl Heard {
 }
 
 /// Long enough that what has not come by then does not come.
-const SILENCE: Duration = Duration::from_millis(400);
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// Reads until the connection ends or is silent.
 async fn hear(stream: &mut TcpStream) -> Heard {

@@ -8,7 +8,7 @@ use towline_testserver::{Operation, Point, Rule};
 use super::{End, eventually, get, hear, is_stored, playing, put, with_object};
 use crate::client::{MIB, bytes};
 
-/// Longer than `hear` is patient is a stall for ever; this is shorter.
+/// Shorter than `hear` is patient.
 const SHORT: Duration = Duration::from_millis(200);
 
 #[tokio::test]

@@ -1,6 +1,5 @@
-//! Bodies that count what passes, and let it wait for the throttle.
+//! The bodies of requests: counted, changed, stalled and cut on their way in.
 
-use std::future::Future as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -8,55 +7,15 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body as _, Frame, SizeHint};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use s3s::{Body, StdError};
 use tokio::runtime::Handle;
-use tokio::time::{Sleep, sleep};
+use tokio::time::sleep;
 
+use super::Gate;
 use crate::faults::{Act, Cut, Faults, Flip, Point, Stall, Throttle};
 use crate::history::Entry;
 use crate::wire::Wire;
-
-/// Lets bytes wait for the throttle, the same way in both directions.
-struct Gate {
-    faults: Faults,
-    /// A bound of this body's own.
-    drip: Option<Throttle>,
-    sleep: Option<Pin<Box<Sleep>>>,
-}
-
-impl Gate {
-    fn new(faults: Faults) -> Self {
-        Self {
-            faults,
-            drip: None,
-            sleep: None,
-        }
-    }
-
-    fn passed(&self, bytes: usize) {
-        self.faults.throttle().passed(bytes);
-        if let Some(drip) = &self.drip {
-            drip.passed(bytes);
-        }
-    }
-
-    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            if let Some(sleep) = &mut self.sleep {
-                ready!(sleep.as_mut().poll(cx));
-                self.sleep = None;
-            }
-            let drip = self.drip.as_ref();
-            let wait = self.faults.throttle().wait();
-            match wait.or_else(|| drip?.wait()) {
-                None => return Poll::Ready(()),
-                Some(wait) => self.sleep = Some(Box::pin(sleep(wait))),
-            }
-        }
-    }
-}
 
 /// The body of a request, counted as it arrives.
 ///
@@ -253,122 +212,5 @@ async fn drain(mut body: ReceivedBody) {
         if drained > DRAIN_BYTES {
             return;
         }
-    }
-}
-
-/// The body of an answer, counted as it is handed to the connection.
-pub(crate) struct SentBody {
-    body: Body,
-    /// Bytes of a frame that are still to go, cut small by the throttle.
-    rest: Bytes,
-    /// Bytes to go until the end, where that is known: hyper does not ask for
-    /// the end then.
-    left: Option<u64>,
-    /// Whether hyper may know how long it is.
-    sized: bool,
-    counted: Option<(Entry, Gate)>,
-    /// Told when it is at its end.
-    wire: Arc<Wire>,
-}
-
-impl SentBody {
-    pub(crate) fn new(
-        body: Body,
-        length: Option<u64>,
-        entry: Entry,
-        faults: Faults,
-        wire: Arc<Wire>,
-    ) -> Self {
-        if length == Some(0) {
-            entry.sent_whole();
-        }
-        Self {
-            body,
-            rest: Bytes::new(),
-            left: length,
-            sized: true,
-            counted: Some((entry, Gate::new(faults))),
-            wire,
-        }
-    }
-
-    /// Lets hyper send it in chunks.
-    pub(crate) fn unsized_when(mut self, yes: bool) -> Self {
-        self.sized = !yes;
-        self
-    }
-
-    pub(crate) fn uncounted(body: Full<Bytes>, wire: Arc<Wire>) -> Self {
-        Self {
-            body: Body::http_body(body),
-            rest: Bytes::new(),
-            left: None,
-            sized: true,
-            counted: None,
-            wire,
-        }
-    }
-}
-
-impl http_body::Body for SentBody {
-    type Data = Bytes;
-    type Error = StdError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
-        let this = self.get_mut();
-        if let Some((_, gate)) = &mut this.counted {
-            ready!(gate.poll_open(cx));
-        }
-        if this.rest.is_empty() {
-            match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
-                None => {
-                    if let Some((entry, _)) = &this.counted {
-                        entry.sent_whole();
-                    }
-                    return Poll::Ready(None);
-                }
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(bytes) => this.rest = bytes,
-                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
-                },
-            }
-        }
-        let Some((entry, gate)) = &this.counted else {
-            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.rest)))));
-        };
-        let throttle = gate.faults.throttle();
-        let now = this.rest.split_to(throttle.slice().min(this.rest.len()));
-        throttle.passed(now.len());
-        entry.sent(now.len() as u64);
-        this.left = this.left.map(|left| left.saturating_sub(now.len() as u64));
-        if this.left == Some(0) {
-            entry.sent_whole();
-        }
-        Poll::Ready(Some(Ok(Frame::data(now))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        // Never said before the end was asked for, so that it is noted above.
-        false
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        if !self.sized {
-            return SizeHint::default();
-        }
-        let hint = self.body.size_hint();
-        hint.exact().map_or(hint, |left| {
-            SizeHint::with_exact(left + self.rest.len() as u64)
-        })
-    }
-}
-
-impl Drop for SentBody {
-    fn drop(&mut self) {
-        self.wire.answered();
     }
 }
