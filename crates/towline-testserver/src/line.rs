@@ -124,7 +124,12 @@ impl AsyncWrite for Line {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // One at a time: they are few and large, and each is looked at.
+        if self.wire.is_plain() {
+            let this = self.get_mut();
+            ready!(Self::poll_free(&mut this.writing, &this.faults, cx));
+            return this.poll_send(cx, bufs);
+        }
+        // Where something is to happen, they are looked at one by one.
         let first = bufs.iter().find(|buf| !buf.is_empty());
         self.poll_write(cx, first.map_or(&[], |buf| buf))
     }

@@ -123,6 +123,16 @@ impl Wire {
         self.lock().plan = plan;
     }
 
+    /// Whether nothing is to happen to the answer.
+    pub(crate) fn is_plain(&self) -> bool {
+        let plan = &self.lock().plan;
+        plan.stall.is_none()
+            && plan.cut.is_none()
+            && plan.drip.is_none()
+            && plan.extra.is_empty()
+            && self.cut.borrow().is_none()
+    }
+
     /// The answer's body is at its end.
     pub(crate) fn answered(&self) {
         let mut state = self.lock();

@@ -126,7 +126,7 @@ async fn f23_f24_a_body_of_another_length_is_not_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f31_a_page_of_html_is_no_object() {
+async fn t61_f31_a_page_of_html_is_no_object() {
     let page = Answer::status(200).body("<html>Log in</html>", "text/html");
     goes_down_through(third_range().answer(page)).await;
 }

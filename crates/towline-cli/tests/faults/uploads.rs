@@ -44,7 +44,7 @@ async fn a_complete_that_is_applied_late_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_error_after_white_space_is_no_success() {
+async fn t47_an_error_after_white_space_is_no_success() {
     let answer = Answer::error(200, "InternalError").white_space(Duration::from_secs(1));
     uploads_whole_through(first_complete().answer(answer)).await;
 }
@@ -73,10 +73,22 @@ async fn a_create_whose_response_is_lost_leaves_no_orphan() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_part_with_a_bit_flipped_on_the_way_is_sent_again() {
+async fn t58_a_bit_flipped_on_the_way_is_refused_and_the_part_sent_again() {
     let part = Rule::on(Operation::UploadPart).part(3).first(1);
     let scene = uploads_whole_through(part.flip_request(70_000, 2)).await;
     assert_eq!(scene.server.history().times_part_sent("key", 3), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t58_a_bit_flipped_on_the_way_is_refused_and_the_object_sent_again() {
+    let scene = Scene::start().await;
+    scene.file("source", 1000, 5);
+    let put = Rule::on(Operation::PutObject).first(1);
+    play(&scene, put.flip_request(500, 2));
+    completed(&upload(&scene).output().unwrap());
+    is_uploaded(&scene);
+    assert_eq!(scene.server.history().count(Operation::PutObject), 2);
+    assert_eq!(scene.server.versions(BUCKET, "key").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
