@@ -8,6 +8,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use towline::{ChecksumAlgorithm, Connection, ConnectionSource, PartSize, WhenTargetExists};
 
 use crate::parse;
+use crate::steering::Target;
 use crate::url::S3Url;
 
 /// Moves files to and from S3 and does not lose them.
@@ -35,6 +36,20 @@ pub(crate) enum Verb {
     List(List),
     /// Show one transfer, with what happened on its way
     Show(Show),
+    /// Tell of each change of state as it happens
+    Watch(Watch),
+    /// Stop transfers and keep what they have moved
+    Pause(Steering),
+    /// Go on with paused transfers
+    Resume(Steering),
+    /// Go on with failed transfers, and start canceled ones anew
+    Retry(Steering),
+    /// Stop transfers and remove what S3 and the disk hold of them
+    Cancel(Steering),
+    /// Forget transfers; unfinished ones are canceled first
+    Remove(Steering),
+    /// Carry transfers without a terminal
+    Daemon(Daemon),
     /// See an upload and a download survive a kill; needs no account
     #[cfg(feature = "demo")]
     Demo(Demo),
@@ -108,9 +123,20 @@ pub(crate) struct Waiting {
     /// Give up when not done after this long; the transfers stay recorded
     #[arg(long, value_name = "TIME", value_parser = parse::duration)]
     pub(crate) max_wait: Option<Duration>,
+}
+
+/// How transfers of `upload` and `download` are run.
+#[derive(Debug, Args)]
+pub(crate) struct Running {
     /// Requests at one time [default: automatic]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) concurrency: Option<u16>,
+    /// Leave it to a process in the background; print the transfers' numbers
+    #[arg(long, conflicts_with_all = ["max_wait", "ephemeral"])]
+    pub(crate) detach: bool,
+    /// Record it in a temporary directory: apart from all others, and gone with the command
+    #[arg(long)]
+    pub(crate) ephemeral: bool,
 }
 
 #[derive(Debug, Args)]
@@ -146,6 +172,8 @@ pub(crate) struct Upload {
     #[arg(long)]
     pub(crate) restart: bool,
     #[command(flatten)]
+    pub(crate) running: Running,
+    #[command(flatten)]
     pub(crate) waiting: Waiting,
 }
 
@@ -170,6 +198,8 @@ pub(crate) struct Download {
     #[arg(long)]
     pub(crate) restart: bool,
     #[command(flatten)]
+    pub(crate) running: Running,
+    #[command(flatten)]
     pub(crate) waiting: Waiting,
 }
 
@@ -191,6 +221,49 @@ pub(crate) struct Show {
     /// The transfer's number
     #[arg(value_name = "ID")]
     pub(crate) id: towline::TransferId,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    /// Their numbers; ends when all of them have ended [default: all transfers, without end]
+    #[arg(value_name = "ID")]
+    pub(crate) ids: Vec<towline::TransferId>,
+}
+
+/// Which transfers are to be steered.
+#[derive(Debug, Args)]
+pub(crate) struct Steering {
+    /// Their numbers, or objects they go to or come from
+    #[arg(value_name = "ID|s3://BUCKET/KEY", required_unless_present = "all")]
+    pub(crate) targets: Vec<Target>,
+    /// All that this is meant for: pause and cancel unfinished ones, resume paused ones,
+    /// retry failed ones, remove finished ones
+    #[arg(long, conflicts_with = "targets")]
+    pub(crate) all: bool,
+    /// With --all or an object: only uploads, or only downloads
+    #[arg(long = "type", value_name = "TYPE", default_value = "any")]
+    pub(crate) kind: Kind,
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Daemon {
+    #[command(subcommand)]
+    pub(crate) verb: DaemonVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DaemonVerb {
+    /// In the foreground, with all that is unfinished, until it is told to go
+    Run(Run),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Go when nothing is left to do
+    #[arg(long, hide = true)]
+    pub(crate) until_idle: bool,
 }
 
 #[cfg(feature = "demo")]

@@ -1,121 +1,280 @@
-//! Stays with transfers until they have ended, or there is a reason not to.
+//! Stays with transfers until they have ended, or there is a reason not to,
+//! whoever owns the state meanwhile.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use tokio::signal::unix::{SignalKind, signal};
-use towline::{Query, Reason, State, Transfer, TransferObserver, TransferUtility};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use towline::{Cursor, HandedOver, Query, Reason, State, Transfer, TransferId};
+use towline_daemon::{Event, Follow, Seen, Steer, Verb};
 
 use crate::args::Waiting;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::progress::Progress;
+use crate::reach::{Owner, Reach};
 
 /// How often the display is brought up to date.
 const REFRESH: Duration = Duration::from_millis(100);
+/// Above this, all events are followed and the others left out here.
+const FOLLOWED_BY_ID: usize = 200;
 
-/// Stays until every transfer has ended; says how each did.
-pub(crate) async fn attach(
-    utility: &TransferUtility,
-    observers: Vec<TransferObserver>,
-    waiting: &Waiting,
-    output: &mut Output,
-) -> Result<Exit, Error> {
-    let failed = |error: std::io::Error| Error::Failed(format!("cannot watch signals: {error}"));
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let progress = Progress::new(output);
-    let start = Instant::now();
-    let everyone = futures_util::future::join_all(observers.iter().map(|o| o.finished()));
-    let mut everyone = std::pin::pin!(everyone);
-    let ended = loop {
-        tokio::select! {
-            ended = &mut everyone => break ended,
-            _ = interrupt.recv() => return leave(utility, &progress, output, Exit::Interrupted).await,
-            _ = terminate.recv() => return leave(utility, &progress, output, Exit::Terminated).await,
-            () = tokio::time::sleep(REFRESH) => {}
-        }
-        let now: Vec<Transfer> = observers.iter().map(TransferObserver::transfer).collect();
-        progress.show(&now);
-        if let Some(why) = reason_to_give_up(&now, waiting, start.elapsed()) {
-            progress.clear();
-            output.error(&why);
-            let json = output.is_json();
-            for transfer in now.iter().filter(|t| json || t.state.is_final()) {
-                output.transfer(transfer);
-            }
-            utility.close().await?;
-            return Ok(Exit::Failed);
-        }
-    };
-    progress.clear();
-    let mut all_done = true;
-    for transfer in ended {
-        let transfer = transfer?;
-        all_done &= transfer.state == State::Completed;
-        if transfer.generation > 1 && transfer.state == State::Completed {
-            let starts = transfer.generation;
-            output.remark(&format!(
-                "{}: the source or object changed; sent {starts} times",
-                transfer.key
-            ));
-        }
-        output.transfer(&transfer);
-    }
-    tell_of_others(utility, output).await?;
-    utility.close().await?;
-    Ok(if all_done { Exit::Done } else { Exit::Failed })
+/// The transfers that a command stays with.
+pub(crate) struct Attachment<'a> {
+    pub(crate) transfers: Vec<Seen>,
+    /// A place before their first change.
+    pub(crate) cursor: Cursor,
+    /// For the next owner.
+    pub(crate) credentials: Option<HandedOver>,
+    pub(crate) waiting: &'a Waiting,
+    /// What each is to become.
+    pub(crate) goal: State,
 }
 
-/// A store that has never answered, for too long; or simply too long.
-fn reason_to_give_up(now: &[Transfer], waiting: &Waiting, since: Duration) -> Option<String> {
-    if waiting.max_wait.is_some_and(|most| since >= most) {
-        return Some(format!(
-            "not done after {} s; the same command goes on",
-            since.as_secs()
-        ));
+impl Attachment<'_> {
+    /// Stays until every transfer has ended; says how each did.
+    pub(crate) async fn attach(self, mut reach: Reach, output: &mut Output) -> Result<Exit, Error> {
+        let mut signals = Signals::new()?;
+        let progress = Progress::new(output);
+        let mut group = Group {
+            open: self
+                .transfers
+                .iter()
+                .filter(|seen| !seen.transfer.state.is_final())
+                .count(),
+            order: self.transfers.iter().map(|seen| seen.transfer.id).collect(),
+            transfers: self
+                .transfers
+                .iter()
+                .map(|seen| (seen.transfer.id, Some(seen.clone().into())))
+                .collect(),
+            cursor: self.cursor,
+            start: Instant::now(),
+            what: &self,
+        };
+        let ended = tokio::select! {
+            ended = group.follow(&mut reach, &progress) => ended?,
+            exit = signals.next() => {
+                progress.clear();
+                return leave(reach, signals, exit, output).await;
+            }
+        };
+        progress.clear();
+        let exit = group.report(&ended, output);
+        if let (Some(own), Ended::All) = (reach.own(), ended) {
+            tokio::select! {
+                done = carry_the_others(own, &progress, output) => done?,
+                exit = signals.next() => return leave(reach, signals, exit, output).await,
+            }
+        }
+        reach.leave().await?;
+        Ok(exit)
     }
-    let limit = waiting.connect_timeout;
-    if waiting.wait || waiting.max_wait.is_some() || since < limit {
-        return None;
+}
+
+/// How following came to its end.
+enum Ended {
+    All,
+    GaveUp(String),
+}
+
+/// The transfers as they were last told.
+struct Group<'a> {
+    order: Vec<TransferId>,
+    /// `None`: its record was removed.
+    transfers: BTreeMap<TransferId, Option<Transfer>>,
+    open: usize,
+    cursor: Cursor,
+    start: Instant,
+    what: &'a Attachment<'a>,
+}
+
+impl Group<'_> {
+    async fn follow(&mut self, reach: &mut Reach, progress: &Progress) -> Result<Ended, Error> {
+        let ids: Vec<String> = self.transfers.keys().map(ToString::to_string).collect();
+        let ids = (ids.len() <= FOLLOWED_BY_ID).then(|| ids.join(","));
+        while self.open > 0 {
+            let follow = Follow {
+                after: Some(self.cursor),
+                ids: ids.clone(),
+            };
+            let mut events = match reach.client.events(&follow).await {
+                Ok(events) => events,
+                Err(error) if error.is_gone() => {
+                    self.change_owner(reach).await?;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let mut refresh = tokio::time::interval(REFRESH);
+            while self.open > 0 {
+                tokio::select! {
+                    event = events.next() => match event? {
+                        Some(Event::Handover) | None => break,
+                        Some(event) => self.heard(event),
+                    },
+                    _ = refresh.tick() => {
+                        progress.show(self.there());
+                        if let Some(why) = self.reason_to_give_up() {
+                            return Ok(Ended::GaveUp(why));
+                        }
+                    }
+                }
+            }
+            if self.open > 0 {
+                self.change_owner(reach).await?;
+            }
+        }
+        Ok(Ended::All)
     }
-    let stuck = now.iter().find(|transfer| {
-        let parked = transfer.state == State::WaitingForNetwork
-            || matches!(transfer.reason, Some(Reason::Parked(_)));
-        parked && !transfer.store_answered()
-    })?;
-    let why = stuck
-        .error
-        .as_ref()
-        .map_or("no answer", |error| error.message.as_str());
-    Some(format!(
-        "gave up after {} s without an answer from the store: {why}. \
-         The same command goes on; --wait waits without limit",
-        limit.as_secs()
-    ))
+
+    fn heard(&mut self, event: Event) {
+        let (id, now) = match event {
+            Event::Transfer(transfer) => (transfer.id, Some(*transfer)),
+            Event::Removed(id) => (id, None),
+            Event::Reached(cursor) => {
+                self.cursor = cursor;
+                return;
+            }
+            Event::Handover => return,
+        };
+        if let Some(known) = self.transfers.get_mut(&id) {
+            *known = now;
+            let open = |one: &&Option<Transfer>| {
+                one.as_ref()
+                    .is_some_and(|transfer| !transfer.state.is_final())
+            };
+            self.open = self.transfers.values().filter(open).count();
+        }
+    }
+
+    /// Has whoever owns the state next, perhaps this process, go on with what is
+    /// unfinished.
+    async fn change_owner(&self, reach: &mut Reach) -> Result<(), Error> {
+        reach.again().await?;
+        let ids = self.there().filter(|transfer| !transfer.state.is_final());
+        let steer = Steer {
+            ids: ids.map(|transfer| transfer.id).collect(),
+            credentials: self.what.credentials.clone(),
+            ..Steer::default()
+        };
+        reach.steer(Verb::Carry, &steer).await.map(drop)
+    }
+
+    fn there(&self) -> impl Iterator<Item = &Transfer> + Clone {
+        self.transfers.values().flatten()
+    }
+
+    /// A store that has never answered, for too long; or simply too long.
+    fn reason_to_give_up(&self) -> Option<String> {
+        let (waiting, since) = (self.what.waiting, self.start.elapsed());
+        if waiting.max_wait.is_some_and(|most| since >= most) {
+            return Some(format!(
+                "not done after {} s; the same command goes on",
+                since.as_secs()
+            ));
+        }
+        let limit = waiting.connect_timeout;
+        if waiting.wait || waiting.max_wait.is_some() || since < limit {
+            return None;
+        }
+        let stuck = self.there().find(|transfer| {
+            let parked = transfer.state == State::WaitingForNetwork
+                || matches!(transfer.reason, Some(Reason::Parked(_)));
+            parked && !transfer.store_answered()
+        })?;
+        let why = stuck
+            .error
+            .as_ref()
+            .map_or("no answer", |error| error.message.as_str());
+        Some(format!(
+            "gave up after {} s without an answer from the store: {why}. \
+             The same command goes on; --wait waits without limit",
+            limit.as_secs()
+        ))
+    }
+
+    fn report(&self, ended: &Ended, output: &mut Output) -> Exit {
+        if let Ended::GaveUp(why) = ended {
+            output.error(why);
+        }
+        let mut all_done = matches!(ended, Ended::All);
+        for id in &self.order {
+            let Some(transfer) = self.transfers.get(id).and_then(Option::as_ref) else {
+                output.error(&format!("transfer {id} was removed"));
+                all_done = false;
+                continue;
+            };
+            if !transfer.state.is_final() && !output.is_json() {
+                continue;
+            }
+            all_done &= transfer.state == self.what.goal;
+            if transfer.generation > 1 && transfer.state == State::Completed {
+                output.remark(&format!(
+                    "{}: the source or object changed; sent {} times",
+                    transfer.key, transfer.generation
+                ));
+            }
+            output.transfer(transfer);
+        }
+        if all_done { Exit::Done } else { Exit::Failed }
+    }
+}
+
+/// An owner stays until the transfers of its clients have ended too, or wait for
+/// something that a client can wait for as well.
+async fn carry_the_others(
+    own: &Owner,
+    progress: &Progress,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let mut said = false;
+    loop {
+        let moving = own.utility.under_way().await?;
+        if moving.is_empty() {
+            break;
+        }
+        if !said {
+            output.remark(&format!(
+                "carrying {} of other commands; Ctrl-C hands over to them",
+                moving.len()
+            ));
+            said = true;
+        }
+        progress.show(moving.iter());
+        tokio::time::sleep(REFRESH).await;
+    }
+    progress.clear();
+    tell_of_others(own, output).await
 }
 
 async fn leave(
-    utility: &TransferUtility,
-    progress: &Progress,
-    output: &mut Output,
+    reach: Reach,
+    mut signals: Signals,
     exit: Exit,
+    output: &mut Output,
 ) -> Result<Exit, Error> {
-    progress.clear();
-    utility.close().await?;
-    output.remark("stopped; what was moved is kept, the same command goes on");
+    output.remark(match reach.own() {
+        Some(_) => "stopping; what was moved is kept, the same command goes on",
+        None => "another process goes on with it; see: towline list",
+    });
+    tokio::select! {
+        left = reach.leave() => left?,
+        // The second time, at once: nothing is lost by it.
+        _ = signals.next() => {}
+    }
     Ok(exit)
 }
 
-/// Work of others in the same store is not done in passing, but said.
-async fn tell_of_others(utility: &TransferUtility, output: &mut Output) -> Result<(), Error> {
+/// Work of others in the same state is not done in passing, but said.
+async fn tell_of_others(own: &Owner, output: &mut Output) -> Result<(), Error> {
     let states = vec![State::Waiting, State::InProgress, State::WaitingForNetwork];
-    let (others, more) = utility
-        .find(Query {
-            states,
-            ..Query::default()
-        })
-        .await?;
+    let query = Query {
+        states,
+        ..Query::default()
+    };
+    let (others, more) = own.utility.find(query).await?;
     if !others.is_empty() {
         let count = others.len();
         let more = if more.is_some() { " or more" } else { "" };
@@ -124,4 +283,29 @@ async fn tell_of_others(utility: &TransferUtility, output: &mut Output) -> Resul
         ));
     }
     Ok(())
+}
+
+/// Ctrl-C and SIGTERM, from the moment this is made.
+pub(crate) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    pub(crate) fn new() -> Result<Self, Error> {
+        let failed =
+            |error: std::io::Error| Error::Failed(format!("cannot watch signals: {error}"));
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
+            terminate: signal(SignalKind::terminate()).map_err(failed)?,
+        })
+    }
+
+    /// The next one, as the exit code that it asks for.
+    pub(crate) async fn next(&mut self) -> Exit {
+        tokio::select! {
+            _ = self.interrupt.recv() => Exit::Interrupted,
+            _ = self.terminate.recv() => Exit::Terminated,
+        }
+    }
 }

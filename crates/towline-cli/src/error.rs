@@ -1,6 +1,7 @@
 //! Why the command could not do its work, and the exit code that says so.
 
 use towline::{AddressError, SubmitError};
+use towline_daemon::ClientError;
 
 use crate::exit::Exit;
 
@@ -10,9 +11,23 @@ pub(crate) enum Error {
     Towline(towline::Error),
     /// The arguments do not go together.
     Usage(String),
+    /// The owner of the state refused.
+    Owner(ClientError),
     /// Anything else.
     Failed(String),
 }
+
+/// The codes of requests that could never be done as they stand.
+const USAGE: [&str; 8] = [
+    "NoBucket",
+    "BadBucket",
+    "EmptyKey",
+    "KeyTooLong",
+    "UnknownProfile",
+    "BadEndpoint",
+    "BadConnection",
+    "IsDirectory",
+];
 
 impl Error {
     pub(crate) fn exit(&self) -> Exit {
@@ -20,12 +35,15 @@ impl Error {
         match self {
             Self::Usage(_) => Exit::Usage,
             Self::Failed(_) => Exit::Failed,
+            Self::Owner(ClientError::Gone(_)) => Exit::StoreOwned,
+            Self::Owner(ClientError::Problem(problem))
+                if USAGE.contains(&problem.code.as_str()) =>
+            {
+                Exit::Usage
+            }
+            Self::Owner(_) => Exit::Failed,
             Self::Towline(error) => match error {
-                towline::Error::Submit(
-                    SubmitError::Address(_)
-                    | SubmitError::Connection(_)
-                    | SubmitError::Directory { .. },
-                ) => Exit::Usage,
+                towline::Error::Submit(_) if USAGE.contains(&error.code()) => Exit::Usage,
                 towline::Error::Store(StoreError::Owned { .. }) => Exit::StoreOwned,
                 towline::Error::Store(
                     StoreError::Corrupt { .. }
@@ -42,14 +60,33 @@ impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Towline(error) => error.fmt(f),
+            Self::Owner(error) => error.fmt(f),
             Self::Usage(text) | Self::Failed(text) => f.write_str(text),
         }
     }
 }
 
-impl<E: Into<towline::Error>> From<E> for Error {
-    fn from(error: E) -> Self {
+impl From<towline::Error> for Error {
+    fn from(error: towline::Error) -> Self {
+        Self::Towline(error)
+    }
+}
+
+impl From<towline::StoreError> for Error {
+    fn from(error: towline::StoreError) -> Self {
         Self::Towline(error.into())
+    }
+}
+
+impl From<SubmitError> for Error {
+    fn from(error: SubmitError) -> Self {
+        Self::Towline(error.into())
+    }
+}
+
+impl From<ClientError> for Error {
+    fn from(error: ClientError) -> Self {
+        Self::Owner(error)
     }
 }
 

@@ -3,11 +3,15 @@
 
 mod args;
 mod attach;
+mod detach;
 mod error;
 mod exit;
+mod identity;
 mod output;
 mod parse;
 mod progress;
+mod reach;
+mod steering;
 mod url;
 mod verbs;
 
@@ -52,6 +56,13 @@ async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Error> {
         Verb::Download(args) => verbs::download::run(args, common, output).await,
         Verb::List(args) => verbs::list::run(args, common, output).await,
         Verb::Show(args) => verbs::show::run(args, common, output).await,
+        Verb::Watch(args) => verbs::watch::run(args, common, output).await,
+        Verb::Pause(args) => verbs::pause::run(args, common, output).await,
+        Verb::Resume(args) => verbs::resume::run(args, common, output).await,
+        Verb::Retry(args) => verbs::retry::run(args, common, output).await,
+        Verb::Cancel(args) => verbs::cancel::run(args, common, output).await,
+        Verb::Remove(args) => verbs::remove::run(args, common, output).await,
+        Verb::Daemon(args) => verbs::daemon::run(args, common).await,
         #[cfg(feature = "demo")]
         Verb::Demo(args) => verbs::demo::run(args, output).await,
     }

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
-use towline::{State, Transfer};
+use towline::{Reason, State, Transfer};
 
 use crate::args::Common;
 
@@ -105,6 +105,16 @@ pub(crate) fn sentence(transfer: &Transfer) -> String {
                 why.unwrap_or_default()
             )
         }
+    }
+}
+
+/// `waiting (credentials)`: a state, with its reason where it has one.
+pub(crate) fn state_text(state: State, reason: Option<Reason>) -> String {
+    match reason.map(serde_json::to_value) {
+        Some(Ok(serde_json::Value::String(reason))) => {
+            format!("{state} ({})", reason.replace('_', " "))
+        }
+        _ => state.to_string(),
     }
 }
 

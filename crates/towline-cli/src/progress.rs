@@ -5,7 +5,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use towline::{Reason, State, Transfer};
 
-use crate::output::{Output, printable};
+use crate::output::{Output, printable, state_text};
 
 /// One line for all transfers of a command.
 #[derive(Debug)]
@@ -31,16 +31,20 @@ impl Progress {
         Self { bar }
     }
 
-    pub(crate) fn show(&self, transfers: &[Transfer]) {
-        let total = transfers.iter().filter_map(|t| t.bytes_total).sum();
-        let moved = transfers.iter().map(|t| t.bytes_transferred).sum();
+    pub(crate) fn show<'a>(&self, transfers: impl Iterator<Item = &'a Transfer> + Clone) {
+        if self.bar.is_hidden() {
+            return;
+        }
+        let total = transfers.clone().filter_map(|t| t.bytes_total).sum();
+        let moved = transfers.clone().map(|t| t.bytes_transferred).sum();
         self.bar.set_length(total);
         // A new start shows: what was moved before is gone.
         if moved < self.bar.position() {
             self.bar.reset_eta();
         }
         self.bar.set_position(moved);
-        self.bar.set_message(printable(&message(transfers)));
+        let transfers: Vec<&Transfer> = transfers.collect();
+        self.bar.set_message(printable(&message(&transfers)));
     }
 
     pub(crate) fn clear(&self) {
@@ -48,8 +52,8 @@ impl Progress {
     }
 }
 
-fn message(transfers: &[Transfer]) -> String {
-    let open: Vec<&Transfer> = transfers.iter().filter(|t| !t.state.is_final()).collect();
+fn message(transfers: &[&Transfer]) -> String {
+    let open: Vec<_> = transfers.iter().filter(|t| !t.state.is_final()).collect();
     let Some(first) = open.first() else {
         return String::new();
     };
@@ -59,8 +63,8 @@ fn message(transfers: &[Transfer]) -> String {
     };
     match (first.state, first.reason) {
         (State::WaitingForNetwork, _) => format!("{what}: waiting for the network"),
-        (State::Waiting, Some(Reason::Parked(reason))) => {
-            format!("{what}: waiting, {}", format!("{reason:?}").to_lowercase())
+        (State::Waiting, Some(Reason::Parked(_))) => {
+            format!("{what}: {}", state_text(first.state, first.reason))
         }
         (State::Waiting, Some(Reason::BackingOff)) => format!("{what}: trying again"),
         (State::Paused, _) => format!("{what}: paused"),

@@ -1,21 +1,28 @@
-//! SIGKILL at random times, until everything has arrived whole all the same.
-//! T25, T26, T27.
+//! SIGKILL at random times and at chosen moments, until everything has arrived
+//! whole all the same; SIGTERM and SIGINT. T25, T26, T27.
 //!
-//! `TOWLINE_KILLS` sets how many (default 200 in all), `TOWLINE_SEED` repeats a run.
+//! `TOWLINE_KILLS` sets how many random kills (default 200 in all),
+//! `TOWLINE_SEED` repeats a run. What is asserted of each run is the oracle's
+//! to say: promises 1 to 8.
 
 #![allow(clippy::unwrap_used)] // in tests it is the assertion
 
-mod common;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use std::path::Path;
-use std::process::{Child, Command};
-use std::time::{Duration, Instant};
-
-use common::{BUCKET, Random, Scene, sha256_of_file, spawn, stderr, temporary_files, towline};
+use fastrand::Rng;
+use towline_core::Direction;
+use towline_testkit::crash::{
+    BUCKET, End, Kills, Scene, Sighting, Signal, Task, Trigger, Whom, kill_count, seed,
+};
+use towline_testkit::crash::{Evidence, Flow, Story};
 use towline_testserver::Operation;
 
 const MIB: u64 = 1 << 20;
 const SIZES: [u64; 5] = [0, 1, 5_242_880, 5_242_881, 100 * MIB];
+
+/// Eight parts of 5 MiB.
+const SEVERAL_PARTS: u64 = 40 * MIB;
 
 /// What may be under way at one time and so may have to be sent again after a
 /// kill: six requests, none above 8 MiB at these sizes.
@@ -24,178 +31,272 @@ const IN_FLIGHT: u64 = 6 * 8 * MIB;
 /// Slow enough that a kill hits the middle of things.
 const BANDWIDTH: u64 = 400 * MIB;
 
-fn kills() -> u64 {
-    std::env::var("TOWLINE_KILLS").map_or(200, |n| n.parse().unwrap())
+fn scene() -> Scene {
+    Scene::start(env!("CARGO_BIN_EXE_towline"))
 }
 
-fn seed() -> u64 {
-    let seed = std::env::var("TOWLINE_SEED")
-        .map_or_else(|_| getrandom::u64().unwrap(), |seed| seed.parse().unwrap());
-    println!("TOWLINE_SEED={seed}");
-    seed
+fn url(key: &str) -> PathBuf {
+    format!("s3://{BUCKET}/{key}").into()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn t25_t27_uploads_killed_at_random_arrive_whole_and_leave_nothing_behind() {
-    let scene = Scene::start().await;
-    let mut random = Random(seed());
-    let mut files = Vec::new();
-    for (i, size) in SIZES.iter().enumerate() {
-        files.push(scene.file(&format!("file-{i}"), *size, 1000 + i as u64));
-    }
+fn upload(scene: &Scene, source: &Path, key: &str) -> Task {
+    let (verb, json) = (Path::new("upload"), Path::new("--json"));
+    scene.task([verb, source, &url(key), json])
+}
+
+fn download(scene: &Scene, key: &str, target: &Path) -> Task {
+    let (verb, json) = (Path::new("download"), Path::new("--json"));
+    scene.task([verb, &url(key), target, json])
+}
+
+/// Five files of all sizes go up, several at once in one process, until `wanted`
+/// kills are made.
+fn uploads_through_kills(wanted: u64, draw: impl Fn(&mut Rng) -> Trigger) {
+    let scene = scene();
+    let seed = seed();
+    let mut rng = Rng::with_seed(seed);
+    let name = |i: usize| format!("file-{i}");
+    let files: Vec<PathBuf> = (SIZES.iter().enumerate())
+        .map(|(i, size)| scene.file(&name(i), *size, 1000 + i as u64))
+        .collect();
     scene.server.faults().bandwidth(BANDWIDTH);
+    let mut oracle = scene.oracle(IN_FLIGHT).seeded(seed);
     let (mut killed, mut again) = (0, 0);
-    let wanted = kills() / 2;
     for round in 0.. {
         if killed >= wanted {
             break;
         }
         let prefix = format!("round-{round}/");
-        let url = format!("s3://{BUCKET}/{prefix}");
-        let mut args: Vec<&str> = vec!["upload"];
-        args.extend(files.iter().map(|path| path.to_str().unwrap()));
-        args.push(&url);
-        let before = scene.server.history().bytes_received();
-        // Several at once, in one process.
-        let kills =
-            kill_until_done(&mut random, wanted - killed, 1, |_| scene.towline(&args)).await;
-        killed += kills;
-        for (i, path) in files.iter().enumerate() {
-            let key = format!("{prefix}file-{i}");
-            assert_eq!(scene.sha256_of_object(&key), sha256_of_file(path), "{key}");
+        let mut args = vec![PathBuf::from("upload"), "--json".into()];
+        for (i, file) in files.iter().enumerate() {
+            oracle.upload(file, &format!("{prefix}{}", name(i)));
+            args.push(file.clone());
         }
-        assert_eq!(scene.server.open_uploads(BUCKET).len(), 0, "round {round}");
-        let resent = scene.server.history().bytes_received() - before - stored(&scene, &prefix);
-        assert!(
-            resent <= kills * IN_FLIGHT,
-            "round {round}: {resent} bytes for {kills} kills"
-        );
-        again += resent;
+        args.push(url(&prefix));
+        let kills = Kills::at_most(wanted - killed, || draw(&mut rng));
+        killed += scene.until_done(&[scene.task(args)], kills).kills();
+        again += oracle.check().resent();
     }
-    println!(
-        "{killed} kills, {:.1} MiB sent again for each",
-        mib(again) / killed as f64
-    );
-    assert!(killed >= wanted);
+    tell(killed, again, "sent");
 }
 
-/// Bytes of all objects that were made below a prefix. The same command again
-/// makes a new transfer of what an earlier run had completed, so there may be
-/// more than one of each.
-fn stored(scene: &Scene, prefix: &str) -> u64 {
-    let made = |i: usize| {
-        let key = format!("{prefix}file-{i}");
-        scene.server.history().count_where(|request| {
-            request.key.as_deref() == Some(&key)
-                && request.status == Some(200)
-                && matches!(
-                    request.operation,
-                    Operation::PutObject | Operation::CompleteMultipartUpload
-                )
-        }) as u64
-    };
-    SIZES
-        .iter()
-        .enumerate()
-        .map(|(i, size)| size * made(i))
-        .sum()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn t26_downloads_killed_at_random_arrive_whole_and_leave_nothing_behind() {
-    let scene = Scene::start().await;
-    let mut random = Random(seed());
-    let mut hashes = Vec::new();
+/// Five objects of all sizes come down, several at once: a command each, and
+/// each with a state of its own.
+fn downloads_through_kills(wanted: u64, draw: impl Fn(&mut Rng) -> Trigger) {
+    let scene = scene();
+    let seed = seed();
+    let mut rng = Rng::with_seed(seed);
     for (i, size) in SIZES.iter().enumerate() {
-        let path = scene.file(&format!("file-{i}"), *size, 2000 + i as u64);
-        let url = format!("s3://{BUCKET}/file-{i}");
-        let output = scene.run(&["upload", path.to_str().unwrap(), &url]);
-        assert!(output.status.success(), "{}", stderr(&output));
-        hashes.push(sha256_of_file(&path));
+        scene.object(&format!("file-{i}"), *size, 2000 + i as u64);
     }
     scene.server.faults().bandwidth(BANDWIDTH);
-    let total: u64 = SIZES.iter().sum();
+    let mut oracle = scene.oracle(IN_FLIGHT).seeded(seed);
     let (mut killed, mut again) = (0, 0);
-    let wanted = kills() / 2;
     for round in 0.. {
         if killed >= wanted {
             break;
         }
-        let dir = scene.path(&format!("round-{round}"));
+        let dir = scene.path(format!("round-{round}"));
         std::fs::create_dir(&dir).unwrap();
-        let before = scene.server.history().bytes_sent();
-        // Several at once: a command each, and each with a state of its own.
-        let fetch = |i: usize| {
-            let url = format!("s3://{BUCKET}/file-{i}");
-            let target = dir.join(format!("file-{i}"));
-            let state = scene.path(&format!("state-{i}"));
-            towline(
-                &scene.endpoint,
-                &state,
-                &["download", &url, target.to_str().unwrap()],
-            )
-        };
-        let kills = kill_until_done(&mut random, wanted - killed, SIZES.len(), fetch).await;
-        killed += kills;
-        for (i, hash) in hashes.iter().enumerate() {
-            let target = dir.join(format!("file-{i}"));
-            assert_eq!(&sha256_of_file(&target), hash, "round {round}: file {i}");
+        let mut tasks = Vec::new();
+        for i in 0..SIZES.len() {
+            let (key, target) = (format!("file-{i}"), dir.join(format!("file-{i}")));
+            oracle.download(&key, &target);
+            let state = scene.path(format!("state-{i}"));
+            tasks.push(download(&scene, &key, &target).in_state(state));
         }
-        assert_eq!(temporary_files(&dir), [] as [&Path; 0], "round {round}");
-        // A kill after the rename and before its record fetches nothing again.
-        let resent = (scene.server.history().bytes_sent() - before).saturating_sub(total);
-        assert!(
-            resent <= kills * IN_FLIGHT,
-            "round {round}: {resent} bytes for {kills} kills"
-        );
-        again += resent;
+        let kills = Kills::at_most(wanted - killed, || draw(&mut rng));
+        killed += scene.until_done(&tasks, kills).kills();
+        again += oracle.check().resent();
         std::fs::remove_dir_all(&dir).unwrap();
     }
-    println!(
-        "{killed} kills, {:.1} MiB fetched again for each",
-        mib(again) / killed as f64
-    );
-    assert!(killed >= wanted);
+    tell(killed, again, "fetched");
 }
 
-/// Runs commands side by side and kills them at random times, again and again,
-/// until each has ended by itself. Kills at most `most`.
-async fn kill_until_done(
-    random: &mut Random,
-    most: u64,
-    commands: usize,
-    command: impl Fn(usize) -> Command,
-) -> u64 {
-    let mut killed = 0;
-    let mut open: Vec<usize> = (0..commands).collect();
-    while !open.is_empty() {
-        let mut running: Vec<(usize, Child)> =
-            open.drain(..).map(|i| (i, spawn(command(i)))).collect();
-        let deadline = Instant::now() + Duration::from_millis(random.below(500));
-        while !running.is_empty() {
-            running.retain_mut(|(i, child)| match child.try_wait().unwrap() {
-                Some(status) => {
-                    assert!(
-                        status.success(),
-                        "command {i} was left alone and failed: {status}"
-                    );
-                    false
-                }
-                None if Instant::now() >= deadline && killed < most => {
-                    child.kill().unwrap();
-                    child.wait().unwrap();
-                    killed += 1;
-                    open.push(*i);
-                    false
-                }
-                None => true,
-            });
-            tokio::time::sleep(Duration::from_millis(1)).await;
+fn tell(kills: u64, bytes: u64, verb: &str) {
+    let each = bytes as f64 / MIB as f64 / kills as f64;
+    println!("{kills} kills, {each:.1} MiB {verb} again for each");
+}
+
+fn any_time(rng: &mut Rng) -> Trigger {
+    Trigger::After(Duration::from_millis(rng.u64(..500)))
+}
+
+#[test]
+fn t25_t27_uploads_killed_at_random_arrive_whole_and_leave_nothing_behind() {
+    uploads_through_kills(kill_count(200) / 2, any_time);
+}
+
+#[test]
+fn t26_downloads_killed_at_random_arrive_whole_and_leave_nothing_behind() {
+    downloads_through_kills(kill_count(200) / 2, any_time);
+}
+
+#[test]
+fn t25_uploads_killed_at_random_moments_of_every_kind_arrive_whole() {
+    let draw = |rng: &mut Rng| Trigger::random(rng, Direction::Upload, 100 * MIB);
+    uploads_through_kills(kill_count(200) / 5, draw);
+}
+
+#[test]
+fn t26_downloads_killed_at_random_moments_of_every_kind_arrive_whole() {
+    let draw = |rng: &mut Rng| Trigger::random(rng, Direction::Download, 100 * MIB);
+    downloads_through_kills(kill_count(200) / 5, draw);
+}
+
+/// Uploads a file of several parts with one signal at this moment. A process
+/// may be done before its moment is noticed, so that is tried again.
+fn one_upload(when: &Trigger, by: Signal) -> (Story, Evidence) {
+    let scene = scene();
+    let source = scene.file("source", SEVERAL_PARTS, 3);
+    scene.server.faults().bandwidth(BANDWIDTH);
+    let mut oracle = scene.oracle(IN_FLIGHT);
+    for attempt in 0..20 {
+        let key = format!("key-{attempt}");
+        oracle.upload(&source, &key);
+        let kills = Kills::once(when.clone()).by(by);
+        let story = scene.until_done(&[upload(&scene, &source, &key)], kills);
+        let evidence = oracle.check();
+        if story.kills() == 1 {
+            return (story, evidence);
         }
     }
-    killed
+    panic!("no process was ever killed by {when:?}");
 }
 
-fn mib(bytes: u64) -> f64 {
-    bytes as f64 / MIB as f64
+fn one_download(when: &Trigger, by: Signal) -> (Story, Evidence) {
+    let scene = scene();
+    scene.object("key", SEVERAL_PARTS, 4);
+    scene.server.faults().bandwidth(BANDWIDTH);
+    let mut oracle = scene.oracle(IN_FLIGHT);
+    for attempt in 0..20 {
+        let target = scene.path(format!("target-{attempt}"));
+        oracle.download("key", &target);
+        let kills = Kills::once(when.clone()).by(by);
+        let story = scene.until_done(&[download(&scene, "key", &target)], kills);
+        let evidence = oracle.check();
+        if story.kills() == 1 {
+            return (story, evidence);
+        }
+    }
+    panic!("no process was ever killed by {when:?}");
+}
+
+#[test]
+fn t25_an_upload_killed_by_bytes_arrived_goes_on() {
+    for bytes in [1, 5 * MIB, 17 * MIB, SEVERAL_PARTS - 1] {
+        one_upload(&Trigger::Moved(Flow::Received, bytes), Signal::Kill);
+    }
+}
+
+#[test]
+fn t25_an_upload_killed_as_a_request_begins_goes_on() {
+    for request in [
+        Sighting::of(Operation::CreateMultipartUpload),
+        Sighting::of(Operation::UploadPart),
+        Sighting::of(Operation::UploadPart).nth(5),
+        Sighting::of(Operation::UploadPart).part(8),
+        Sighting::of(Operation::CompleteMultipartUpload),
+    ] {
+        one_upload(&Trigger::Begun(request), Signal::Kill);
+    }
+}
+
+#[test]
+fn t25_an_upload_killed_as_a_request_is_answered_goes_on() {
+    for request in [
+        Sighting::of(Operation::CreateMultipartUpload),
+        Sighting::of(Operation::UploadPart),
+        Sighting::of(Operation::UploadPart).nth(5),
+        Sighting::of(Operation::UploadPart).part(8),
+        Sighting::of(Operation::CompleteMultipartUpload),
+    ] {
+        one_upload(&Trigger::Answered(request), Signal::Kill);
+    }
+}
+
+#[test]
+fn t25_an_upload_killed_at_a_write_to_its_store_goes_on() {
+    for nth in 1..=8 {
+        one_upload(&Trigger::StoreWrite(nth), Signal::Kill);
+    }
+}
+
+#[test]
+fn t26_a_download_killed_by_bytes_sent_goes_on() {
+    for bytes in [1, 5 * MIB, 17 * MIB, SEVERAL_PARTS - 1] {
+        one_download(&Trigger::Moved(Flow::Sent, bytes), Signal::Kill);
+    }
+}
+
+#[test]
+fn t26_a_download_killed_as_a_request_begins_or_is_answered_goes_on() {
+    for request in [
+        Sighting::of(Operation::HeadObject),
+        Sighting::of(Operation::GetObject),
+        Sighting::of(Operation::GetObject).nth(5),
+        Sighting::of(Operation::GetObject).nth(8),
+    ] {
+        one_download(&Trigger::Begun(request.clone()), Signal::Kill);
+        one_download(&Trigger::Answered(request), Signal::Kill);
+    }
+}
+
+#[test]
+fn t26_a_download_killed_at_a_write_to_its_store_goes_on() {
+    for nth in 1..=8 {
+        one_download(&Trigger::StoreWrite(nth), Signal::Kill);
+    }
+}
+
+#[test]
+fn t27_sigterm_and_sigint_end_a_command_within_10_s_and_the_same_one_goes_on() {
+    for (signal, code) in [(Signal::Terminate, 143), (Signal::Interrupt, 130)] {
+        for (operation, run) in [
+            (
+                Operation::UploadPart,
+                one_upload as fn(&Trigger, Signal) -> _,
+            ),
+            (Operation::GetObject, one_download),
+        ] {
+            // Some parts are done, some are under way.
+            let when = Trigger::Begun(Sighting::of(operation).nth(7));
+            let (story, evidence): (Story, Evidence) = run(&when, signal);
+            let stopped = &story.runs[0];
+            assert_eq!(stopped.end, End::Code(code), "{}", stopped.stderr);
+            let took = stopped.killed.as_ref().unwrap().took;
+            assert!(took < Duration::from_secs(10), "{signal:?} took {took:?}");
+            assert_eq!(story.ends(), [(0, End::Code(0))]);
+            let [row] = &evidence.rows[..] else {
+                panic!("one transfer and not {:?}", evidence.rows);
+            };
+            assert_eq!(row.generation, 1, "it went on, and did not start anew");
+        }
+    }
+}
+
+/// While one of them owns the state the others end with 4, and are started again.
+#[test]
+fn several_commands_want_one_state_and_its_owner_is_killed() {
+    let scene = scene();
+    let seed = seed();
+    let mut rng = Rng::with_seed(seed);
+    scene.server.faults().bandwidth(BANDWIDTH);
+    let mut oracle = scene.oracle(IN_FLIGHT).seeded(seed);
+    let mut tasks = Vec::new();
+    for i in 0..4 {
+        let source = scene.file(&format!("file-{i}"), 20 * MIB, 10 + i);
+        let key = format!("key-{i}");
+        oracle.upload(&source, &key);
+        tasks.push(upload(&scene, &source, &key));
+    }
+    let kills = Kills::at_most(10, || any_time(&mut rng));
+    let story = scene.until_done(&tasks, kills.whom(Whom::Owner).again_on(4));
+    let owned = story.runs.iter().filter(|run| run.end == End::Code(4));
+    println!("{} kills, {} found it owned", story.kills(), owned.count());
+    assert!(story.kills() > 0);
+    let evidence = oracle.check();
+    if cfg!(target_os = "linux") {
+        assert!(evidence.owners_seen > 0, "the watch on the lock is blind");
+    }
 }

@@ -9,6 +9,7 @@
 mod address;
 mod checksum;
 mod connection;
+mod cursor;
 mod failure;
 mod file;
 mod id;
@@ -25,6 +26,7 @@ mod transfer;
 pub use address::{AddressError, BucketName, ObjectAddress, ObjectKey};
 pub use checksum::{Checksum, ChecksumAlgorithm, ChecksumKind, ParseChecksumError};
 pub use connection::{Addressing, Connection, ConnectionSource};
+pub use cursor::{Changed, Changes, Cursor, ParseCursorError};
 pub use failure::{ErrorRecord, Failure, LocalFailure};
 pub use file::{FileIdentity, Fingerprint};
 pub use id::{PartNumber, TransferId};

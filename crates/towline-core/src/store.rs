@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 use crate::{
-    Change, Direction, ErrorRecord, NewTransfer, PartRow, Record, State, Timestamp, TransferId,
+    Change, Changes, Cursor, Direction, ErrorRecord, NewTransfer, PartRow, Record, State,
+    Timestamp, TransferId,
 };
 
 /// What survives a crash. Every implementation passes the testkit's
@@ -35,6 +36,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// One page of the transfers that match, oldest first unless asked.
     async fn find(&self, query: Query) -> Result<Page, StoreError>;
+
+    /// Up to `limit` transfers that were created, changed their phase or were
+    /// removed after a place, in the order in which they last did. `None` means
+    /// from now on: nothing yet, and the place to ask from next. A cursor of
+    /// another store fails with [`StoreError::UnknownCursor`].
+    async fn changes(&self, after: Option<Cursor>, limit: usize) -> Result<Changes, StoreError>;
 
     /// Forgets final transfers, their incidents too; others are left alone.
     /// Returns how many were removed.
@@ -131,6 +138,9 @@ pub enum StoreError {
     /// There is no such transfer.
     #[error("there is no transfer {0}")]
     Unknown(TransferId),
+    /// The cursor is of another store, or of another order of this one.
+    #[error("cursor {0} is not of this store; read everything anew")]
+    UnknownCursor(Cursor),
     /// Another process owns the store.
     #[error("{path} is in use by another process{}", holder.as_ref().map(|h| format!(" ({h})")).unwrap_or_default())]
     Owned {

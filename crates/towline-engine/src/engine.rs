@@ -1,11 +1,11 @@
 //! The engine as its users hold it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Runtime;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use towline_core::{
-    Command, Connector, Created, NewTransfer, Query, Refused, Store, StoreError, TransferId,
+    Command, Connector, Created, NewTransfer, Query, Record, Refused, Store, StoreError, TransferId,
 };
 
 use crate::config::{Config, Recovery};
@@ -21,7 +21,8 @@ use crate::snapshot::{Snapshot, Watch};
 pub struct Engine {
     store: Arc<dyn Store>,
     inbox: mpsc::UnboundedSender<Message>,
-    runtime: Option<Runtime>,
+    durable: watch::Receiver<u64>,
+    runtime: Mutex<Option<Runtime>>,
 }
 
 /// Why the engine did not do what was asked.
@@ -61,6 +62,7 @@ impl Engine {
             .enable_all()
             .build()?;
         let (inbox, messages) = mpsc::unbounded_channel();
+        let (count, durable) = watch::channel(0);
         let guard = runtime.enter();
         let events = EventLoop::new(
             Arc::clone(&store),
@@ -68,33 +70,82 @@ impl Engine {
             config,
             inbox.clone(),
             left_out,
+            count,
         );
         runtime.spawn(events.run(messages));
         drop(guard);
         Ok(Self {
             store,
             inbox,
-            runtime: Some(runtime),
+            durable,
+            runtime: Mutex::new(Some(runtime)),
         })
     }
 
     /// Records transfers, all or none. Once `Ok` is returned they survive power
     /// loss, and are carried without further calls.
     pub async fn submit(&self, new: Vec<NewTransfer>) -> Result<Vec<Created>, EngineError> {
-        let created = self.store.create_many(new).await?;
+        let created = self.record(new).await?;
+        self.begin(&created)?;
+        Ok(created)
+    }
+
+    /// Records transfers, all or none, and leaves them to [`begin`](Self::begin).
+    pub async fn record(&self, new: Vec<NewTransfer>) -> Result<Vec<Created>, EngineError> {
+        Ok(self.store.create_many(new).await?)
+    }
+
+    /// Begins with those that [`record`](Self::record) recorded.
+    pub fn begin(&self, created: &[Created]) -> Result<(), EngineError> {
         let fresh = created.iter().filter_map(|created| match created {
             Created::New(record) => Some(record.clone()),
             Created::Known(_) => None,
         });
         self.tell(Message::Added(fresh.collect()))?;
-        Ok(created)
+        self.tell(Message::StoreChanged)
     }
 
-    /// Steers a transfer. Whatever changed is durable when this returns.
-    pub async fn command(&self, id: TransferId, command: Command) -> Result<(), EngineError> {
+    /// Goes on with unfinished transfers that nobody carries yet, and looks
+    /// again at those that lacked credentials. Paused ones stay paused.
+    pub fn carry(&self, ids: Vec<TransferId>) -> Result<(), EngineError> {
+        self.tell(Message::Carry(ids))
+    }
+
+    /// Steers a transfer. Whatever changed is durable when this returns, and
+    /// nothing of a paused transfer runs any more. Tells whether anything had
+    /// to change.
+    pub async fn command(&self, id: TransferId, command: Command) -> Result<bool, EngineError> {
         let (reply, answer) = oneshot::channel();
         self.tell(Message::Command { id, command, reply })?;
-        answer.await.map_err(|_| EngineError::Closed)?.map(drop)
+        answer.await.map_err(|_| EngineError::Closed)?
+    }
+
+    /// Forgets final transfers; others are left alone. Returns how many.
+    pub async fn remove(&self, ids: Vec<TransferId>) -> Result<usize, EngineError> {
+        let removed = self.store.remove(ids).await?;
+        self.tell(Message::StoreChanged)?;
+        Ok(removed)
+    }
+
+    /// Transfers as they are now, which the store has like this.
+    pub async fn look(&self, records: Vec<Record>) -> Result<Vec<Snapshot>, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Message::Look { records, reply })?;
+        answer.await.map_err(|_| EngineError::Closed)
+    }
+
+    /// The transfers that are neither at rest nor waiting for a cause outside
+    /// to end.
+    pub async fn under_way(&self) -> Result<Vec<Snapshot>, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Message::UnderWay(reply))?;
+        answer.await.map_err(|_| EngineError::Closed)
+    }
+
+    /// Changes whenever something became durable: time to ask the store for
+    /// its [`changes`](Store::changes).
+    pub fn durable(&self) -> watch::Receiver<u64> {
+        self.durable.clone()
     }
 
     /// Follows a transfer from now on.
@@ -116,16 +167,25 @@ impl Engine {
 
     /// Stops every act, waits until what is known is durable, and closes the
     /// store. Nothing is stored as paused: the next engine goes on.
-    pub async fn close(mut self) -> Result<(), EngineError> {
+    /// Closing again does nothing.
+    pub async fn close(&self) -> Result<(), EngineError> {
         let (reply, answer) = oneshot::channel();
         if self.tell(Message::Close { reply }).is_ok() {
             let _ = answer.await;
         }
-        let closed = self.store.close().await;
-        if let Some(runtime) = self.runtime.take() {
+        let closed = match self.store.close().await {
+            Err(StoreError::Closed) => Ok(()),
+            closed => closed,
+        };
+        self.end_runtime();
+        Ok(closed?)
+    }
+
+    fn end_runtime(&self) {
+        let mut runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runtime) = runtime.take() {
             runtime.shutdown_background();
         }
-        Ok(closed?)
     }
 
     async fn snapshot(&self, id: TransferId) -> Result<Snapshot, EngineError> {
@@ -154,8 +214,6 @@ async fn newest(store: &dyn Store) -> Result<TransferId, StoreError> {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
+        self.end_runtime();
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use towline_core::{PartNumber, S3, Transfer};
+use towline_core::{PartNumber, Phase, S3, Transfer};
 
 use crate::act::Act;
 use crate::download;
+use crate::event_loop::Reply;
 use crate::profile::Profile;
 use crate::progress::Progress;
 use crate::snapshot::Snapshot;
@@ -34,6 +35,8 @@ pub(crate) struct Live {
     pub(crate) parked: u32,
     /// The most bytes that were shown in this generation.
     shown: (u32, u64),
+    /// Answers to those who paused it, once nothing of it runs any more.
+    when_idle: Vec<(Reply, bool)>,
 }
 
 struct Running {
@@ -56,7 +59,36 @@ impl Live {
             last_step: 0,
             parked: 0,
             shown: (0, 0),
+            when_idle: Vec::new(),
         }
+    }
+
+    /// Answers a command whose change is durable. Who pauses a transfer hears
+    /// that it is done when nothing of it runs any more.
+    pub(crate) fn answer(&mut self, reply: Reply, changed: bool) {
+        self.when_idle.push((reply, changed));
+        if self.transfer.record().phase != Phase::Paused {
+            return self.answer_all();
+        }
+        self.answer_when_idle();
+    }
+
+    pub(crate) fn answer_when_idle(&mut self) {
+        if self.is_idle() {
+            self.answer_all();
+        }
+    }
+
+    fn answer_all(&mut self) {
+        for (reply, changed) in self.when_idle.drain(..) {
+            let _ = reply.send(Ok(changed));
+        }
+    }
+
+    /// Neither at rest nor waiting for a cause outside to end.
+    pub(crate) fn is_under_way(&self) -> bool {
+        let phase = self.transfer.record().phase;
+        !(phase.is_final() || matches!(phase, Phase::Paused | Phase::Parked(_)))
     }
 
     pub(crate) fn began(&mut self, id: ActId, act: Act, stop: watch::Sender<bool>) {

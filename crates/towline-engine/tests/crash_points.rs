@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use towline_core::{
-    Change, Connection, ConnectionSource, Connector, Created, Direction, Incident, NewTransfer,
-    ObjectAddress, Page, PartRow, Phase, Query, Record, Spec, State, Store, StoreError, Timestamp,
-    TransferId, TransferOptions,
+    Change, Changes, Connection, ConnectionSource, Connector, Created, Cursor, Direction, Incident,
+    NewTransfer, ObjectAddress, Page, PartRow, Phase, Query, Record, Spec, State, Store,
+    StoreError, Timestamp, TransferId, TransferOptions,
 };
 use towline_engine::{Config, Engine, Snapshot, inspect_source};
 use towline_s3::{Credentials, S3Connector, StaticCredentials};
@@ -79,6 +79,10 @@ impl Store for CrashingStore {
 
     async fn find(&self, query: Query) -> Result<Page, StoreError> {
         self.inner.find(query).await
+    }
+
+    async fn changes(&self, after: Option<Cursor>, limit: usize) -> Result<Changes, StoreError> {
+        self.inner.changes(after, limit).await
     }
 
     async fn remove(&self, ids: Vec<TransferId>) -> Result<usize, StoreError> {

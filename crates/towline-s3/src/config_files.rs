@@ -230,17 +230,8 @@ pub(crate) struct EnvironmentCredentials(pub(crate) Environment);
 impl CredentialsProvider for EnvironmentCredentials {
     async fn credentials(&self) -> Result<Credentials, CredentialsError> {
         let env = &self.0;
-        let id = env.first(&["AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY"]);
-        let secret = env.first(&["AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY"]);
-        match (id, secret) {
-            (Some(id), Some(secret)) => {
-                return Ok(with_token(
-                    Credentials::new(id, secret),
-                    env.get("AWS_SESSION_TOKEN"),
-                ));
-            }
-            (None, None) => {}
-            (id, _) => return Err(incomplete("the environment".into(), id.is_some())),
+        if let Some(credentials) = variables(env)? {
+            return Ok(credentials);
         }
         let files = ConfigFiles::read(env)?;
         let name = env.get("AWS_PROFILE").unwrap_or("default");
@@ -253,6 +244,20 @@ impl CredentialsProvider for EnvironmentCredentials {
                 ),
             }),
         }
+    }
+}
+
+/// The credentials in the variables alone.
+pub(crate) fn variables(env: &Environment) -> Result<Option<Credentials>, CredentialsError> {
+    let id = env.first(&["AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY"]);
+    let secret = env.first(&["AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY"]);
+    match (id, secret) {
+        (Some(id), Some(secret)) => {
+            let keys = Credentials::new(id, secret);
+            Ok(Some(with_token(keys, env.get("AWS_SESSION_TOKEN"))))
+        }
+        (None, None) => Ok(None),
+        (id, _) => Err(incomplete("the environment".into(), id.is_some())),
     }
 }
 

@@ -8,14 +8,17 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use towline_core::{Addressing, ConnectError, Connection, ConnectionSource, Connector, S3};
+use towline_core::{
+    Addressing, ConnectError, Connection, ConnectionSource, Connector, S3, TransferId,
+};
 
 use crate::client::S3Client;
-use crate::config_files::{ConfigFiles, EnvironmentCredentials, ProfileCredentials};
+use crate::config_files::{ConfigFiles, EnvironmentCredentials, ProfileCredentials, variables};
 use crate::connect;
-use crate::credentials::{Credentials, CredentialsError, CredentialsProvider};
+use crate::credentials::{Credentials, CredentialsError, CredentialsProvider, StaticCredentials};
 use crate::endpoint::{DEFAULT_REGION, Endpoint, is_region};
 use crate::environment::Environment;
+use crate::handed::Handed;
 use crate::proxy::ProxyRules;
 use crate::tls;
 
@@ -33,6 +36,7 @@ pub struct S3Connector {
     pool_idle: Duration,
     connect_timeout: Duration,
     clients: Mutex<HashMap<Connection, Arc<S3Client>>>,
+    handed: Mutex<Handed>,
 }
 
 impl S3Connector {
@@ -49,6 +53,7 @@ impl S3Connector {
             pool_idle: Duration::from_secs(4), // S3 closes idle connections after 5
             connect_timeout: Duration::from_secs(10),
             clients: Mutex::default(),
+            handed: Mutex::default(),
         }
     }
 
@@ -89,6 +94,23 @@ impl S3Connector {
         drop(registry);
         for client in self.clients().values() {
             client.refresh_credentials();
+        }
+    }
+
+    /// The credentials in the variables of its environment; none when they are
+    /// elsewhere, where a process of the same user finds them by itself.
+    pub fn environment_credentials(&self) -> Result<Option<Credentials>, CredentialsError> {
+        variables(&self.env)
+    }
+
+    /// Gives one transfer the credentials of the process that asked for it, in
+    /// place of those in this process's own environment. They count for
+    /// connections of [`ConnectionSource::Environment`] and go when the
+    /// transfer is final.
+    pub fn hand_over(&self, id: TransferId, credentials: &Credentials) {
+        match self.environment_credentials() {
+            Ok(Some(own)) if own == *credentials => self.handed().forget(id),
+            _ => self.handed().give(id, credentials),
         }
     }
 
@@ -143,7 +165,11 @@ impl S3Connector {
     }
 
     /// What can be told of a connection without making a client.
-    fn check(&self, connection: &Connection) -> Result<Endpoint, ConnectError> {
+    pub fn check(&self, connection: &Connection) -> Result<(), ConnectError> {
+        self.checked(connection).map(drop)
+    }
+
+    fn checked(&self, connection: &Connection) -> Result<Endpoint, ConnectError> {
         if let Some(region) = connection
             .region
             .as_deref()
@@ -177,23 +203,55 @@ impl S3Connector {
         if let Some(client) = self.clients().get(connection) {
             return Ok(client.clone());
         }
-        let endpoint = self.check(connection)?;
-        let proxies = Arc::new(ProxyRules::read(&self.env)?);
-        let tls = tls::config(self.ca_bundle(connection)?.as_deref())?;
-        let connector = connect::Connector::new(tls, proxies, self.connect_timeout);
-        let client = S3Client::new(
-            connection,
-            endpoint,
-            connector,
-            self.provider(&connection.source),
-            self.pool_idle,
-        );
+        let client = self.new_client(connection, self.provider(&connection.source))?;
         // Another thread may have been faster.
         let mut clients = self.clients();
         let client = clients
             .entry(connection.clone())
             .or_insert(Arc::new(client));
         Ok(client.clone())
+    }
+
+    fn new_client(
+        &self,
+        connection: &Connection,
+        provider: Option<Arc<dyn CredentialsProvider>>,
+    ) -> Result<S3Client, ConnectError> {
+        let endpoint = self.checked(connection)?;
+        let proxies = Arc::new(ProxyRules::read(&self.env)?);
+        let tls = tls::config(self.ca_bundle(connection)?.as_deref())?;
+        let connector = connect::Connector::new(tls, proxies, self.connect_timeout);
+        Ok(S3Client::new(
+            connection,
+            endpoint,
+            connector,
+            provider,
+            self.pool_idle,
+        ))
+    }
+
+    /// The client that signs with what was handed over for a transfer.
+    fn client_with_handed(
+        &self,
+        id: TransferId,
+        connection: &Connection,
+    ) -> Option<Result<Arc<S3Client>, ConnectError>> {
+        let mut handed = self.handed();
+        let (credentials, clients) = handed.of(id)?;
+        if let Some(client) = clients.get(connection) {
+            return Some(Ok(client.clone()));
+        }
+        let provider = Arc::new(StaticCredentials(credentials.clone()));
+        let client = match self.new_client(connection, Some(provider)) {
+            Ok(client) => Arc::new(client),
+            Err(error) => return Some(Err(error)),
+        };
+        clients.insert(connection.clone(), client.clone());
+        Some(Ok(client))
+    }
+
+    fn handed(&self) -> std::sync::MutexGuard<'_, Handed> {
+        self.handed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn clients(&self) -> std::sync::MutexGuard<'_, HashMap<Connection, Arc<S3Client>>> {
@@ -264,8 +322,20 @@ impl fmt::Debug for S3Connector {
 }
 
 impl Connector for S3Connector {
-    fn connect(&self, connection: &Connection) -> Result<Arc<dyn S3>, ConnectError> {
-        Ok(self.client(connection)?)
+    fn connect(
+        &self,
+        id: TransferId,
+        connection: &Connection,
+    ) -> Result<Arc<dyn S3>, ConnectError> {
+        let handed = match connection.source {
+            ConnectionSource::Environment => self.client_with_handed(id, connection),
+            _ => None,
+        };
+        Ok(handed.unwrap_or_else(|| self.client(connection))?)
+    }
+
+    fn ended(&self, id: TransferId) {
+        self.handed().forget(id);
     }
 }
 

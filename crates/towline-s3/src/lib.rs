@@ -16,6 +16,7 @@ mod credentials;
 mod endpoint;
 mod environment;
 mod error;
+mod handed;
 mod headers;
 mod ops;
 mod proxy;
@@ -32,3 +33,4 @@ pub use credentials::{
     Credentials, CredentialsError, CredentialsFn, CredentialsProvider, Secret, StaticCredentials,
 };
 pub use environment::Environment;
+pub use handed::HandedOver;

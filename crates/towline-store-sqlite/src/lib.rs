@@ -8,6 +8,7 @@
 
 #![cfg(unix)]
 
+mod changes;
 mod codes;
 mod intern;
 mod lock;

@@ -106,8 +106,8 @@ impl<T> Answer<T> {
 
 /// One reading connection and what it has parsed.
 pub(crate) struct Session {
-    db: Connection,
-    parsed: Parsed,
+    pub(crate) db: Connection,
+    pub(crate) parsed: Parsed,
     path: Arc<PathBuf>,
 }
 
@@ -243,6 +243,6 @@ fn find_sql(query: &Query, limit: usize) -> (String, Vec<Value>) {
     (sql, values)
 }
 
-fn row_count(count: usize) -> i64 {
+pub(crate) fn row_count(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -39,7 +39,7 @@ macro_rules! select_records {
              options, (SELECT value FROM options WHERE id = t.options),
              token, created_at, ",
             $crate::rows::changing!(),
-            " FROM transfers t ",
+            ", state_changed FROM transfers t ",
             $rest
         )
     };

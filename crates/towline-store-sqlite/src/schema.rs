@@ -94,6 +94,7 @@ CREATE TABLE transfers (
 CREATE UNIQUE INDEX transfers_by_token ON transfers (token) WHERE token IS NOT NULL;
 CREATE INDEX transfers_going ON transfers (id) WHERE phase < 50;
 CREATE INDEX transfers_stopped ON transfers (phase, id) WHERE phase >= 50 AND phase <> 100;
+CREATE INDEX transfers_by_change ON transfers (state_changed);
 CREATE INDEX transfers_by_object ON transfers (bucket, key);
 CREATE INDEX transfers_by_path ON transfers (directory, file);
 

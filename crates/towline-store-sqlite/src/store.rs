@@ -8,8 +8,9 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 use towline_core::{
-    BucketName, Change, Connection, Created, Direction, Incident, NewTransfer, ObjectAddress,
-    ObjectKey, Page, PartRow, Query, Record, Spec, Store, StoreError, TransferId, TransferOptions,
+    BucketName, Change, Changes, Connection, Created, Cursor, Direction, Incident, NewTransfer,
+    ObjectAddress, ObjectKey, Page, PartRow, Query, Record, Spec, Store, StoreError, TransferId,
+    TransferOptions,
 };
 
 use crate::intern::Interner;
@@ -188,6 +189,11 @@ impl Store for SqliteStore {
 
     async fn find(&self, query: Query) -> Result<Page, StoreError> {
         self.read(move |session| session.find(&query)).await
+    }
+
+    async fn changes(&self, after: Option<Cursor>, limit: usize) -> Result<Changes, StoreError> {
+        self.read(move |session| session.changes(after, limit))
+            .await
     }
 
     async fn remove(&self, ids: Vec<TransferId>) -> Result<usize, StoreError> {

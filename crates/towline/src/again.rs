@@ -6,11 +6,9 @@ use towline_core::{
 
 use crate::SubmitError;
 
-/// What to do about a request.
+/// What to do about a request that is there already.
 #[derive(Debug)]
 pub(crate) enum Again {
-    /// It is a new transfer.
-    New,
     /// It is this one, which goes on by itself.
     Attach(TransferId),
     /// It is this one, which was paused.
@@ -19,11 +17,19 @@ pub(crate) enum Again {
     Retry(TransferId),
 }
 
+impl Again {
+    pub(crate) fn id(&self) -> TransferId {
+        match self {
+            Self::Attach(id) | Self::Resume(id) | Self::Retry(id) => *id,
+        }
+    }
+}
+
 /// Looks whether the store has this request already.
 pub(crate) async fn look(
     store: &dyn Store,
     spec: &Spec,
-) -> Result<Result<Again, SubmitError>, StoreError> {
+) -> Result<Result<Option<Again>, SubmitError>, StoreError> {
     // Whoever writes the same object or file, in whatever way.
     let query = match spec.direction {
         Direction::Upload => Query {
@@ -41,7 +47,7 @@ pub(crate) async fn look(
         newest_first: true,
         ..query
     };
-    let mut verdict = Ok(Again::New);
+    let mut verdict = Ok(None);
     let mut newest_same = true;
     let mut after = None;
     loop {
@@ -68,17 +74,17 @@ pub(crate) async fn look(
     }
 }
 
-fn judge(record: &Record, spec: &Spec) -> Result<Again, SubmitError> {
+fn judge(record: &Record, spec: &Spec) -> Result<Option<Again>, SubmitError> {
     let again = match record.phase {
-        Phase::Completed | Phase::Canceled => return Ok(Again::New),
-        Phase::Failed if record.remote.is_none() => return Ok(Again::New),
+        Phase::Completed | Phase::Canceled => return Ok(None),
+        Phase::Failed if record.remote.is_none() => return Ok(None),
         Phase::Failed => Again::Retry(record.id),
         Phase::Paused => Again::Resume(record.id),
         _ => Again::Attach(record.id),
     };
     let options = differing(&record.spec.options, &spec.options);
     if options.is_empty() {
-        Ok(again)
+        Ok(Some(again))
     } else {
         Err(SubmitError::OptionsDiffer {
             id: record.id,
@@ -103,18 +109,33 @@ fn same_target(one: &Spec, other: &Spec) -> bool {
 }
 
 fn taken(record: &Record) -> SubmitError {
-    let (path, object) = (
-        record.spec.path.display().to_string(),
-        record.spec.object.to_string(),
-    );
-    let (target, source_of_it) = match record.spec.direction {
-        Direction::Upload => (object, path),
-        Direction::Download => (path, object),
-    };
+    let (source_of_it, target) = ends(&record.spec);
     SubmitError::TargetTaken {
         id: record.id,
         target,
         source_of_it,
+    }
+}
+
+/// From where, and to where.
+fn ends(spec: &Spec) -> (String, String) {
+    let (path, object) = (spec.path.display().to_string(), spec.object.to_string());
+    match spec.direction {
+        Direction::Upload => (path, object),
+        Direction::Download => (object, path),
+    }
+}
+
+impl SubmitError {
+    /// Two requests of one call write the same.
+    pub(crate) fn clash(one: &Spec, other: &Spec) -> Self {
+        let (first, target) = ends(one);
+        let (second, _) = ends(other);
+        Self::Clash {
+            target,
+            first,
+            second,
+        }
     }
 }
 

@@ -15,10 +15,7 @@ pub enum Error {
     Submit(#[from] SubmitError),
     /// The state could not be opened, read or written.
     #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The request does not fit the transfer's state.
-    #[error(transparent)]
-    Refused(#[from] towline_core::Refused),
+    Store(StoreError),
     /// The utility is closed, or its store failed.
     #[error("the transfer utility is closed")]
     Closed,
@@ -27,11 +24,19 @@ pub enum Error {
     Start(#[source] std::io::Error),
 }
 
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Closed => Self::Closed,
+            error => Self::Store(error),
+        }
+    }
+}
+
 impl From<EngineError> for Error {
     fn from(error: EngineError) -> Self {
         match error {
-            EngineError::Store(error) => Self::Store(error),
-            EngineError::Refused(refused) => Self::Refused(refused),
+            EngineError::Store(error) => error.into(),
             EngineError::Start(error) => Self::Start(error),
             _ => Self::Closed,
         }
@@ -48,8 +53,9 @@ impl Error {
             Self::Store(StoreError::Newer { .. }) => "StoreNewer",
             Self::Store(StoreError::Foreign { .. }) => "StoreForeign",
             Self::Store(StoreError::Unknown(_)) => "UnknownTransfer",
+            Self::Store(StoreError::UnknownCursor(_)) => "UnknownCursor",
+            Self::Store(StoreError::TokenTaken { .. }) => "TokenTaken",
             Self::Store(_) => "StoreFailed",
-            Self::Refused(_) => "WrongState",
             Self::Closed => "Closed",
             Self::Start(_) => "CannotStart",
         }
@@ -104,6 +110,16 @@ pub enum SubmitError {
         /// What it is written from.
         source_of_it: String,
     },
+    /// Two requests of one call write the same object or file.
+    #[error("{first} and {second} would both be written to {target}")]
+    Clash {
+        /// The object or file.
+        target: String,
+        /// The first source.
+        first: String,
+        /// The second source, or the same one with other options.
+        second: String,
+    },
 }
 
 impl SubmitError {
@@ -122,6 +138,7 @@ impl SubmitError {
             Self::Target { .. } => "TargetUnwritable",
             Self::TooLarge(_) => "TooLarge",
             Self::OptionsDiffer { .. } => "OptionsDiffer",
+            Self::Clash { .. } => "TargetClash",
             Self::TargetTaken { .. } => "TargetTaken",
         }
     }

@@ -19,27 +19,36 @@
 
 mod again;
 mod builder;
+mod building;
 mod check;
 mod error;
+mod listener;
 mod observer;
+mod path_json;
 mod request;
+mod steer;
+mod submit;
 mod transfer;
 mod utility;
 
 pub use builder::Builder;
+pub use building::{DownloadRequest, UploadRequest};
 pub use error::{Error, SubmitError};
+pub use listener::TransferListener;
 pub use observer::{TransferObserver, Updates};
-pub use request::{DownloadRequest, UploadRequest};
+pub use request::TransferRequest;
 pub use transfer::Transfer;
-pub use utility::TransferUtility;
+pub use utility::{TransferChange, TransferUtility};
 
 pub use towline_core::{
-    AddressError, Addressing, BucketName, ChecksumAlgorithm, Connection, ConnectionSource,
-    Direction, ErrorRecord, ObjectAddress, ObjectKey, Outcome, PartSize, PartSizeError, Query,
-    Reason, Refused, State, StoreError, Timestamp, TransferId, Verified, WhenTargetExists,
+    AddressError, Addressing, BucketName, Changed, Changes, ChecksumAlgorithm, Command,
+    ConnectError, Connection, ConnectionSource, Cursor, Direction, ErrorRecord, Incident,
+    ObjectAddress, ObjectKey, ObjectOptions, Outcome, ParkReason, PartSize, PartSizeError, Query,
+    Reason, State, StoreError, Timestamp, TransferId, TransferOptions, Verified, WhenTargetExists,
 };
 pub use towline_engine::{Config, Recovery};
 pub use towline_s3::{
-    Credentials, CredentialsError, CredentialsProvider, Environment, Secret, StaticCredentials,
+    Credentials, CredentialsError, CredentialsProvider, Environment, HandedOver, S3Connector,
+    Secret, StaticCredentials,
 };
 pub use towline_store_sqlite::SqliteReader;

@@ -8,18 +8,26 @@ use futures_util::stream;
 use towline_core::{State, TransferId};
 use towline_engine::Watch;
 
-use crate::{Error, Transfer};
+use crate::listener::Slot;
+use crate::{Error, Transfer, TransferListener, TransferUtility};
 
 /// Follows one transfer. Cheap to clone; dropping it changes nothing.
 #[derive(Clone, Debug)]
 pub struct TransferObserver {
     id: TransferId,
     watch: Watch,
+    utility: TransferUtility,
+    listener: Slot,
 }
 
 impl TransferObserver {
-    pub(crate) fn new(id: TransferId, watch: Watch) -> Self {
-        Self { id, watch }
+    pub(crate) fn new(id: TransferId, watch: Watch, utility: TransferUtility) -> Self {
+        Self {
+            id,
+            watch,
+            utility,
+            listener: Slot::default(),
+        }
     }
 
     /// Its number in the store, by which it is found again after a restart.
@@ -58,6 +66,34 @@ impl TransferObserver {
             }
             watch.next().await.ok_or(Error::Closed)?;
         }
+    }
+
+    /// Stops it and keeps what was moved; see [`TransferUtility::pause`].
+    pub async fn pause(&self) -> Result<bool, Error> {
+        self.utility.pause(self.id).await
+    }
+
+    /// Goes on after a pause; see [`TransferUtility::resume`].
+    pub async fn resume(&self) -> Result<bool, Error> {
+        self.utility.resume(self.id).await
+    }
+
+    /// Stops it and removes what was moved; see [`TransferUtility::cancel`].
+    pub async fn cancel(&self) -> Result<bool, Error> {
+        self.utility.cancel(self.id).await
+    }
+
+    /// Has a listener called with what becomes of it, from its present state on
+    /// until it is final, in place of the listener set before. Dropping the
+    /// observer does not end the calls.
+    pub fn set_listener(&self, listener: impl TransferListener) {
+        let dispatcher = self.utility.dispatcher();
+        self.listener.set(dispatcher, self.watch.clone(), listener);
+    }
+
+    /// Ends the calls to the listener; one that runs is not waited for.
+    pub fn clear_listener(&self) {
+        self.listener.clear();
     }
 
     /// Its changes from now on, the present state first. In-between ones

@@ -1,209 +1,81 @@
-//! What to transfer, and how: built step by step, submitted by awaiting it.
+//! What to transfer, as plain data.
 
-use std::future::IntoFuture;
-use std::path::PathBuf;
-use std::pin::Pin;
+use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use towline_core::{
-    BucketName, ChecksumAlgorithm, Connection, Direction, ObjectAddress, ObjectKey, PartSize, Spec,
-    TransferOptions, WhenTargetExists,
+    BucketName, Connection, Direction, Fingerprint, ObjectAddress, ObjectKey, Spec, TransferOptions,
 };
 
-use crate::{Error, SubmitError, TransferObserver, TransferUtility, check};
+use crate::{SubmitError, TransferUtility, check, path_json};
 
-/// An upload to be submitted. Await it.
-#[must_use = "await it to submit the upload"]
-#[derive(Debug)]
-pub struct UploadRequest(Request);
-
-/// A download to be submitted. Await it.
-#[must_use = "await it to submit the download"]
-#[derive(Debug)]
-pub struct DownloadRequest(Request);
-
-#[derive(Debug)]
-struct Request {
-    utility: TransferUtility,
-    bucket: String,
-    key: String,
-    version_id: Option<String>,
-    path: PathBuf,
-    connection: Option<Connection>,
-    options: TransferOptions,
-    token: Option<String>,
-    restart: bool,
-}
-
-impl UploadRequest {
-    /// Checks what can be checked on this machine, and records nothing.
-    /// Awaiting the request does the same first.
-    pub fn check(&self) -> Result<(), SubmitError> {
-        self.0.check(Direction::Upload).map(drop)
-    }
-
-    pub(crate) fn new(
-        utility: TransferUtility,
-        bucket: String,
-        key: String,
-        path: PathBuf,
-    ) -> Self {
-        Self(Request::new(utility, bucket, key, path))
-    }
-
-    /// `Content-Type`. Default: by the file name's extension.
-    pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
-        self.0.options.object.content_type = Some(content_type.into());
-        self
-    }
-
-    /// Adds own metadata, `x-amz-meta-NAME: VALUE`.
-    pub fn metadata(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.0
-            .options
-            .object
-            .metadata
-            .insert(name.into(), value.into());
-        self
-    }
-
-    /// Adds a tag.
-    pub fn tag(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.0.options.object.tags.insert(name.into(), value.into());
-        self
-    }
-
-    /// A canned ACL such as `public-read`.
-    pub fn acl(mut self, acl: impl Into<String>) -> Self {
-        self.0.options.object.acl = Some(acl.into());
-        self
-    }
-
-    /// A storage class such as `STANDARD_IA`.
-    pub fn storage_class(mut self, class: impl Into<String>) -> Self {
-        self.0.options.object.storage_class = Some(class.into());
-        self
-    }
-
-    /// Only where no object has the key yet; otherwise it ends as a conflict.
-    pub fn if_absent(mut self, if_absent: bool) -> Self {
-        self.0.options.if_absent = if_absent;
-        self
-    }
-
-    /// Size of every part but the last. Default: by the file's size.
-    pub fn part_size(mut self, size: PartSize) -> Self {
-        self.0.options.part_size = Some(size);
-        self
-    }
-
-    /// What S3 checks the bytes with. Default: CRC-64/NVME.
-    pub fn checksum(mut self, algorithm: ChecksumAlgorithm) -> Self {
-        self.0.options.checksum = algorithm;
-        self
-    }
-
-    /// Another connection than the utility's own.
-    pub fn connection(mut self, connection: Connection) -> Self {
-        self.0.connection = Some(connection);
-        self
-    }
-
+/// One transfer to be submitted with [`TransferUtility::submit`].
+///
+/// [`TransferUtility::upload`] and [`TransferUtility::download`] build it step
+/// by step; this is the form in which requests come from files and sockets.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TransferRequest {
+    /// Which way the bytes go.
+    #[serde(rename = "type")]
+    pub direction: Direction,
+    /// The object's bucket; empty is the default bucket.
+    #[serde(default)]
+    pub bucket: String,
+    /// The object's key.
+    pub key: String,
+    /// Downloads: a version of the object. Default: the current one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_id: Option<String>,
+    /// The file. In JSON `path`, or `path_b64` where it is not UTF-8.
+    #[serde(flatten, with = "path_json")]
+    pub path: PathBuf,
+    /// How to reach the store. Default: the utility's own connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<Connection>,
+    /// How to carry it.
+    #[serde(default)]
+    pub options: TransferOptions,
     /// The caller's own name for this request: the same one again is the same
     /// transfer.
-    pub fn token(mut self, token: impl Into<String>) -> Self {
-        self.0.token = Some(token.into());
-        self
-    }
-
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
     /// Cancels an unfinished transfer of the same and starts anew.
-    pub fn restart(mut self, restart: bool) -> Self {
-        self.0.restart = restart;
-        self
-    }
+    #[serde(default)]
+    pub restart: bool,
 }
 
-impl DownloadRequest {
-    /// Checks what can be checked on this machine, and records nothing.
-    /// Awaiting the request does the same first.
-    pub fn check(&self) -> Result<(), SubmitError> {
-        self.0.check(Direction::Download).map(drop)
-    }
-
-    pub(crate) fn new(
-        utility: TransferUtility,
-        bucket: String,
-        key: String,
-        path: PathBuf,
+impl TransferRequest {
+    /// An upload of a file.
+    pub fn upload(
+        bucket: impl Into<String>,
+        key: impl Into<String>,
+        file: impl AsRef<Path>,
     ) -> Self {
-        Self(Request::new(utility, bucket, key, path))
+        Self::new(Direction::Upload, bucket.into(), key.into(), file.as_ref())
     }
 
-    /// A version of the object. Default: the current one.
-    pub fn version_id(mut self, version: impl Into<String>) -> Self {
-        self.0.version_id = Some(version.into());
-        self
+    /// A download to a file.
+    pub fn download(
+        bucket: impl Into<String>,
+        key: impl Into<String>,
+        file: impl AsRef<Path>,
+    ) -> Self {
+        Self::new(
+            Direction::Download,
+            bucket.into(),
+            key.into(),
+            file.as_ref(),
+        )
     }
 
-    /// What to do when the target exists. Default: replace it, at the end.
-    pub fn when_target_exists(mut self, policy: WhenTargetExists) -> Self {
-        self.0.options.when_target_exists = policy;
-        self
-    }
-
-    /// Size of every part but the last. Default: by the object's size.
-    pub fn part_size(mut self, size: PartSize) -> Self {
-        self.0.options.part_size = Some(size);
-        self
-    }
-
-    /// Another connection than the utility's own.
-    pub fn connection(mut self, connection: Connection) -> Self {
-        self.0.connection = Some(connection);
-        self
-    }
-
-    /// The caller's own name for this request: the same one again is the same
-    /// transfer.
-    pub fn token(mut self, token: impl Into<String>) -> Self {
-        self.0.token = Some(token.into());
-        self
-    }
-
-    /// Cancels an unfinished transfer of the same and starts anew.
-    pub fn restart(mut self, restart: bool) -> Self {
-        self.0.restart = restart;
-        self
-    }
-}
-
-type Submitting = Pin<Box<dyn Future<Output = Result<TransferObserver, Error>> + Send>>;
-
-impl IntoFuture for UploadRequest {
-    type Output = Result<TransferObserver, Error>;
-    type IntoFuture = Submitting;
-
-    fn into_future(self) -> Submitting {
-        Box::pin(self.0.submit(Direction::Upload))
-    }
-}
-
-impl IntoFuture for DownloadRequest {
-    type Output = Result<TransferObserver, Error>;
-    type IntoFuture = Submitting;
-
-    fn into_future(self) -> Submitting {
-        Box::pin(self.0.submit(Direction::Download))
-    }
-}
-
-impl Request {
-    fn new(utility: TransferUtility, bucket: String, key: String, path: PathBuf) -> Self {
+    fn new(direction: Direction, bucket: String, key: String, path: &Path) -> Self {
         Self {
-            utility,
+            direction,
             bucket,
             key,
             version_id: None,
-            path,
+            path: path.to_owned(),
             connection: None,
             options: TransferOptions::default(),
             token: None,
@@ -211,16 +83,16 @@ impl Request {
         }
     }
 
-    async fn submit(self, direction: Direction) -> Result<TransferObserver, Error> {
-        let (spec, source) = self.check(direction)?;
-        self.utility.submit(spec, source, self.restart).await
-    }
-
-    fn check(
+    /// Checks what can be checked on this machine, and settles what is left
+    /// open: default bucket, absolute path, content type, and what its
+    /// connection means here. One that another process has `resolved` is taken
+    /// as it stands.
+    pub(crate) fn settle(
         &self,
-        direction: Direction,
-    ) -> Result<(Spec, Option<towline_core::Fingerprint>), SubmitError> {
-        let bucket = match (self.bucket.is_empty(), self.utility.default_bucket()) {
+        utility: &TransferUtility,
+        resolved: bool,
+    ) -> Result<Settled, SubmitError> {
+        let bucket = match (self.bucket.is_empty(), utility.default_bucket()) {
             (true, Some(bucket)) => bucket.clone(),
             _ => BucketName::new(self.bucket.as_str())?,
         };
@@ -228,13 +100,14 @@ impl Request {
         let mut object = ObjectAddress::new(bucket, key);
         object.version_id = self.version_id.clone();
         let path = check::absolute(&self.path)?;
-        let connection = self.connection.as_ref();
-        let connection = connection
-            .unwrap_or(self.utility.default_connection())
-            .clone();
-        let connection = self.utility.resolve(connection, object.bucket.as_str())?;
+        let bucket = object.bucket.as_str();
+        let connection = match &self.connection {
+            Some(connection) if resolved => utility.check_connection(connection, bucket)?,
+            Some(connection) => utility.resolve(connection, bucket)?,
+            None => utility.resolve(utility.default_connection(), bucket)?,
+        };
         let mut options = self.options.clone();
-        let source = match direction {
+        let source = match self.direction {
             Direction::Upload => {
                 if options.object.content_type.is_none() {
                     let guess = mime_guess::from_path(&path).first_or_octet_stream();
@@ -247,17 +120,27 @@ impl Request {
                 None
             }
         };
-        let token = self.token.clone();
-        Ok((
-            Spec {
-                direction,
-                connection,
-                object,
-                path,
-                options,
-                token,
-            },
+        let spec = Spec {
+            direction: self.direction,
+            connection,
+            object,
+            path,
+            options,
+            token: self.token.clone(),
+        };
+        Ok(Settled {
+            spec,
             source,
-        ))
+            restart: self.restart,
+        })
     }
+}
+
+/// A request that was found good.
+#[derive(Clone, Debug)]
+pub(crate) struct Settled {
+    pub(crate) spec: Spec,
+    /// Uploads: the source as it is now.
+    pub(crate) source: Option<Fingerprint>,
+    pub(crate) restart: bool,
 }

@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use towline_core::{
     Direction, ErrorRecord, Outcome, Reason, Record, State, Timestamp, TransferId, Verified,
 };
 use towline_engine::Snapshot;
 
+use crate::path_json;
+
 /// A transfer at one moment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Transfer {
     /// Its number in the store.
@@ -28,11 +30,11 @@ pub struct Transfer {
     /// The object's key.
     pub key: String,
     /// The version asked for, if one was.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
     /// The file; in JSON with replacement characters where it is not UTF-8,
     /// and then whole in `path_b64`.
-    #[serde(serialize_with = "path_text")]
+    #[serde(flatten, with = "path_json")]
     pub path: PathBuf,
     /// Length in bytes, once known.
     pub bytes_total: Option<u64>,
@@ -66,6 +68,13 @@ impl Transfer {
     /// credentials work.
     pub fn store_answered(&self) -> bool {
         self.store_answered
+    }
+
+    /// The same, with what another process said of
+    /// [`store_answered`](Self::store_answered), which is not in the JSON.
+    pub fn with_store_answered(mut self, answered: bool) -> Self {
+        self.store_answered = answered;
+        self
     }
 }
 
@@ -102,8 +111,4 @@ impl From<Snapshot> for Transfer {
             store_answered,
         }
     }
-}
-
-fn path_text<S: serde::Serializer>(path: &std::path::Path, s: S) -> Result<S::Ok, S::Error> {
-    s.serialize_str(&path.to_string_lossy())
 }

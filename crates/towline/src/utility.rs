@@ -2,19 +2,17 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use tokio::sync::watch;
 use towline_core::{
-    BucketName, Command, ConnectError, Connection, Fingerprint, NewTransfer, Query, Spec,
-    StoreError, Timestamp, TransferId,
+    BucketName, Changed, Changes, ConnectError, Connection, Cursor, Incident, Query, Store,
+    StoreError, TransferId,
 };
 use towline_engine::Engine;
 use towline_s3::S3Connector;
 
-use crate::again::{self, Again};
-use crate::{
-    Builder, DownloadRequest, Error, SubmitError, Transfer, TransferObserver, UploadRequest,
-};
+use crate::listener::Dispatcher;
+use crate::{Builder, DownloadRequest, Error, Transfer, TransferObserver, UploadRequest};
 
 /// Moves files to and from S3 and does not lose them. Cheap to clone; all
 /// clones are one.
@@ -25,12 +23,22 @@ use crate::{
 pub struct TransferUtility(Arc<Inner>);
 
 struct Inner {
-    engine: tokio::sync::RwLock<Option<Engine>>,
+    engine: Engine,
     connector: Arc<S3Connector>,
     connection: Connection,
     default_bucket: Option<BucketName>,
     /// One submit at a time, so that none overlooks the other.
     submitting: tokio::sync::Mutex<()>,
+    dispatcher: Dispatcher,
+}
+
+/// One transfer that changed, see [`TransferUtility::changes`].
+#[derive(Clone, Debug)]
+pub enum TransferChange {
+    /// It is new, or in another phase.
+    Changed(Box<Transfer>),
+    /// Its record was removed.
+    Removed(TransferId),
 }
 
 impl TransferUtility {
@@ -51,11 +59,12 @@ impl TransferUtility {
         default_bucket: Option<BucketName>,
     ) -> Self {
         Self(Arc::new(Inner {
-            engine: tokio::sync::RwLock::new(Some(engine)),
+            engine,
             connector,
             connection,
             default_bucket,
             submitting: tokio::sync::Mutex::default(),
+            dispatcher: Dispatcher::default(),
         }))
     }
 
@@ -70,8 +79,7 @@ impl TransferUtility {
         key: impl Into<String>,
         file: impl AsRef<Path>,
     ) -> UploadRequest {
-        let file = file.as_ref().to_owned();
-        UploadRequest::new(self.clone(), bucket.into(), key.into(), file)
+        UploadRequest::new(self.clone(), bucket.into(), key.into(), file.as_ref())
     }
 
     /// Downloads an object to a file, which appears under its name only when it
@@ -84,88 +92,85 @@ impl TransferUtility {
         key: impl Into<String>,
         file: impl AsRef<Path>,
     ) -> DownloadRequest {
-        let file = file.as_ref().to_owned();
-        DownloadRequest::new(self.clone(), bucket.into(), key.into(), file)
+        DownloadRequest::new(self.clone(), bucket.into(), key.into(), file.as_ref())
     }
 
     /// A handle on a transfer, also on one of an earlier process. Fails with
     /// [`StoreError::Unknown`] when there is none.
     pub async fn observe(&self, id: TransferId) -> Result<TransferObserver, Error> {
-        let engine = self.0.engine.read().await;
-        let watch = engine.as_ref().ok_or(Error::Closed)?.watch(id).await?;
-        Ok(TransferObserver::new(id, watch))
+        let watch = self.engine().watch(id).await?;
+        Ok(TransferObserver::new(id, watch, self.clone()))
     }
 
     /// A transfer as it is now. Fails with [`StoreError::Unknown`] when there
     /// is none.
     pub async fn get(&self, id: TransferId) -> Result<Transfer, Error> {
-        Ok(self.observe(id).await?.transfer())
+        let record = self.store().get(id).await?.ok_or(StoreError::Unknown(id))?;
+        let now = self.engine().look(vec![record]).await?.pop();
+        now.map(Transfer::from).ok_or(Error::Closed)
     }
 
     /// One page of the transfers that match, and where the next one starts.
     pub async fn find(&self, query: Query) -> Result<(Vec<Transfer>, Option<TransferId>), Error> {
-        let page = {
-            let engine = self.0.engine.read().await;
-            engine
-                .as_ref()
-                .ok_or(Error::Closed)?
-                .store()
-                .find(query.clone())
-                .await?
-        };
-        let mut found = Vec::with_capacity(page.transfers.len());
-        for record in page.transfers {
-            // The store knows phases; what runs or waits only the engine tells.
-            let transfer = if record.phase.is_final() {
-                Transfer::at_rest(record)
-            } else {
-                self.get(record.id).await?
-            };
-            if query.states.is_empty() || query.states.contains(&transfer.state) {
-                found.push(transfer);
-            }
+        let engine = self.engine();
+        let page = self.store().find(query.clone()).await?;
+        // The store knows phases; what runs or waits only the engine tells.
+        let found = engine.look(page.transfers).await?.into_iter();
+        let wanted =
+            |transfer: &Transfer| query.states.is_empty() || query.states.contains(&transfer.state);
+        Ok((
+            found.map(Transfer::from).filter(wanted).collect(),
+            page.next,
+        ))
+    }
+
+    /// What changed after a cursor, as it is now. A cursor may be kept and read
+    /// on from in a later process. `None` means from now on.
+    pub async fn changes(
+        &self,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<(Vec<TransferChange>, Cursor), Error> {
+        let engine = self.engine();
+        let Changes { changed, cursor } = self.store().changes(after, limit).await?;
+        let mut seen = Vec::with_capacity(changed.len());
+        for changed in changed {
+            seen.push(match changed {
+                Changed::Removed(id) => TransferChange::Removed(id),
+                Changed::Transfer(record) => {
+                    let mut look = engine.look(vec![*record]).await?;
+                    match look.pop() {
+                        Some(now) => TransferChange::Changed(Box::new(now.into())),
+                        None => continue,
+                    }
+                }
+            });
         }
-        Ok((found, page.next))
+        Ok((seen, cursor))
     }
 
-    /// Stops a transfer and keeps what it has moved.
-    pub async fn pause(&self, id: TransferId) -> Result<(), Error> {
-        self.command(id, Command::Pause).await
+    /// Changes whenever there may be new [`changes`](Self::changes).
+    pub fn durable(&self) -> watch::Receiver<u64> {
+        self.engine().durable()
     }
 
-    /// Goes on with a paused transfer.
-    pub async fn resume(&self, id: TransferId) -> Result<(), Error> {
-        self.command(id, Command::Resume).await
+    /// The transfers that are neither at rest nor waiting for a cause outside
+    /// to end.
+    pub async fn under_way(&self) -> Result<Vec<Transfer>, Error> {
+        let engine = self.engine();
+        let moving = engine.under_way().await?;
+        Ok(moving.into_iter().map(Transfer::from).collect())
     }
 
-    /// Goes on with a failed transfer; a canceled one starts anew.
-    pub async fn retry(&self, id: TransferId) -> Result<(), Error> {
-        self.command(id, Command::Retry).await
-    }
-
-    /// Stops a transfer and removes what S3 and the disk hold of it. It is
-    /// [`Canceled`](towline_core::State::Canceled) once that is proven.
-    pub async fn cancel(&self, id: TransferId) -> Result<(), Error> {
-        self.command(id, Command::Cancel).await
+    /// What happened to a transfer on its way, oldest first; the last 64.
+    pub async fn incidents(&self, id: TransferId) -> Result<Vec<Incident>, Error> {
+        Ok(self.store().incidents(id).await?)
     }
 
     /// Stops every act and waits until what is known is durable. Unfinished
     /// transfers go on when the state is opened again.
     pub async fn close(&self) -> Result<(), Error> {
-        let engine = self.0.engine.write().await.take();
-        match engine {
-            Some(engine) => Ok(engine.close().await?),
-            None => Ok(()),
-        }
-    }
-
-    async fn command(&self, id: TransferId, command: Command) -> Result<(), Error> {
-        let engine = self.0.engine.read().await;
-        Ok(engine
-            .as_ref()
-            .ok_or(Error::Closed)?
-            .command(id, command)
-            .await?)
+        Ok(self.engine().close().await?)
     }
 
     pub(crate) fn default_bucket(&self) -> Option<&BucketName> {
@@ -180,82 +185,49 @@ impl TransferUtility {
     /// change its meaning with the environment.
     pub(crate) fn resolve(
         &self,
-        connection: Connection,
+        connection: &Connection,
         bucket: &str,
     ) -> Result<Connection, ConnectError> {
-        let connection = self.0.connector.resolve(connection)?;
+        let connection = self.0.connector.resolve(connection.clone())?;
         towline_s3::check_bucket(&connection, bucket)?;
         Ok(connection)
     }
 
-    pub(crate) async fn submit(
+    /// A connection that was resolved elsewhere, if it can be used here.
+    pub(crate) fn check_connection(
         &self,
-        spec: Spec,
-        source: Option<Fingerprint>,
-        restart: bool,
-    ) -> Result<TransferObserver, Error> {
-        let _one_at_a_time = self.0.submitting.lock().await;
-        let id = match self.look(&spec).await? {
-            Ok(Again::New) => self.create(spec, source).await?,
-            Ok(Again::Attach(id) | Again::Resume(id) | Again::Retry(id)) if restart => {
-                self.replace(id, spec, source).await?
-            }
-            // Attaching takes it up if nobody carries it yet.
-            Ok(Again::Attach(id) | Again::Resume(id)) => {
-                self.resume(id).await?;
-                id
-            }
-            Ok(Again::Retry(id)) => {
-                self.retry(id).await?;
-                id
-            }
-            Err(SubmitError::OptionsDiffer { id, .. }) if restart => {
-                self.replace(id, spec, source).await?
-            }
-            Err(error) => return Err(error.into()),
-        };
-        self.observe(id).await
+        connection: &Connection,
+        bucket: &str,
+    ) -> Result<Connection, ConnectError> {
+        self.0.connector.check(connection)?;
+        towline_s3::check_bucket(connection, bucket)?;
+        Ok(connection.clone())
     }
 
-    async fn look(&self, spec: &Spec) -> Result<Result<Again, SubmitError>, StoreError> {
-        match self.0.engine.read().await.as_ref() {
-            Some(engine) => again::look(&**engine.store(), spec).await,
-            None => Err(StoreError::Closed),
-        }
+    /// Cancels a transfer and waits until nothing of it is left.
+    pub(crate) async fn give_up(&self, id: TransferId) -> Result<(), Error> {
+        self.cancel(id).await?;
+        self.observe(id).await?.finished().await.map(drop)
     }
 
-    async fn replace(
-        &self,
-        old: TransferId,
-        spec: Spec,
-        source: Option<Fingerprint>,
-    ) -> Result<TransferId, Error> {
-        let observer = self.observe(old).await?;
-        self.cancel(old).await?;
-        observer.finished().await?;
-        self.create(spec, source).await
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.0.engine
     }
 
-    async fn create(&self, spec: Spec, source: Option<Fingerprint>) -> Result<TransferId, Error> {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let millis = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
-        let new = NewTransfer {
-            spec,
-            source,
-            created_at: Timestamp::from_millis(millis),
-        };
-        let engine = self.0.engine.read().await;
-        let created = engine
-            .as_ref()
-            .ok_or(Error::Closed)?
-            .submit(vec![new])
-            .await?;
-        created
-            .first()
-            .map(|created| created.record().id)
-            .ok_or(Error::Closed)
+    pub(crate) fn store(&self) -> &dyn Store {
+        &**self.0.engine.store()
+    }
+
+    pub(crate) async fn one_submit_at_a_time(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.0.submitting.lock().await
+    }
+
+    pub(crate) fn connector(&self) -> &S3Connector {
+        &self.0.connector
+    }
+
+    pub(crate) fn dispatcher(&self) -> &Dispatcher {
+        &self.0.dispatcher
     }
 }
 

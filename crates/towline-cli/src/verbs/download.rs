@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::open;
+use towline::TransferRequest;
+
+use super::carry;
 use crate::args::{Common, Download};
-use crate::attach::attach;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::identity;
 use crate::output::Output;
 
 pub(crate) async fn run(
@@ -16,19 +18,16 @@ pub(crate) async fn run(
 ) -> Result<Exit, Error> {
     let key = args.from.key().map_err(Error::address)?;
     let path = target(&args, key.as_str())?;
-    let utility = open(common, &args.waiting).await?;
-    let mut request = utility
-        .download(args.from.bucket.as_str(), key.as_str(), path)
-        .when_target_exists(args.on_exists.into())
-        .restart(args.restart);
-    if let Some(version) = &args.version_id {
-        request = request.version_id(version);
-    }
-    if let Some(size) = args.part_size {
-        request = request.part_size(size);
-    }
-    let observer = request.await?;
-    attach(&utility, vec![observer], &args.waiting, output).await
+    let identity = identity::connection(common)?;
+    let path = std::path::absolute(&path)
+        .map_err(|error| Error::Failed(format!("{}: {error}", path.display())))?;
+    let mut request = TransferRequest::download(args.from.bucket.as_str(), key.as_str(), path);
+    request.version_id.clone_from(&args.version_id);
+    request.restart = args.restart;
+    request.options.when_target_exists = args.on_exists.into();
+    request.options.part_size = args.part_size;
+    let how = (&args.running, &args.waiting);
+    carry(vec![request], identity, how, common, output).await
 }
 
 /// The file named, or one in the directory named, called as the key's last part.

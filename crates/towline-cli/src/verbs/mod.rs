@@ -1,28 +1,68 @@
 //! The verbs, a file each.
 
+pub(crate) mod cancel;
+pub(crate) mod daemon;
 #[cfg(feature = "demo")]
 pub(crate) mod demo;
 pub(crate) mod download;
 pub(crate) mod list;
+pub(crate) mod pause;
+pub(crate) mod remove;
+pub(crate) mod resume;
+pub(crate) mod retry;
 pub(crate) mod show;
 pub(crate) mod upload;
+pub(crate) mod watch;
 
-use towline::{Config, Recovery, TransferUtility};
+use towline::{Connection, HandedOver, State, TransferRequest};
+use towline_daemon::Submit;
 
-use crate::args::{Common, Waiting};
+use crate::args::{Common, Running, Waiting};
+use crate::attach::Attachment;
+use crate::detach::detach;
 use crate::error::Error;
+use crate::exit::Exit;
+use crate::output::Output;
+use crate::reach::Reach;
 
-/// Opens the state to carry what this command asks for, and nothing else.
-async fn open(common: &Common, waiting: &Waiting) -> Result<TransferUtility, Error> {
-    let mut config = Config::default();
-    config.recovery = Recovery::Named;
-    if let Some(requests) = waiting.concurrency {
-        config.requests = requests.into();
-        config.parts_per_transfer = config.parts_per_transfer.min(requests.into());
+/// Submits requests and stays with them to their end, or leaves them to a
+/// process in the background.
+async fn carry(
+    requests: Vec<TransferRequest>,
+    (connection, credentials): (Connection, Option<HandedOver>),
+    (running, waiting): (&Running, &Waiting),
+    common: &Common,
+    output: &mut Output,
+) -> Result<Exit, Error> {
+    let with_connection = |mut request: TransferRequest| {
+        request.connection = Some(connection.clone());
+        request
+    };
+    let submit = Submit {
+        requests: requests.into_iter().map(with_connection).collect(),
+        credentials: credentials.clone(),
+    };
+    if running.detach {
+        return detach(&common.state_dir(), &submit, output).await;
     }
-    let builder = TransferUtility::builder()
-        .state_dir(common.state_dir())
-        .connection(common.connection())
-        .config(config);
-    Ok(builder.open().await?)
+    let apart = match running.ephemeral {
+        true => Some(tempfile::tempdir().map_err(|error| {
+            Error::Failed(format!("cannot make a temporary directory: {error}"))
+        })?),
+        false => None,
+    };
+    let dir = match &apart {
+        Some(apart) => apart.path().join("state"),
+        None => common.state_dir(),
+    };
+    let mut reach = Reach::open(dir, running.concurrency).await?;
+    let submitted = reach.submit(&submit).await?;
+    let attached = Attachment {
+        transfers: submitted.transfers,
+        cursor: submitted.cursor,
+        credentials,
+        waiting,
+        goal: State::Completed,
+    };
+    attached.attach(reach, output).await
 }

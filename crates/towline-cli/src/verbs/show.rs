@@ -1,40 +1,28 @@
 //! `show`: one transfer, with what happened on its way.
 
 use towline::{SqliteReader, StoreError, Transfer};
+use towline_daemon::{Client, Shown};
 
 use crate::args::{Common, Show};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::output::{Output, to_json};
+use crate::output::Output;
 
 pub(crate) async fn run(args: Show, common: &Common, output: &mut Output) -> Result<Exit, Error> {
-    let unknown = || Error::from(StoreError::Unknown(args.id));
-    let dir = common.state_dir();
-    if !dir.join("towline.db").exists() {
-        return Err(unknown());
+    let shown = look(&args, common).await?;
+    let mut value = serde_json::to_value(&shown).unwrap_or_default();
+    if let Some(fields) = value.as_object_mut() {
+        fields.remove("store_answered");
     }
-    let reader = SqliteReader::open(&dir)?;
-    let record = reader.get(args.id).await?.ok_or_else(unknown)?;
-    let incidents = reader.incidents(args.id).await?;
-    let transfer = Transfer::at_rest(record);
-    let mut value = to_json(&transfer);
     if output.is_json() {
-        value["incidents"] = incidents
-            .iter()
-            .map(|incident| {
-                serde_json::json!({
-                    "at": incident.at,
-                    "generation": incident.generation,
-                    "part": incident.part,
-                    "error": incident.error,
-                })
-            })
-            .collect();
         output.json_line(&value);
         return Ok(Exit::Done);
     }
     if let Some(fields) = value.as_object() {
-        for (name, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
+        let told = |(name, value): &(&String, &serde_json::Value)| {
+            !value.is_null() && *name != "incidents"
+        };
+        for (name, value) in fields.iter().filter(told) {
             let text = match value {
                 serde_json::Value::String(text) => text.clone(),
                 other => other.to_string(),
@@ -42,7 +30,7 @@ pub(crate) async fn run(args: Show, common: &Common, output: &mut Output) -> Res
             output.line(&format!("{name:<18} {text}"));
         }
     }
-    for incident in incidents {
+    for incident in shown.incidents {
         let part = incident
             .part
             .map(|part| format!("part {part}: "))
@@ -53,4 +41,23 @@ pub(crate) async fn run(args: Show, common: &Common, output: &mut Output) -> Res
         ));
     }
     Ok(Exit::Done)
+}
+
+/// As its owner sees it, or as the store has it where nobody owns it.
+async fn look(args: &Show, common: &Common) -> Result<Shown, Error> {
+    let dir = common.state_dir();
+    if let Ok((owner, _)) = Client::connect(&dir).await {
+        return Ok(owner.show(args.id).await?);
+    }
+    let unknown = || Error::from(StoreError::Unknown(args.id));
+    if !dir.join("towline.db").exists() {
+        return Err(unknown());
+    }
+    let reader = SqliteReader::open(&dir)?;
+    let record = reader.get(args.id).await?.ok_or_else(unknown)?;
+    let incidents = reader.incidents(args.id).await?;
+    Ok(Shown {
+        seen: Transfer::at_rest(record).into(),
+        incidents: incidents.into_iter().map(Into::into).collect(),
+    })
 }

@@ -3,13 +3,13 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use towline::{TransferUtility, UploadRequest};
+use towline::TransferRequest;
 
-use super::open;
+use super::carry;
 use crate::args::{Common, Upload};
-use crate::attach::attach;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::identity;
 use crate::output::Output;
 use crate::url::S3Url;
 
@@ -23,20 +23,13 @@ pub(crate) async fn run(
     for path in args.paths.iter().map(Path::new) {
         collect(path, &url, args.paths.len(), &mut files, output)?;
     }
-    let utility = open(common, &args.waiting).await?;
-    let requests: Vec<UploadRequest> = files
+    let identity = identity::connection(common)?;
+    let requests: Result<Vec<TransferRequest>, Error> = files
         .into_iter()
-        .map(|(path, key)| request(&utility, &args, &url, path, key))
+        .map(|(path, key)| request(&args, &url, &path, key))
         .collect();
-    // Everything is checked before anything is recorded.
-    for request in &requests {
-        request.check()?;
-    }
-    let mut observers = Vec::with_capacity(requests.len());
-    for request in requests {
-        observers.push(request.await?);
-    }
-    attach(&utility, observers, &args.waiting, output).await
+    let how = (&args.running, &args.waiting);
+    carry(requests?, identity, how, common, output).await
 }
 
 fn destination(paths: &mut Vec<OsString>) -> Result<S3Url, Error> {
@@ -126,35 +119,20 @@ fn walk(
     Ok(())
 }
 
-fn request(
-    utility: &TransferUtility,
-    args: &Upload,
-    url: &S3Url,
-    path: PathBuf,
-    key: String,
-) -> UploadRequest {
-    let mut request = utility
-        .upload(url.bucket.as_str(), key, path)
-        .if_absent(args.if_absent)
-        .checksum(args.checksum.into())
-        .restart(args.restart);
-    for (name, value) in &args.metadata {
-        request = request.metadata(name, value);
-    }
-    for (name, value) in &args.tag {
-        request = request.tag(name, value);
-    }
-    if let Some(content_type) = &args.content_type {
-        request = request.content_type(content_type);
-    }
-    if let Some(acl) = &args.acl {
-        request = request.acl(acl);
-    }
-    if let Some(class) = &args.storage_class {
-        request = request.storage_class(class);
-    }
-    if let Some(size) = args.part_size {
-        request = request.part_size(size);
-    }
-    request
+fn request(args: &Upload, url: &S3Url, path: &Path, key: String) -> Result<TransferRequest, Error> {
+    let path = std::path::absolute(path)
+        .map_err(|error| Error::Failed(format!("{}: {error}", path.display())))?;
+    let mut request = TransferRequest::upload(url.bucket.as_str(), key, path);
+    request.restart = args.restart;
+    let options = &mut request.options;
+    options.if_absent = args.if_absent;
+    options.checksum = args.checksum.into();
+    options.part_size = args.part_size;
+    let object = &mut options.object;
+    object.metadata.extend(args.metadata.iter().cloned());
+    object.tags.extend(args.tag.iter().cloned());
+    object.content_type.clone_from(&args.content_type);
+    object.acl.clone_from(&args.acl);
+    object.storage_class.clone_from(&args.storage_class);
+    Ok(request)
 }

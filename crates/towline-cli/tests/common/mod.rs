@@ -8,6 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+pub use towline_testkit::crash::bytes;
 use towline_testserver::TestServer;
 
 pub const BUCKET: &str = "bucket";
@@ -49,10 +50,6 @@ impl Scene {
         self.towline(args).output().unwrap()
     }
 
-    pub fn sha256_of_object(&self, key: &str) -> String {
-        self.server.object_sha256(BUCKET, key).unwrap()
-    }
-
     pub fn temporary_files(&self) -> Vec<PathBuf> {
         temporary_files(self.dir.path())
     }
@@ -92,33 +89,6 @@ pub fn json_lines(output: &Output) -> Vec<serde_json::Value> {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()
-}
-
-/// A small generator of numbers that a seed repeats (SplitMix64).
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-}
-
-pub fn bytes(len: u64, seed: u64) -> Vec<u8> {
-    let mut random = Random(seed);
-    let mut bytes = Vec::with_capacity(len as usize + 8);
-    while (bytes.len() as u64) < len {
-        bytes.extend_from_slice(&random.next().to_le_bytes());
-    }
-    bytes.truncate(len as usize);
-    bytes
 }
 
 pub fn sha256_of_file(path: &Path) -> String {

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 pub use error::{Operation, S3Error, S3ErrorKind};
 pub use types::*;
 
-use crate::{Connection, Timestamp};
+use crate::{Connection, Timestamp, TransferId};
 
 /// One S3 store, reached in one way with one identity.
 #[async_trait]
@@ -77,10 +77,15 @@ pub trait S3: Send + Sync + 'static {
 
 /// Gives the [`S3`] that belongs to a stored connection.
 pub trait Connector: Send + Sync + 'static {
-    /// The client for a connection; the same one for equal connections. Does no
-    /// network I/O. Fails when the connection can never work as it stands: an
-    /// unknown profile, an endpoint that is no URL, a bucket it cannot address.
-    fn connect(&self, connection: &Connection) -> Result<Arc<dyn S3>, ConnectError>;
+    /// The client for a transfer's connection; the same one for equal
+    /// connections with equal credentials. Does no network I/O. Fails when the
+    /// connection can never work as it stands: an unknown profile, an endpoint
+    /// that is no URL, a bucket it cannot address.
+    fn connect(&self, id: TransferId, connection: &Connection)
+    -> Result<Arc<dyn S3>, ConnectError>;
+
+    /// A transfer is final: credentials that were given for it alone can go.
+    fn ended(&self, _id: TransferId) {}
 }
 
 /// Why a connection can never work as it stands.

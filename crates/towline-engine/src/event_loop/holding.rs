@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use towline_core::{
-    Command, Event, PartRow, Phase, Record, Store, StoreError, Transfer, TransferId,
+    Command, Event, ParkReason, PartRow, Phase, Record, Store, StoreError, Transfer, TransferId,
 };
 
 use super::{EventLoop, Message, Reply};
@@ -68,7 +68,7 @@ impl EventLoop {
         let connection = &record.spec.connection;
         let s3 = self
             .connector
-            .connect(connection)
+            .connect(id, connection)
             .unwrap_or_else(unusable::client);
         let profile = self.profiles.of(connection);
         let transfer = Transfer::load(record, parts, self.config.retry_limit);
@@ -93,8 +93,62 @@ impl EventLoop {
         self.scheduler.leave(id);
         if phase.is_final() {
             self.watchers.remove(&id);
+            self.connector.ended(id);
         }
         self.load_backlog();
+    }
+
+    /// Those that are held go on with the credentials that came for them; the
+    /// others are read first.
+    pub(super) fn on_carry(&mut self, ids: Vec<TransferId>) {
+        let mut absent = Vec::new();
+        for id in ids {
+            let Some(live) = self.live.get(&id) else {
+                absent.push(id);
+                continue;
+            };
+            match live.transfer.record().phase {
+                Phase::Parked(ParkReason::Credentials) => self.look_again(id),
+                _ => self.connect_again(id),
+            }
+        }
+        if absent.is_empty() {
+            return;
+        }
+        let (store, inbox) = (Arc::clone(&self.store), self.inbox.clone());
+        tokio::spawn(async move {
+            let _ = inbox.send(Message::Carried(read_some(&*store, absent).await));
+        });
+    }
+
+    pub(super) fn on_carried(&mut self, read: Result<Vec<(Record, Vec<PartRow>)>, StoreError>) {
+        let read = match read {
+            Ok(read) => read,
+            Err(error) => return self.fail_store(&error),
+        };
+        if self.broken || self.closing.is_some() {
+            return;
+        }
+        for (record, parts) in read {
+            let id = record.id;
+            let at_rest = record.phase.is_final() || record.phase == Phase::Paused;
+            if at_rest || self.live.contains_key(&id) {
+                continue;
+            }
+            self.hold(record, parts);
+            self.advance(id, Event::Started);
+        }
+    }
+
+    /// Takes the client that belongs to the transfer now.
+    pub(super) fn connect_again(&mut self, id: TransferId) {
+        let Some(live) = self.live.get_mut(&id) else {
+            return;
+        };
+        let connection = &live.transfer.record().spec.connection;
+        if let Ok(s3) = self.connector.connect(id, connection) {
+            live.s3 = s3;
+        }
     }
 
     pub(super) fn load_for(&mut self, id: TransferId, command: Command, reply: Reply) {
@@ -119,6 +173,22 @@ async fn read_one(store: &dyn Store, id: TransferId) -> Result<(Record, Vec<Part
     let record = store.get(id).await?.ok_or(StoreError::Unknown(id))?;
     let parts = store.parts(id).await?;
     Ok((record, parts))
+}
+
+/// Of these, the ones that are there.
+async fn read_some(
+    store: &dyn Store,
+    ids: Vec<TransferId>,
+) -> Result<Vec<(Record, Vec<PartRow>)>, StoreError> {
+    let mut read = Vec::with_capacity(ids.len());
+    for id in ids {
+        match read_one(store, id).await {
+            Ok(one) => read.push(one),
+            Err(StoreError::Unknown(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(read)
 }
 
 async fn read_backlog(

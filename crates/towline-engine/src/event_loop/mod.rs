@@ -45,6 +45,10 @@ pub(crate) enum Message {
     },
     /// The next unfinished transfers were read.
     Backlog(Result<Vec<(Record, Vec<PartRow>)>, StoreError>),
+    /// Somebody wants these carried; credentials may have come for them.
+    Carry(Vec<TransferId>),
+    /// Transfers that were not held were read, to be carried.
+    Carried(Result<Vec<(Record, Vec<PartRow>)>, StoreError>),
     /// An act is over; without an event when it was cut short.
     ActEnded {
         id: TransferId,
@@ -67,6 +71,15 @@ pub(crate) enum Message {
     },
     /// The store has this of a transfer that somebody follows.
     Refresh(Box<Snapshot>),
+    /// Somebody wants to see these, which the store has like this.
+    Look {
+        records: Vec<Record>,
+        reply: oneshot::Sender<Vec<Snapshot>>,
+    },
+    /// Somebody wants to see all that are under way.
+    UnderWay(oneshot::Sender<Vec<Snapshot>>),
+    /// The store changed without the loop's doing.
+    StoreChanged,
     /// The engine is to end.
     Close { reply: oneshot::Sender<()> },
 }
@@ -86,6 +99,8 @@ pub(crate) struct EventLoop {
     scheduler: Scheduler,
     live: HashMap<TransferId, Live>,
     watchers: HashMap<TransferId, watch::Sender<Snapshot>>,
+    /// Counts what became durable, for those who follow the store.
+    durable: watch::Sender<u64>,
     pending: VecDeque<Pending>,
     flushed: u64,
     next_act: ActId,
@@ -99,7 +114,7 @@ struct Pending {
     place: u64,
     id: TransferId,
     actions: Vec<Action>,
-    reply: Option<Reply>,
+    reply: Option<(Reply, bool)>,
 }
 
 /// The unfinished transfers that are not held yet.
@@ -118,6 +133,7 @@ impl EventLoop {
         config: Config,
         inbox: mpsc::UnboundedSender<Message>,
         left_out: Option<TransferId>,
+        durable: watch::Sender<u64>,
     ) -> Self {
         let writer = Writer::start(Arc::clone(&store), inbox.clone());
         Self {
@@ -132,6 +148,7 @@ impl EventLoop {
             writer,
             live: HashMap::new(),
             watchers: HashMap::new(),
+            durable,
             pending: VecDeque::new(),
             flushed: 0,
             next_act: 0,
@@ -189,12 +206,17 @@ impl EventLoop {
                 self.on_command(id, command, reply);
             }
             Message::Backlog(page) => self.on_backlog(page),
+            Message::Carry(ids) => self.on_carry(ids),
+            Message::Carried(read) => self.on_carried(read),
             Message::ActEnded { id, act, event } => self.on_act_ended(id, act, event),
             Message::Flushed { upto, result } => self.on_flushed(upto, result),
             Message::WaitOver { id, item } => self.advance(id, Event::WaitOver(item)),
             Message::LookAgain { id } => self.look_again(id),
             Message::Watch { at_rest, reply } => self.on_watch(*at_rest, reply),
             Message::Refresh(snapshot) => self.on_refresh(*snapshot),
+            Message::Look { records, reply } => self.on_look(records, reply),
+            Message::UnderWay(reply) => self.on_under_way(reply),
+            Message::StoreChanged => self.tell_durable(),
             Message::Close { reply } => {
                 self.closing = Some(reply);
                 self.live.values_mut().for_each(Live::stop);
@@ -212,7 +234,8 @@ impl EventLoop {
         };
         match live.transfer.on_command(command, self.clock.now()) {
             Ok(step) => {
-                self.take(id, step, Some(reply));
+                let changed = step != Step::default();
+                self.take(id, step, Some((reply, changed)));
                 if self
                     .live
                     .get(&id)
@@ -236,6 +259,7 @@ impl EventLoop {
         let Some((act, stopped)) = live.ended(act) else {
             return;
         };
+        live.answer_when_idle();
         // What was stopped is asked for again; but a part that landed counts, and
         // so does the name of an upload, which is known nowhere else.
         let landed = matches!(event, Some(Event::PartMoved(_) | Event::UploadOpened(_)));
@@ -252,15 +276,10 @@ impl EventLoop {
     }
 
     fn look_again(&mut self, id: TransferId) {
+        self.connect_again(id);
         let Some(live) = self.live.get_mut(&id) else {
             return;
         };
-        if let Ok(s3) = self
-            .connector
-            .connect(&live.transfer.record().spec.connection)
-        {
-            live.s3 = s3;
-        }
         live.s3.refresh_credentials();
         live.s3.reset_connections();
         self.advance(id, Event::Unparked);
@@ -284,7 +303,7 @@ impl EventLoop {
     }
 
     /// Hands a step's changes to the writer; its actions wait for them.
-    fn take(&mut self, id: TransferId, step: Step, reply: Option<Reply>) {
+    fn take(&mut self, id: TransferId, step: Step, reply: Option<(Reply, bool)>) {
         let Some(live) = self.live.get_mut(&id) else {
             return;
         };
@@ -324,6 +343,7 @@ impl EventLoop {
             return self.fail_store(&error);
         }
         self.flushed = upto;
+        self.tell_durable();
         while self.pending.front().is_some_and(|step| step.place <= upto) {
             let Some(step) = self.pending.pop_front() else {
                 break;
@@ -337,8 +357,11 @@ impl EventLoop {
         let Pending {
             id, actions, reply, ..
         } = step;
-        if let Some(reply) = reply {
-            let _ = reply.send(Ok(true));
+        if let Some((reply, changed)) = reply {
+            match self.live.get_mut(&id) {
+                Some(live) => live.answer(reply, changed),
+                None => drop(reply.send(Ok(changed))),
+            }
         }
         for action in actions {
             self.perform_action(id, action);

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use towline_core::{
-    Change, Created, Incident, NewTransfer, Page, ParkReason, PartNumber, PartRow, Phase, Query,
-    Record, State, Store, StoreError, TransferId,
+    Change, Changed, Changes, Created, Cursor, Incident, NewTransfer, Page, ParkReason, PartNumber,
+    PartRow, Phase, Query, Record, State, Store, StoreError, TransferId,
 };
 
 use super::StoreFactory;
@@ -17,6 +17,9 @@ use super::StoreFactory;
 #[derive(Debug, Default)]
 struct Kept {
     last_id: u64,
+    /// The last change of a state.
+    last_change: u64,
+    removed: BTreeMap<u64, TransferId>,
     transfers: BTreeMap<TransferId, Kin>,
 }
 
@@ -24,6 +27,8 @@ struct Kept {
 #[derive(Clone, Debug)]
 struct Kin {
     record: Record,
+    /// When its phase last changed, in the order of all.
+    changed: u64,
     parts: BTreeMap<PartNumber, PartRow>,
     incidents: VecDeque<Incident>,
 }
@@ -87,7 +92,12 @@ impl Store for MemoryStore {
                 drafts.insert(*id, kin.clone());
             }
             let kin = drafts.get_mut(id).ok_or(StoreError::Unknown(*id))?;
+            let before = kin.record.phase;
             changes.iter().try_for_each(|change| kin.apply(change))?;
+            if kin.record.phase != before {
+                kept.last_change += 1;
+                kin.changed = kept.last_change;
+            }
         }
         kept.transfers.extend(drafts);
         Ok(())
@@ -139,11 +149,57 @@ impl Store for MemoryStore {
         Ok(Page { transfers, next })
     }
 
+    async fn changes(&self, after: Option<Cursor>, limit: usize) -> Result<Changes, StoreError> {
+        let kept = self.kept()?;
+        let now = Cursor {
+            store: Arc::as_ptr(&self.kept).addr() as u128,
+            epoch: 1,
+            n: kept.last_change,
+        };
+        let Some(after) = after else {
+            let changed = Vec::new();
+            return Ok(Changes {
+                changed,
+                cursor: now,
+            });
+        };
+        if (after.store, after.epoch) != (now.store, now.epoch) || after.n > now.n {
+            return Err(StoreError::UnknownCursor(after));
+        }
+        let transfers = kept.transfers.values();
+        let there =
+            transfers.map(|kin| (kin.changed, Changed::Transfer(Box::new(kin.record.clone()))));
+        let gone = kept
+            .removed
+            .iter()
+            .map(|(n, id)| (*n, Changed::Removed(*id)));
+        let order: BTreeMap<u64, Changed> =
+            there.chain(gone).filter(|(n, _)| *n > after.n).collect();
+        let n = match order.keys().nth(limit.saturating_sub(1)) {
+            Some(last) => *last,
+            None => now.n,
+        };
+        Ok(Changes {
+            changed: order.into_values().take(limit).collect(),
+            cursor: Cursor { n, ..now },
+        })
+    }
+
     async fn remove(&self, ids: Vec<TransferId>) -> Result<usize, StoreError> {
         let mut kept = self.kept()?;
         let before = kept.transfers.len();
-        kept.transfers
-            .retain(|id, kin| !(ids.contains(id) && kin.record.phase.is_final()));
+        for id in ids {
+            if kept
+                .transfers
+                .get(&id)
+                .is_some_and(|kin| kin.record.phase.is_final())
+            {
+                kept.transfers.remove(&id);
+                kept.last_change += 1;
+                let n = kept.last_change;
+                kept.removed.insert(n, id);
+            }
+        }
         Ok(before - kept.transfers.len())
     }
 
@@ -193,8 +249,10 @@ impl Kept {
         }
         self.last_id += 1;
         let record = Record::new(TransferId::new(self.last_id), new);
+        self.last_change += 1;
         let kin = Kin {
             record: record.clone(),
+            changed: self.last_change,
             parts: BTreeMap::new(),
             incidents: VecDeque::new(),
         };

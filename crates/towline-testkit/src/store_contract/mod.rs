@@ -12,6 +12,7 @@
     reason = "these are tests, though other crates run them"
 )]
 
+mod changing;
 mod durability;
 mod finding;
 mod folding;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 use towline_core::Store;
 
+pub use changing::*;
 pub use durability::*;
 pub use finding::*;
 pub use folding::*;
@@ -68,6 +70,10 @@ macro_rules! store_contract_tests {
             pages_hold_everything_once_in_either_order
             pages_stay_stable_while_transfers_come_and_go
             only_final_transfers_are_removed
+            changes_come_in_order_and_each_transfer_once
+            changes_are_read_on_after_reopening
+            a_removed_transfer_leaves_a_word
+            a_cursor_of_another_store_is_refused
         }
     };
     (@each $factory:expr; $($clause:ident)*) => {

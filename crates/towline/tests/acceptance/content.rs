@@ -21,7 +21,9 @@ async fn headers(scene: &Scene, key: &str) -> HashMap<String, String> {
         region: Some("us-east-1".into()),
         ..towline::Connection::default()
     };
-    let s3 = connector.connect(&connection).unwrap();
+    let s3 = connector
+        .connect(towline::TransferId::START, &connection)
+        .unwrap();
     let request = GetObject {
         bucket: BUCKET.into(),
         key: key.into(),

@@ -1,0 +1,179 @@
+//! The way to whoever owns the state: another process, or this one where there
+//! is none.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use towline::{Config, Recovery, StoreError, TransferUtility};
+use towline_daemon::{Client, ClientError, Mode, Server, Steer, Steered, Submit, Submitted, Verb};
+
+use crate::error::Error;
+
+/// How long an owner may stay out of reach: it may be starting or leaving.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// Reaches the owner of one state, across owners.
+pub(crate) struct Reach {
+    pub(crate) client: Client,
+    place: Place,
+    own: Option<Owner>,
+}
+
+/// Which state, and how this process would run it.
+#[derive(Clone, Debug)]
+struct Place {
+    dir: PathBuf,
+    config: Config,
+    mode: Mode,
+}
+
+/// This process, as the owner.
+pub(crate) struct Owner {
+    pub(crate) utility: TransferUtility,
+    server: Server,
+}
+
+impl Reach {
+    /// Finds the owner, or becomes it: to carry what is asked of it, and
+    /// nothing else.
+    pub(crate) async fn open(dir: PathBuf, concurrency: Option<u16>) -> Result<Self, Error> {
+        let mut config = Config::default();
+        config.recovery = Recovery::Named;
+        if let Some(requests) = concurrency {
+            config.requests = requests.into();
+            config.parts_per_transfer = config.parts_per_transfer.min(requests.into());
+        }
+        Self::of(Place {
+            dir,
+            config,
+            mode: Mode::Command,
+        })
+        .await
+    }
+
+    async fn of(place: Place) -> Result<Self, Error> {
+        let start = Instant::now();
+        loop {
+            match Client::connect(&place.dir).await {
+                Ok((client, _)) => {
+                    return Ok(Self {
+                        client,
+                        place,
+                        own: None,
+                    });
+                }
+                Err(ClientError::Gone(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+            match Owner::start(&place).await {
+                Ok(own) => {
+                    let (client, _) = Client::connect(&place.dir).await?;
+                    return Ok(Self {
+                        client,
+                        place,
+                        own: Some(own),
+                    });
+                }
+                // Somebody was faster, and can be reached in a moment.
+                Err(Error::Towline(towline::Error::Store(StoreError::Owned { .. })))
+                    if start.elapsed() < PATIENCE =>
+                {
+                    tokio::time::sleep(soon()).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Finds the next owner, or becomes it, after the last one has gone.
+    pub(crate) async fn again(&mut self) -> Result<(), Error> {
+        if self.own.is_some() {
+            // It is this process that cannot go on.
+            return Err(Error::Failed(
+                "the transfers cannot be recorded any more; the same command goes on".into(),
+            ));
+        }
+        *self = Self::of(self.place.clone()).await?;
+        Ok(())
+    }
+
+    /// This process, if it is the owner.
+    pub(crate) fn own(&self) -> Option<&Owner> {
+        self.own.as_ref()
+    }
+
+    /// Submits to whoever owns the state.
+    pub(crate) async fn submit(&mut self, submit: &Submit) -> Result<Submitted, Error> {
+        loop {
+            match self.client.submit(submit).await {
+                Err(error) if error.is_gone() => self.again().await?,
+                done => return Ok(done?),
+            }
+        }
+    }
+
+    /// Steers through whoever owns the state.
+    pub(crate) async fn steer(&mut self, verb: Verb, steer: &Steer) -> Result<Steered, Error> {
+        loop {
+            match self.client.steer(verb, steer).await {
+                Err(error) if error.is_gone() => self.again().await?,
+                done => return Ok(done?),
+            }
+        }
+    }
+
+    /// Leaves: an owner stops its acts and hands over to whoever waits.
+    pub(crate) async fn leave(self) -> Result<(), Error> {
+        match self.own {
+            Some(own) => own.leave().await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Owner {
+    async fn start(place: &Place) -> Result<Self, Error> {
+        let utility = TransferUtility::builder()
+            .state_dir(&place.dir)
+            .config(place.config.clone())
+            .open()
+            .await?;
+        let server = Server::start(utility.clone(), &place.dir, place.mode).map_err(|error| {
+            Error::Failed(format!(
+                "cannot serve {}: {error}",
+                towline_daemon::socket_path(&place.dir).display()
+            ))
+        })?;
+        Ok(Self { utility, server })
+    }
+
+    /// Owns the state and goes on with all that is unfinished in it, once
+    /// whoever owns it now has left.
+    pub(crate) async fn wait_for(dir: &Path) -> Result<Self, Error> {
+        let place = Place {
+            dir: dir.to_owned(),
+            config: Config::default(),
+            mode: Mode::Background,
+        };
+        loop {
+            match Self::start(&place).await {
+                Err(Error::Towline(towline::Error::Store(StoreError::Owned { .. }))) => {
+                    tokio::time::sleep(soon()).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    pub(crate) async fn leave(self) -> Result<(), Error> {
+        self.server.stop().await;
+        Ok(self.utility.close().await?)
+    }
+}
+
+/// A moment, not the same for all who wait.
+fn soon() -> Duration {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    let random = RandomState::new().build_hasher().finish();
+    Duration::from_millis(10 + random % 40)
+}

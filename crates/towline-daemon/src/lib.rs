@@ -1,0 +1,39 @@
+//! The control socket: HTTP and JSON on a Unix socket, served by whoever owns a
+//! state, so that a second terminal reaches the process that runs the transfer.
+//!
+//! [`Server`] serves a [`TransferUtility`](towline::TransferUtility) in its
+//! state directory; [`Client`] talks to it. Both sides make sure that the other
+//! one is of the same user, because credentials go over it. The routes:
+//!
+//! | route | what it does |
+//! |---|---|
+//! | `GET /v1/about` | [`About`]: who owns the state |
+//! | `POST /v1/transfers` | [`Submit`] → [`Submitted`] |
+//! | `GET /v1/transfers` | [`Find`] → [`Found`], a page |
+//! | `GET /v1/transfers/{id}` | [`Shown`]: one transfer and its incidents |
+//! | `POST /v1/transfers/{id}/{verb}` | `pause`, `resume`, `retry`, `cancel`, `carry` → [`SteeredOne`] |
+//! | `DELETE /v1/transfers/{id}` | removes it → [`SteeredOne`] |
+//! | `POST /v1/transfers/{verb}` | [`Steer`]: the same, and `remove`, for many → [`Steered`] |
+//! | `GET /v1/events` | [`Follow`] → server-sent [`Event`]s |
+//!
+//! What goes wrong is answered as a [`Problem`] (RFC 9457).
+
+#![cfg(unix)]
+
+mod api;
+mod client;
+mod feed;
+mod place;
+mod problem;
+mod routes;
+mod server;
+mod sse;
+
+pub use api::{
+    About, Event, Find, Follow, Found, Mode, Seen, Shown, Steer, Steered, SteeredOne, Submit,
+    Submitted, Verb, Which,
+};
+pub use client::{Client, ClientError, Events};
+pub use place::{SOCKET, socket_path};
+pub use problem::Problem;
+pub use server::Server;

@@ -1,0 +1,73 @@
+//! What changed after a place in the store's order.
+
+use rusqlite::params;
+use towline_core::{Changed, Changes, Cursor, StoreError};
+
+use crate::reader::{Session, row_count};
+use crate::rows::{self, select_records};
+use crate::trouble::Trouble;
+
+impl Session {
+    /// See [`Store::changes`](towline_core::Store::changes).
+    pub(crate) fn changes(
+        &mut self,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Changes, Trouble> {
+        // One moment for the sequence, the rows and the tombstones.
+        let moment = self.db.unchecked_transaction()?;
+        let now = self
+            .db
+            .query_row("SELECT store, epoch, sequence FROM meta", [], |row| {
+                Ok((
+                    row.get::<_, [u8; 16]>(0)?,
+                    row.get::<_, i64>(1)?,
+                    row.get::<_, i64>(2)?,
+                ))
+            })?;
+        let now = Cursor {
+            store: u128::from_be_bytes(now.0),
+            epoch: now.1.cast_unsigned(),
+            n: now.2.cast_unsigned(),
+        };
+        let Some(after) = after else {
+            return Ok(Changes {
+                changed: Vec::new(),
+                cursor: now,
+            });
+        };
+        if (after.store, after.epoch) != (now.store, now.epoch) || after.n > now.n {
+            return Err(Trouble::Refused(StoreError::UnknownCursor(after)));
+        }
+        let bounds = params![after.n.cast_signed(), row_count(limit)];
+        let mut order: Vec<(i64, Changed)> = Vec::new();
+        let mut statement = self.db.prepare_cached(select_records!(
+            "WHERE state_changed > ?1 ORDER BY state_changed LIMIT ?2"
+        ))?;
+        let place = statement.column_index("state_changed")?;
+        let mut found = statement.query(bounds)?;
+        while let Some(row) = found.next()? {
+            let record = rows::read_record(row, &mut self.parsed)?;
+            order.push((row.get(place)?, Changed::Transfer(Box::new(record))));
+        }
+        let mut statement = self.db.prepare_cached(
+            "SELECT changed, transfer FROM tombstones WHERE changed > ?1 ORDER BY changed LIMIT ?2",
+        )?;
+        let mut found = statement.query(bounds)?;
+        while let Some(row) = found.next()? {
+            let id = rows::transfer_id(row.get(1)?)?;
+            order.push((row.get(0)?, Changed::Removed(id)));
+        }
+        order.sort_by_key(|(place, _)| *place);
+        order.truncate(limit);
+        let n = match order.last() {
+            Some((last, _)) if order.len() == limit => last.cast_unsigned(),
+            _ => now.n,
+        };
+        drop(moment);
+        Ok(Changes {
+            changed: order.into_iter().map(|(_, changed)| changed).collect(),
+            cursor: Cursor { n, ..now },
+        })
+    }
+}

@@ -1,0 +1,157 @@
+//! Listeners: callbacks about one transfer, from a thread of their own.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{mpsc, oneshot};
+use towline_core::{ErrorRecord, State, TransferId};
+use towline_engine::Watch;
+
+use crate::Transfer;
+
+/// Is told what becomes of a transfer. Each method does nothing unless it is
+/// written.
+///
+/// All listeners of a utility are called from one thread, which is not the
+/// engine's: one that blocks delays the others and no transfer. In-between
+/// changes coalesce; the last is always told, progress before errors and errors
+/// before states. A listener that panics is not called again.
+pub trait TransferListener: Send + 'static {
+    /// It is in another state.
+    fn on_state_changed(&mut self, _id: TransferId, _state: State) {}
+
+    /// Bytes were moved; `bytes_total` once the length is known.
+    fn on_progress_changed(
+        &mut self,
+        _id: TransferId,
+        _bytes_transferred: u64,
+        _bytes_total: Option<u64>,
+    ) {
+    }
+
+    /// It failed, or waits because of an error.
+    fn on_error(&mut self, _id: TransferId, _error: &ErrorRecord) {}
+}
+
+/// The listener that an observer has; its clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Slot(Arc<Mutex<Option<oneshot::Sender<()>>>>);
+
+impl Slot {
+    /// Puts a listener into the place of the one before.
+    pub(crate) fn set(
+        &self,
+        dispatcher: &Dispatcher,
+        watch: Watch,
+        listener: impl TransferListener,
+    ) {
+        let (keep, gone) = oneshot::channel();
+        *self.lock() = Some(keep);
+        dispatcher.run(async move {
+            tokio::select! {
+                biased;
+                _ = gone => {}
+                () = tell(watch, listener) => {}
+            }
+        });
+    }
+
+    /// Ends the calls.
+    pub(crate) fn clear(&self) {
+        self.lock().take();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<oneshot::Sender<()>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Calls a listener until the transfer has ended.
+async fn tell(mut watch: Watch, mut listener: impl TransferListener) {
+    let mut told = Told::default();
+    let mut now = watch.now();
+    loop {
+        let transfer = Transfer::from(now);
+        let end = transfer.state.is_final();
+        let call = AssertUnwindSafe(|| told.tell(&mut listener, &transfer));
+        if catch_unwind(call).is_err() {
+            tracing::error!(transfer = %transfer.id, "a listener panicked; it is not called again");
+            return;
+        }
+        if end {
+            return;
+        }
+        now = match watch.next().await {
+            Some(next) => next,
+            None => return,
+        };
+    }
+}
+
+/// What a listener knows already.
+#[derive(Default)]
+struct Told {
+    state: Option<State>,
+    progress: Option<(u64, Option<u64>)>,
+    error: Option<ErrorRecord>,
+}
+
+impl Told {
+    fn tell(&mut self, listener: &mut impl TransferListener, now: &Transfer) {
+        let progress = (now.bytes_transferred, now.bytes_total);
+        if self.progress != Some(progress) {
+            self.progress = Some(progress);
+            listener.on_progress_changed(now.id, progress.0, progress.1);
+        }
+        if self.error != now.error {
+            self.error = now.error.clone();
+            if let Some(error) = &now.error {
+                listener.on_error(now.id, error);
+            }
+        }
+        if self.state != Some(now.state) {
+            self.state = Some(now.state);
+            listener.on_state_changed(now.id, now.state);
+        }
+    }
+}
+
+type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The thread that calls listeners. It is there once one was set, and ends with
+/// the last utility and observer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Dispatcher(Arc<Mutex<Option<mpsc::UnboundedSender<Job>>>>);
+
+impl Dispatcher {
+    fn run(&self, job: impl Future<Output = ()> + Send + 'static) {
+        let mut thread = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let jobs = thread.get_or_insert_with(start);
+        if jobs.send(Box::pin(job)).is_err() {
+            tracing::error!("there is no thread to call listeners from");
+        }
+    }
+}
+
+fn start() -> mpsc::UnboundedSender<Job> {
+    let (jobs, mut waiting) = mpsc::unbounded_channel::<Job>();
+    let serve = move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() else {
+            return;
+        };
+        runtime.block_on(async move {
+            let mut running = tokio::task::JoinSet::new();
+            while let Some(job) = waiting.recv().await {
+                running.spawn(job);
+                while running.try_join_next().is_some() {}
+            }
+            while running.join_next().await.is_some() {}
+        });
+    };
+    let thread = std::thread::Builder::new().name("towline-listen".into());
+    if let Err(error) = thread.spawn(serve) {
+        tracing::error!(%error, "there is no thread to call listeners from");
+    }
+    jobs
+}
