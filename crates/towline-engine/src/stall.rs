@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
 use towline_core::{Operation, S3Error, S3ErrorKind};
 
 use crate::progress::Moved;
 
 /// Fewer bytes than this in a stall timeout are a stall.
 const FLOOR: u64 = 1024;
+
+/// How often it is looked within such a time: a stall is found at most so
+/// much of it late, wherever in a transfer it begins.
+const LOOKS: u32 = 8;
 
 /// Requests that move no file content are answered within this, or given up.
 pub(crate) const SMALL_REQUEST: Duration = Duration::from_secs(60);
@@ -29,20 +34,26 @@ pub(crate) async fn watch<T>(
     patience: Patience,
 ) -> Result<T, S3Error> {
     let mut attempt = std::pin::pin!(attempt);
+    let is_whole = |bytes| expected.is_some_and(|all| bytes >= all);
+    // When enough had moved the last time, and how much it was then.
+    let mut since = Instant::now();
+    let mut before = moved.bytes();
     loop {
-        let before = moved.bytes();
-        let waiting = before == 0 || expected.is_some_and(|all| before >= all);
-        let limit = if waiting {
+        let limit = if before == 0 || is_whole(before) {
             patience.first_byte
         } else {
             patience.stall
         };
         tokio::select! {
             result = &mut attempt => return result,
-            () = tokio::time::sleep(limit) => {
-                let since = moved.bytes() - before;
-                let done = expected.is_some_and(|all| since > 0 && moved.bytes() >= all);
-                if since < FLOOR && !done {
+            () = tokio::time::sleep(limit / LOOKS) => {
+                let now = moved.bytes();
+                // With the first and the last byte another wait begins.
+                let begun = before == 0 && now > 0;
+                let ended = is_whole(now) && !is_whole(before);
+                if begun || ended || now - before >= FLOOR {
+                    (since, before) = (Instant::now(), now);
+                } else if since.elapsed() >= limit {
                     return Err(stalled(operation, limit, moved, expected));
                 }
             }
@@ -76,4 +87,69 @@ fn stalled(operation: Operation, limit: Duration, moved: &Moved, expected: Optio
     error.body_sent = moved.bytes();
     error.request_sent = expected.is_none_or(|all| moved.bytes() >= all);
     error
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::progress::Progress;
+
+    const PATIENCE: Patience = Patience {
+        stall: Duration::from_secs(20),
+        first_byte: Duration::from_secs(30),
+    };
+
+    /// How long an attempt was watched that moves these bytes, each after
+    /// these seconds, and then never ends.
+    async fn given_up_after(moves: &[(u64, u64)], expected: Option<u64>) -> Duration {
+        let moved = Moved::of(Arc::new(Progress::default()));
+        let start = Instant::now();
+        let attempt = async {
+            for (seconds, bytes) in moves {
+                sleep(Duration::from_secs(*seconds)).await;
+                moved.add(*bytes);
+            }
+            std::future::pending::<Result<(), S3Error>>().await
+        };
+        let watched = watch(Operation::GetObject, attempt, &moved, expected, PATIENCE).await;
+        assert_eq!(watched.unwrap_err().kind, S3ErrorKind::Stalled);
+        start.elapsed()
+    }
+
+    fn is_about(seconds: u64, is: Duration) -> bool {
+        (seconds..=seconds + 8).contains(&is.as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stall_is_noticed_in_its_time_wherever_it_begins() {
+        // Bytes at once, then none: this was noticed only after 50 s.
+        let at_once = given_up_after(&[(0, 100_000)], None).await;
+        assert!(is_about(20, at_once), "{at_once:?}");
+        let later = given_up_after(&[(0, 1), (35, 100_000)], None).await;
+        assert!(is_about(20, later), "one byte is not much: {later:?}");
+        let steady = given_up_after(&[(0, 5000), (15, 5000), (15, 5000), (15, 5000)], None).await;
+        assert!(is_about(45 + 20, steady), "{steady:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_byte_and_the_answer_have_a_time_of_their_own() {
+        let silent = given_up_after(&[], None).await;
+        assert!(is_about(30, silent), "{silent:?}");
+        let answerless = given_up_after(&[(0, 5000), (10, 5000)], Some(10_000)).await;
+        assert!(is_about(10 + 30, answerless), "{answerless:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drip_under_the_floor_is_a_stall_and_one_above_is_not() {
+        let drip: Vec<(u64, u64)> = (0..100).map(|_| (1, 20)).collect();
+        let under = given_up_after(&drip, None).await;
+        assert!(under.as_secs() <= 30, "{under:?}");
+        let drip: Vec<(u64, u64)> = (0..100).map(|_| (1, 100)).collect();
+        let above = given_up_after(&drip, None).await;
+        assert!(above.as_secs() >= 110, "{above:?}");
+    }
 }

@@ -1,4 +1,5 @@
-//! Store contract, crash harness and other tools of Towline's tests.
+//! Store contract, crash harness, fault proxy and other tools of Towline's tests.
 
 pub mod crash;
+pub mod fault_proxy;
 pub mod store_contract;

@@ -2,26 +2,42 @@
 //!
 //! - `GET /_towline/history`: every request so far, as a JSON array.
 //! - `POST /_towline/bandwidth?bytes=N`: the throttle; 0 lifts it.
+//! - `PUT /_towline/script`: another script, as JSON; `DELETE` takes back every fault.
 //!
 //! It needs no signature: the server listens on loopback only.
 
+use std::error::Error as _;
+
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Body;
 use hyper::header::{self, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 
-use crate::faults::Faults;
+use crate::faults::{Faults, Script};
 use crate::history::History;
 use crate::operation::Query;
 
-pub(crate) fn answer<B>(
-    route: &str,
-    request: &Request<B>,
+/// What the paths of these routes begin with.
+pub(crate) const PREFIX: &str = "/_towline/";
+
+pub(crate) async fn answer<B: Body>(
+    request: Request<B>,
     history: &History,
     faults: &Faults,
 ) -> Response<Full<Bytes>> {
-    let query = Query(request.uri().query().unwrap_or_default());
-    match (request.method().as_str(), route) {
+    let (head, body) = request.into_parts();
+    let route = head.uri.path().strip_prefix(PREFIX).unwrap_or_default();
+    let query = Query(head.uri.query().unwrap_or_default());
+    match (head.method.as_str(), route) {
+        ("PUT", "script") => match body.collect().await {
+            Ok(body) => play(faults, &body.to_bytes()),
+            Err(_) => response(StatusCode::BAD_REQUEST, "text/plain", "a body broke off\n"),
+        },
+        ("DELETE", "script") => {
+            faults.clear();
+            response(StatusCode::NO_CONTENT, "text/plain", "")
+        }
         ("GET", "history") => match serde_json::to_vec(&history.requests()) {
             Ok(json) => response(StatusCode::OK, "application/json", json),
             Err(error) => response(
@@ -46,6 +62,18 @@ pub(crate) fn answer<B>(
             "text/plain",
             "no such control route\n",
         ),
+    }
+}
+
+fn play(faults: &Faults, json: &[u8]) -> Response<Full<Bytes>> {
+    let script = Script::from_json(&String::from_utf8_lossy(json));
+    match script.and_then(|script| faults.play(script)) {
+        Ok(()) => response(StatusCode::NO_CONTENT, "text/plain", ""),
+        Err(error) => {
+            let source = error.source().map(|source| format!(": {source}"));
+            let text = format!("{error}{}\n", source.unwrap_or_default());
+            response(StatusCode::BAD_REQUEST, "text/plain", text)
+        }
     }
 }
 

@@ -45,6 +45,9 @@ pub struct Request {
     /// Whether its body arrived to the end and the answer's was handed to the
     /// socket to the end.
     pub completed: bool,
+    /// What was done to it, when something was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
     #[serde(skip)]
     sent_whole: bool,
 }
@@ -141,6 +144,7 @@ impl History {
             status: None,
             bytes_sent: 0,
             completed: false,
+            fault: None,
             sent_whole: false,
         });
         Entry {
@@ -175,6 +179,10 @@ impl Entry {
             request.received_whole = true;
             request.completed = request.sent_whole;
         });
+    }
+
+    pub(crate) fn fault(&self, what: String) {
+        self.change(|request| request.fault = Some(what));
     }
 
     pub(crate) fn answered(&self, status: u16) {

@@ -5,7 +5,8 @@
 //!
 //! - [`TestServer`] starts it inside any tokio runtime, in memory or on a directory.
 //! - [`History`] tells what every request was and how many bytes it really moved.
-//! - [`Faults`] makes requests fail, answers vanish, and the network slow or gone.
+//! - [`Faults`] makes requests fail, answers vanish, bytes change, and the network slow or
+//!   gone, by simple calls or by a whole [`Script`].
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), towline_testserver::StartError> {
@@ -20,19 +21,26 @@
 
 #![forbid(unsafe_code)]
 
+mod answer;
 mod body;
 mod checksum;
+mod connection;
 mod control;
 mod faults;
 mod history;
+mod line;
 mod operation;
 mod ops;
+mod refusals;
 mod server;
 mod service;
 mod storage;
+mod wire;
 
-pub use faults::Faults;
+pub use faults::{
+    Answer, Apply, By, Event, Faults, Offline, Point, Rule, Script, ScriptError, WrongRegion,
+};
 pub use history::{History, Request};
 pub use operation::Operation;
-pub use server::{Builder, StartError, TestServer};
+pub use server::{Builder, StartError, TestServer, WriteError};
 pub use storage::{OpenUpload, ReadError, StoredVersion};

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
-use towline_testserver::{Builder, TestServer};
+use towline_testserver::{Builder, Script, TestServer};
 
 const USAGE: &str = "\
 An S3 server for tests, on loopback only.
@@ -16,10 +16,13 @@ usage: towline-testserver [options]
   --access-key KEY          default test
   --secret-key SECRET       default testsecret
   --bandwidth BYTES         body bytes a second, both directions together; default no limit
+  --script FILE             what to do wrong, see docs/faults.md
 
 It prints `listening on http://127.0.0.1:PORT`. Outside S3 it answers
   GET  /_towline/history             every request so far, as JSON
-  POST /_towline/bandwidth?bytes=N   another bandwidth; 0 is no limit";
+  POST /_towline/bandwidth?bytes=N   another bandwidth; 0 is no limit
+  PUT  /_towline/script              another script; what the old one had counted is forgotten
+  DELETE /_towline/script            no fault any more";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -51,7 +54,7 @@ async fn main() -> ExitCode {
 
 async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let server = options.builder.start().await?;
-    server.faults().bandwidth(options.bandwidth);
+    server.faults().play(options.script)?;
     println!("listening on {}", server.endpoint());
     tokio::signal::ctrl_c().await?;
     server.shutdown().await;
@@ -60,7 +63,7 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
 
 struct Options {
     builder: Builder,
-    bandwidth: u64,
+    script: Script,
 }
 
 impl Options {
@@ -68,7 +71,7 @@ impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
         let mut builder = TestServer::builder();
         let (mut access_key, mut secret_key) = ("test".to_owned(), "testsecret".to_owned());
-        let mut bandwidth = 0;
+        let (mut script, mut bandwidth) = (Script::new(), None);
         while let Some(option) = arguments.next() {
             if matches!(option.as_str(), "-h" | "--help") {
                 return Ok(None);
@@ -83,16 +86,28 @@ impl Options {
                 "--access-key" => access_key = value,
                 "--secret-key" => secret_key = value,
                 "--bandwidth" => {
-                    bandwidth = value
-                        .parse()
-                        .map_err(|_| format!("{value} is no number of bytes"))?
+                    let bytes = value.parse();
+                    let bytes = bytes.map_err(|_| format!("{value} is no number of bytes"))?;
+                    bandwidth = Some(bytes);
                 }
+                "--script" => script = read_script(&value)?,
                 _ => return Err(format!("unknown option {option}")),
             }
         }
         let builder = builder.credentials(access_key, secret_key);
-        Ok(Some(Self { builder, bandwidth }))
+        if let Some(bytes) = bandwidth {
+            script = script.bandwidth(bytes);
+        }
+        Ok(Some(Self { builder, script }))
     }
+}
+
+fn read_script(file: &str) -> Result<Script, String> {
+    let json = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+    Script::from_json(&json).map_err(|error| match error.source() {
+        Some(source) => format!("{file}: {error}: {source}"),
+        None => format!("{file}: {error}"),
+    })
 }
 
 fn loopback_port(address: &str) -> Result<u16, String> {

@@ -1,24 +1,22 @@
 //! Starting and stopping: the sockets, and what a test may ask of a running server.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use s3s::auth::{S3Auth, SecretKey};
+use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::crypto::{Checksum as _, Sha256};
 use s3s::service::S3ServiceBuilder;
 use s3s::{S3Result, s3_error};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 
+use crate::connection::{accept, listen};
 use crate::faults::Faults;
 use crate::history::History;
-use crate::ops::Backend;
+use crate::ops::{Backend, replace};
 use crate::service::Service;
 use crate::storage::{OpenUpload, ReadError, Storage, StoredVersion};
 
@@ -60,6 +58,19 @@ pub enum StartError {
         /// S3's error code.
         reason: String,
     },
+}
+
+/// An object could not be stored.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot store {bucket}/{key}: {code}")]
+#[non_exhaustive]
+pub struct WriteError {
+    /// The bucket asked for.
+    pub bucket: String,
+    /// The key asked for.
+    pub key: String,
+    /// S3's error code.
+    pub code: String,
 }
 
 impl Builder {
@@ -120,14 +131,21 @@ impl Builder {
         }
         let storage = Arc::new(storage);
         let mut s3 = S3ServiceBuilder::new(Backend::new(Arc::clone(&storage)));
+        let faults = Faults::new();
         s3.set_auth(OneKey {
             access_key: self.access_key,
             secret_key: SecretKey::from(self.secret_key),
+            faults: faults.clone(),
         });
+        // The service has a clock of its own, which may be wrong.
+        let mut config = S3Config::default();
+        config.presigned_url_max_skew_time_secs = u32::MAX;
+        s3.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
         let service = Service {
             s3: s3.build(),
+            storage: Arc::clone(&storage),
             history: History::default(),
-            faults: Faults::new(),
+            faults,
         };
         let listen_error = |source| StartError::Listen {
             port: self.port,
@@ -142,7 +160,7 @@ impl Builder {
             faults: service.faults.clone(),
             storage,
             stop,
-            accepting: tokio::spawn(accept(listener, service, stopped)),
+            accepting: tokio::spawn(accept(listener, address.port(), service, stopped)),
         })
     }
 }
@@ -190,6 +208,23 @@ impl TestServer {
         &self.faults
     }
 
+    /// Puts an object into the storage without a request.
+    ///
+    /// Fails when the bucket does not exist, or its directory cannot be written.
+    pub async fn put_object(
+        &self,
+        bucket: &str,
+        key: &str,
+        bytes: Vec<u8>,
+    ) -> Result<(), WriteError> {
+        let written = replace(&self.storage, bucket, key, bytes).await;
+        written.map_err(|error| WriteError {
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+            code: error.code().as_str().to_owned(),
+        })
+    }
+
     /// The uploads that are neither completed nor aborted, by key and age.
     pub fn open_uploads(&self, bucket: &str) -> Vec<OpenUpload> {
         self.storage.open_uploads(bucket)
@@ -225,88 +260,26 @@ impl Drop for TestServer {
     }
 }
 
-/// Accepts one pair of keys.
+/// Accepts one pair of keys, and the one that a script puts in its place.
 struct OneKey {
     access_key: String,
     secret_key: SecretKey,
+    faults: Faults,
 }
 
 #[async_trait::async_trait]
 impl S3Auth for OneKey {
     async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
+        let then = self.faults.globals().credentials.and_then(|it| it.then);
         if access_key == self.access_key {
             Ok(self.secret_key.clone())
+        } else if let Some(keys) = then.filter(|keys| access_key == keys.access_key) {
+            Ok(SecretKey::from(keys.secret_key))
         } else {
             Err(s3_error!(
                 InvalidAccessKeyId,
                 "The AWS Access Key Id you provided does not exist in our records."
             ))
-        }
-    }
-}
-
-/// Kernel buffers of a connection. Small, so that what the history counts is
-/// near to what the client has, and a throttle is felt.
-const SOCKET_BUFFER: u32 = 256 * 1024;
-/// hyper's own buffer of a connection.
-const CONNECTION_BUFFER: usize = 128 * 1024;
-
-fn listen(port: u16) -> io::Result<TcpListener> {
-    let socket = TcpSocket::new_v4()?;
-    socket.set_reuseaddr(true)?;
-    // Accepted connections inherit these.
-    socket.set_recv_buffer_size(SOCKET_BUFFER)?;
-    socket.set_send_buffer_size(SOCKET_BUFFER)?;
-    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
-    socket.listen(1024)
-}
-
-async fn accept(listener: TcpListener, service: Service, mut stopped: watch::Receiver<bool>) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            () = turned_on(&mut stopped) => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => { connections.spawn(serve(stream, service.clone())); }
-                Err(error) => {
-                    tracing::warn!(%error, "a connection was not accepted");
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-                }
-            },
-            Some(_) = connections.join_next() => {}
-        }
-    }
-    connections.shutdown().await;
-}
-
-/// Waits until the switch is on, or whoever holds it is gone.
-async fn turned_on(switch: &mut watch::Receiver<bool>) {
-    drop(switch.wait_for(|on| *on).await);
-}
-
-/// Serves one connection until it ends, or the server goes offline.
-async fn serve(stream: TcpStream, service: Service) {
-    let mut offline = service.faults.watch_offline();
-    if *offline.borrow() {
-        let reset = stream.set_zero_linger();
-        return drop((reset, stream));
-    }
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "nodelay was not set");
-    }
-    let serving = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .max_buf_size(CONNECTION_BUFFER)
-        .serve_connection(
-            TokioIo::new(stream),
-            service_fn(move |request| service.clone().call(request)),
-        );
-    tokio::select! {
-        () = turned_on(&mut offline) => {}
-        result = serving => {
-            if let Err(error) = result {
-                tracing::debug!(%error, "a connection ended early");
-            }
         }
     }
 }

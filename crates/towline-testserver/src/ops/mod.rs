@@ -14,6 +14,9 @@ mod receive;
 
 use std::sync::Arc;
 
+pub(crate) use get_object::IgnoreRange;
+pub(crate) use put_object::replace;
+
 use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result};
 

@@ -1,13 +1,13 @@
 //! `PutObject`.
 
 use s3s::dto::*;
-use s3s::{S3Request, S3Response, S3Result};
+use s3s::{Body, S3Request, S3Response, S3Result};
 
 use super::fields::{self, set_checksum, stored_headers};
 use super::receive::Expected;
 use super::{conditions, get_object};
 use crate::checksum::{Algorithm, Kind, ObjectChecksum};
-use crate::storage::{Content, Storage};
+use crate::storage::{Content, Storage, WriteCondition};
 
 pub(crate) async fn run(
     storage: &Storage,
@@ -40,4 +40,28 @@ pub(crate) async fn run(
     };
     set_checksum!(output, checksum.algorithm, checksum.value);
     Ok(S3Response::new(output))
+}
+
+/// Puts these bytes in the place of an object, without a request. The headers stay.
+pub(crate) async fn replace(
+    storage: &Storage,
+    bucket: &str,
+    key: &str,
+    bytes: Vec<u8>,
+) -> S3Result<()> {
+    let version = storage.version(bucket, key, None).ok();
+    let headers = version.and_then(|version| Some(version.content.as_ref()?.headers.clone()));
+    let body = StreamingBlob::from(Body::from(bytes));
+    let part = Expected::default()
+        .receive(storage, Some(body), None, Algorithm::Crc64Nvme)
+        .await?;
+    let content = Content {
+        size: part.size,
+        etag: part.etag.clone(),
+        checksum: ObjectChecksum::of_single(&part.checksum),
+        headers: headers.unwrap_or_default(),
+        parts: vec![part],
+    };
+    storage.put_object(bucket, key, content, &WriteCondition::None)?;
+    Ok(())
 }

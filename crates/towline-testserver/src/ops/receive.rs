@@ -14,7 +14,7 @@ use crate::checksum::{Algorithm, Checksum, Hasher};
 use crate::storage::{Part, Seconds, Storage};
 
 /// What a request says of its body.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Expected {
     length: Option<u64>,
     md5: Option<Vec<u8>>,

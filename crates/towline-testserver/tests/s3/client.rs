@@ -28,6 +28,7 @@ pub(crate) enum Payload<'a> {
 
 pub(crate) struct Client {
     address: String,
+    access_key: String,
     secret: String,
 }
 
@@ -59,6 +60,7 @@ impl Client {
     pub(crate) fn of(server: &TestServer) -> Self {
         Self {
             address: format!("127.0.0.1:{}", server.port()),
+            access_key: "test".to_owned(),
             secret: "testsecret".to_owned(),
         }
     }
@@ -66,6 +68,13 @@ impl Client {
     pub(crate) fn with_secret(self, secret: &str) -> Self {
         Self {
             secret: secret.to_owned(),
+            ..self
+        }
+    }
+
+    pub(crate) fn with_access_key(self, access_key: &str) -> Self {
+        Self {
+            access_key: access_key.to_owned(),
             ..self
         }
     }
@@ -117,23 +126,34 @@ impl Client {
 
     /// Sends the head of a PUT of `length` bytes and only these of its body.
     pub(crate) async fn begin_put(&self, path: &str, length: usize, sent: &[u8]) -> TcpStream {
+        let mut stream = self.connect().await;
         let length = length.to_string();
-        let request = self.sign(
-            "PUT",
-            path,
-            &[("content-length", &length)],
-            b"",
-            Payload::Unsigned,
-        );
-        let mut head = format!("PUT {} HTTP/1.1\r\n", request.uri());
+        let headers = [("content-length", length.as_str())];
+        self.say(&mut stream, "PUT", path, &headers, sent).await;
+        stream
+    }
+
+    pub(crate) async fn connect(&self) -> TcpStream {
+        TcpStream::connect(&self.address).await.unwrap()
+    }
+
+    /// Writes a signed head and these bytes behind it.
+    pub(crate) async fn say(
+        &self,
+        stream: &mut TcpStream,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) {
+        let request = self.sign(method, path, headers, b"", Payload::Unsigned);
+        let mut head = format!("{method} {} HTTP/1.1\r\n", request.uri());
         for (name, value) in request.headers() {
             head += &format!("{name}: {}\r\n", value.to_str().unwrap());
         }
         head += "\r\n";
-        let mut stream = TcpStream::connect(&self.address).await.unwrap();
         stream.write_all(head.as_bytes()).await.unwrap();
-        stream.write_all(sent).await.unwrap();
-        stream
+        stream.write_all(body).await.unwrap();
     }
 
     fn sign(
@@ -157,7 +177,7 @@ impl Client {
         settings.percent_encoding_mode = PercentEncodingMode::Single;
         settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
         settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-        let identity = Credentials::from_keys("test", &self.secret, None).into();
+        let identity = Credentials::from_keys(&self.access_key, &self.secret, None).into();
         let params = v4::SigningParams::builder()
             .identity(&identity)
             .region("us-east-1")

@@ -1,0 +1,204 @@
+//! What the server as a whole refuses: signatures of another time, of expired credentials, for another region.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::{Response, StatusCode, Uri};
+use s3s::Body;
+use s3s::dto::{Timestamp, TimestampFormat};
+
+use crate::answer::error_document;
+use crate::faults::{Globals, WrongRegion};
+use crate::operation::Query;
+
+/// How far the date of a request may be from the server's clock.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/RESTAuthentication.html#RESTAuthenticationTimeStamp>
+const MOST_SKEW: Duration = Duration::from_secs(900);
+
+/// What a request says of its signature.
+struct Signature {
+    access_key: String,
+    region: String,
+    /// `20261122T061500Z`
+    date: Option<String>,
+}
+
+impl Signature {
+    fn of(uri: &Uri, headers: &HeaderMap) -> Option<Self> {
+        let text = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
+        let query = Query(uri.query().unwrap_or_default());
+        let presigned = query.value("X-Amz-Credential");
+        let scope = match text("authorization") {
+            Some(line) => {
+                let (_, rest) = line.split_once("Credential=")?;
+                rest.split(',').next()?.to_owned()
+            }
+            None => presigned.clone()?,
+        };
+        let mut fields = scope.split('/');
+        Some(Self {
+            access_key: fields.next()?.to_owned(),
+            region: fields.nth(1)?.to_owned(),
+            // A presigned request has a time of its own, which s3s checks.
+            date: text("x-amz-date").filter(|_| presigned.is_none()),
+        })
+    }
+
+    fn time(&self) -> Option<Timestamp> {
+        let date = self.date.as_deref()?;
+        let at = |from: usize, to: usize| date.get(from..to);
+        let text = format!(
+            "{}-{}-{}T{}:{}:{}Z",
+            at(0, 4)?,
+            at(4, 6)?,
+            at(6, 8)?,
+            at(9, 11)?,
+            at(11, 13)?,
+            at(13, 15)?
+        );
+        Timestamp::parse(TimestampFormat::DateTime, &text).ok()
+    }
+}
+
+/// A refusal, and what of the globals it is by.
+pub(crate) struct Refusal {
+    pub(crate) by: &'static str,
+    pub(crate) response: Response<Body>,
+}
+
+/// The refusal of a request, if the server as a whole refuses it.
+pub(crate) fn of(
+    globals: &Globals,
+    uri: &Uri,
+    headers: &HeaderMap,
+    request_id: &str,
+) -> Option<Refusal> {
+    let signature = Signature::of(uri, headers)?;
+    let clock = || wrong_clock(globals, &signature, request_id);
+    let credentials = || expired(globals, &signature, request_id);
+    let region = || wrong_region(globals, &signature, request_id);
+    clock().or_else(credentials).or_else(region)
+}
+
+fn wrong_clock(globals: &Globals, signature: &Signature, request_id: &str) -> Option<Refusal> {
+    let asked = signature.time()?;
+    let now = shifted_now(globals.clock_offset_s);
+    let near = Timestamp::from(now - MOST_SKEW)..=Timestamp::from(now + MOST_SKEW);
+    if near.contains(&asked) {
+        return None;
+    }
+    let more = format!(
+        "<RequestTime>{}</RequestTime><ServerTime>{}</ServerTime>\
+         <MaxAllowedSkewMilliseconds>900000</MaxAllowedSkewMilliseconds>",
+        signature.date.as_deref().unwrap_or_default(),
+        text(&Timestamp::from(now), TimestampFormat::DateTime),
+    );
+    Some(Refusal {
+        by: "the clock",
+        response: refusal(
+            StatusCode::FORBIDDEN,
+            "RequestTimeTooSkewed",
+            "The difference between the request time and the current time is too large.",
+            &more,
+            request_id,
+        ),
+    })
+}
+
+fn expired(globals: &Globals, signature: &Signature, request_id: &str) -> Option<Refusal> {
+    let expiry = globals.credentials.as_ref()?;
+    let renewed = expiry
+        .then
+        .as_ref()
+        .is_some_and(|keys| keys.access_key == signature.access_key);
+    if renewed || Instant::now() < expiry.at {
+        return None;
+    }
+    Some(Refusal {
+        by: "expired credentials",
+        response: refusal(
+            StatusCode::BAD_REQUEST,
+            "ExpiredToken",
+            "The provided token has expired.",
+            "",
+            request_id,
+        ),
+    })
+}
+
+fn wrong_region(globals: &Globals, signature: &Signature, request_id: &str) -> Option<Refusal> {
+    let region = globals.region.as_ref()?;
+    if region.name == signature.region {
+        return None;
+    }
+    let name = &region.name;
+    let mut response = match region.answer {
+        WrongRegion::Malformed => refusal(
+            StatusCode::BAD_REQUEST,
+            "AuthorizationHeaderMalformed",
+            &format!(
+                "The authorization header is malformed; the region '{}' is wrong; expecting '{name}'",
+                signature.region
+            ),
+            &format!("<Region>{name}</Region>"),
+            request_id,
+        ),
+        WrongRegion::Redirect => refusal(
+            StatusCode::MOVED_PERMANENTLY,
+            "PermanentRedirect",
+            "The bucket you are attempting to access must be addressed using the specified endpoint.",
+            &format!("<Endpoint>s3.{name}.amazonaws.com</Endpoint>"),
+            request_id,
+        ),
+    };
+    if let Ok(name) = HeaderValue::from_str(name) {
+        response.headers_mut().insert("x-amz-bucket-region", name);
+    }
+    Some(Refusal {
+        by: "the region",
+        response,
+    })
+}
+
+fn refusal(
+    status: StatusCode,
+    code: &str,
+    message: &str,
+    more: &str,
+    request_id: &str,
+) -> Response<Body> {
+    let xml = error_document(code, message, more, request_id);
+    let mut response = Response::new(Body::from(xml));
+    *response.status_mut() = status;
+    let xml = HeaderValue::from_static("application/xml");
+    response.headers_mut().insert(header::CONTENT_TYPE, xml);
+    response
+}
+
+/// The `Date` of an answer, where it is not the true one.
+pub(crate) fn date(globals: &Globals) -> Option<HeaderValue> {
+    let offset = Some(globals.clock_offset_s).filter(|offset| *offset != 0)?;
+    let date = text(
+        &Timestamp::from(shifted_now(offset)),
+        TimestampFormat::HttpDate,
+    );
+    HeaderValue::from_str(&date).ok()
+}
+
+fn shifted_now(offset_s: i64) -> SystemTime {
+    let shift = Duration::from_secs(offset_s.unsigned_abs());
+    let now = SystemTime::now();
+    let shifted = if offset_s < 0 {
+        now.checked_sub(shift)
+    } else {
+        now.checked_add(shift)
+    };
+    shifted.unwrap_or(now)
+}
+
+fn text(time: &Timestamp, format: TimestampFormat) -> String {
+    let mut text = Vec::new();
+    // Writing to memory does not fail, and a year of five digits is not asked for.
+    let _ = time.format(format, &mut text);
+    String::from_utf8(text).unwrap_or_default()
+}
