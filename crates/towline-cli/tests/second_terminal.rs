@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use terminal::{GIB, MIB, Terminal};
 use towline_testkit::crash::BUCKET;
-use towline_testserver::Operation;
+use towline_testserver::{Answer, Apply, Operation, Point, Rule, Script};
 
 /// The wire is silent from a second after the pause on: whatever arrives later
 /// than this after the command has answered is too late.
@@ -82,6 +82,40 @@ fn t18_an_upload_of_1_gib_canceled_from_a_second_terminal_leaves_nothing_in_the_
     assert_eq!(terminal.states(), ["canceled"]);
     assert_eq!(terminal.scene.server.open_uploads(BUCKET).len(), 0);
     assert!(terminal.scene.server.object_bytes(BUCKET, "big").is_err());
+}
+
+/// Parts that arrived whole before the cancel take effect after it, and the
+/// first Abort is answered as done and is not: FAILURES 4.3, 33.
+#[test]
+fn t18_parts_that_land_after_the_abort_are_removed_as_well() {
+    let terminal = Terminal::start();
+    terminal.scene.file("file", 40 * MIB, 12);
+    let lands = Duration::from_millis(700);
+    let late = |script: Script, part| {
+        let rule = Rule::on(Operation::UploadPart).part(part);
+        script.rule(
+            rule.apply(Apply::LateMs(700))
+                .stall(Point::AfterRequest, None),
+        )
+    };
+    let script = (4..=8).fold(Script::new(), late).rule(
+        Rule::on(Operation::AbortMultipartUpload)
+            .first(1)
+            .apply(Apply::No)
+            .answer(Answer::status(204)),
+    );
+    let faults = terminal.scene.server.faults();
+    faults.play(script).unwrap();
+    let upload = terminal.begin(["upload", "file", "s3://bucket/file"]);
+    let history = terminal.scene.server.history();
+    let under_way = |part| history.times_part_sent("file", part) > 0;
+    terminal.until("parts are under way", || (4..=6).any(under_way));
+    terminal.done(["cancel", "1"]);
+    assert_eq!(upload.ends(), Some(1));
+    assert!(history.count(Operation::AbortMultipartUpload) > 1);
+    terminal.sleep(2 * lands);
+    assert_eq!(terminal.scene.server.open_uploads(BUCKET).len(), 0);
+    assert_eq!(terminal.states(), ["canceled"]);
 }
 
 #[test]
