@@ -81,7 +81,7 @@ impl EventLoop {
 
     /// Lets go of a transfer that has come to rest.
     pub(super) fn release(&mut self, id: TransferId) {
-        let Some(live) = self.live.get(&id) else {
+        let Some(live) = self.live.get_mut(&id) else {
             return;
         };
         let phase = live.transfer.record().phase;
@@ -89,6 +89,7 @@ impl EventLoop {
         if !at_rest || !live.is_idle() || live.last_step > self.flushed {
             return;
         }
+        live.answer_all();
         self.live.remove(&id);
         self.scheduler.leave(id);
         if phase.is_final() {

@@ -259,7 +259,6 @@ impl EventLoop {
         let Some((act, stopped)) = live.ended(act) else {
             return;
         };
-        live.answer_when_idle();
         // What was stopped is asked for again; but a part that landed counts, and
         // so does the name of an upload, which is known nowhere else.
         let landed = matches!(event, Some(Event::PartMoved(_) | Event::UploadOpened(_)));
@@ -357,6 +356,7 @@ impl EventLoop {
         let Pending {
             id, actions, reply, ..
         } = step;
+        self.publish(id); // first, so that who is answered sees it done
         if let Some((reply, changed)) = reply {
             match self.live.get_mut(&id) {
                 Some(live) => live.answer(reply, changed),
@@ -366,7 +366,6 @@ impl EventLoop {
         for action in actions {
             self.perform_action(id, action);
         }
-        self.publish(id);
         self.release(id);
     }
 
