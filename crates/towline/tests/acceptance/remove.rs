@@ -128,3 +128,34 @@ async fn t23_remove_all_takes_final_ones_only() {
     let left: Vec<_> = left.iter().map(|transfer| transfer.id).collect();
     assert_eq!(left, [paused.id(), running.id()]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t23_a_transfer_that_is_revived_while_it_is_removed_harms_no_other() {
+    let scene = Scene::start().await;
+    let path = scene.file("source", &content(100));
+    for round in 0..40 {
+        let upload = scene.utility.upload(BUCKET, format!("{round}"), &path);
+        let observer = upload.await.unwrap();
+        let id = observer.id();
+        observer.cancel().await.unwrap();
+        observer.finished().await.unwrap();
+        let commands: Vec<_> = (0..8)
+            .map(|n| {
+                let utility = scene.utility.clone();
+                tokio::spawn(async move {
+                    match n % 4 {
+                        0 => utility.remove(id).await,
+                        1 => utility.cancel(id).await.map(drop),
+                        _ => utility.retry(id).await.map(drop),
+                    }
+                })
+            })
+            .collect();
+        for command in commands {
+            if let Err(error) = command.await.unwrap() {
+                assert_eq!(error.code(), "UnknownTransfer", "{error}");
+            }
+        }
+    }
+    scene.upload("another", &path).await;
+}
