@@ -64,22 +64,16 @@ impl Live {
     }
 
     /// Answers a command whose change is durable. Who pauses a transfer hears
-    /// that it is done when nothing of it runs any more.
+    /// that it is done when nothing of it runs any more and all that it has
+    /// moved is recorded: when it comes to rest.
     pub(crate) fn answer(&mut self, reply: Reply, changed: bool) {
         self.when_idle.push((reply, changed));
         if self.transfer.record().phase != Phase::Paused {
-            return self.answer_all();
-        }
-        self.answer_when_idle();
-    }
-
-    pub(crate) fn answer_when_idle(&mut self) {
-        if self.is_idle() {
             self.answer_all();
         }
     }
 
-    fn answer_all(&mut self) {
+    pub(crate) fn answer_all(&mut self) {
         for (reply, changed) in self.when_idle.drain(..) {
             let _ = reply.send(Ok(changed));
         }
@@ -144,13 +138,16 @@ impl Live {
         wait.min(most).min(Duration::from_secs(30))
     }
 
-    /// The transfer as it is to be shown: bytes never go down within a generation.
+    /// The transfer as it is to be shown: bytes never go down within a
+    /// generation, but for a pause, which gives up what was under way.
     pub(crate) fn snapshot(&mut self) -> Snapshot {
         let record = self.transfer.record().clone();
-        let moved = record.bytes_done + self.progress.in_flight();
-        if self.shown.0 != record.generation {
+        let paused = record.phase == Phase::Paused;
+        if paused || self.shown.0 != record.generation {
             self.shown = (record.generation, 0);
         }
+        let under_way = if paused { 0 } else { self.progress.in_flight() };
+        let moved = record.bytes_done + under_way;
         self.shown.1 = self.shown.1.max(moved);
         Snapshot {
             status: self.transfer.status(),

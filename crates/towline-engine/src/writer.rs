@@ -26,9 +26,10 @@ impl Writer {
                     .drain(..)
                     .map(|(_, id, changes)| (id, changes))
                     .collect();
-                let result: Result<(), StoreError> = store.commit(batch).await;
+                let (result, gone) = commit(&*store, batch).await;
                 let failed = result.is_err();
-                if inbox.send(Message::Flushed { upto, result }).is_err() || failed {
+                let flushed = Message::Flushed { upto, result, gone };
+                if inbox.send(flushed).is_err() || failed {
                     return;
                 }
             }
@@ -42,6 +43,24 @@ impl Writer {
         // A writer that is gone has reported why.
         let _ = self.steps.send((self.last, id, changes));
         self.last
+    }
+}
+
+/// Commits a batch without the transfers whose records were removed meanwhile,
+/// and tells which those are.
+async fn commit(
+    store: &dyn Store,
+    mut batch: Vec<(TransferId, Vec<Change>)>,
+) -> (Result<(), StoreError>, Vec<TransferId>) {
+    let mut gone = Vec::new();
+    loop {
+        match store.commit(batch.clone()).await {
+            Err(StoreError::Unknown(id)) if !gone.contains(&id) => {
+                batch.retain(|(of, _)| *of != id);
+                gone.push(id);
+            }
+            result => return (result, gone),
+        }
     }
 }
 

@@ -387,6 +387,28 @@ async fn t26_an_empty_download_crashed_at_any_write_makes_an_empty_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn once_its_store_has_failed_an_engine_tells_nobody_how_transfers_are() {
+    let scene = Scene::start().await;
+    let path = scene.path("source");
+    std::fs::write(&path, content(1000)).unwrap();
+    let store = Arc::new(CrashingStore {
+        inner: scene.store(),
+        left: 0.into(),
+        applied: false,
+    });
+    let engine = scene.engine(store).await;
+    let new = scene.new_transfer(Direction::Upload, &path);
+    let record = engine.submit(vec![new]).await.unwrap()[0].record().clone();
+    let failed = tokio::time::timeout(Duration::from_secs(60), async {
+        while engine.under_way().await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    failed.await.expect("it noticed that its store failed");
+    assert!(engine.look(vec![record]).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn t27_a_paused_transfer_stays_paused_after_reopening() {
     let scene = Scene::start().await;
     scene.server.faults().bandwidth(1 << 20);

@@ -44,6 +44,11 @@ impl From<EngineError> for Error {
 }
 
 impl Error {
+    /// There is no such transfer, or no more.
+    pub(crate) fn is_unknown(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Unknown(_)))
+    }
+
     /// The stable name of this error.
     pub fn code(&self) -> &'static str {
         match self {

@@ -89,8 +89,11 @@ impl TransferUtility {
         for some in ids.chunks(AT_ONCE) {
             let steered = join_all(some.iter().map(|id| self.steer(*id, command))).await;
             for (id, steered) in some.iter().zip(steered) {
-                if steered? {
-                    changed.push(*id);
+                match steered {
+                    Ok(true) => changed.push(*id),
+                    Ok(false) => {}
+                    Err(error) if error.is_unknown() => {} // removed meanwhile
+                    Err(error) => return Err(error),
                 }
             }
         }
@@ -116,12 +119,18 @@ impl TransferUtility {
     pub async fn remove_all(&self, query: Query) -> Result<Vec<TransferId>, Error> {
         let states = vec![State::Completed, State::Canceled, State::Failed];
         let ids = self.ids_of(Query { states, ..query }).await?;
+        let mut gone = Vec::new();
         for some in ids.chunks(AT_ONCE) {
-            for removed in join_all(some.iter().map(|id| self.remove(*id))).await {
-                removed?;
+            let removed = join_all(some.iter().map(|id| self.remove(*id))).await;
+            for (id, removed) in some.iter().zip(removed) {
+                match removed {
+                    Ok(()) => gone.push(*id),
+                    Err(error) if error.is_unknown() => {} // removed meanwhile
+                    Err(error) => return Err(error),
+                }
             }
         }
-        Ok(ids)
+        Ok(gone)
     }
 
     /// Goes on with unfinished transfers that nobody carries, and looks again at

@@ -1,6 +1,7 @@
 //! Which transfers the loop holds: they come from submits, commands and the
 //! store's backlog, and go when they are at rest.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use towline_core::{
@@ -65,6 +66,9 @@ impl EventLoop {
 
     pub(super) fn hold(&mut self, record: Record, parts: Vec<PartRow>) {
         let id = record.id;
+        if let Some(load) = self.loads.get_mut(&id) {
+            load.stale = true;
+        }
         let connection = &record.spec.connection;
         let s3 = self
             .connector
@@ -81,7 +85,7 @@ impl EventLoop {
 
     /// Lets go of a transfer that has come to rest.
     pub(super) fn release(&mut self, id: TransferId) {
-        let Some(live) = self.live.get(&id) else {
+        let Some(live) = self.live.get_mut(&id) else {
             return;
         };
         let phase = live.transfer.record().phase;
@@ -89,6 +93,7 @@ impl EventLoop {
         if !at_rest || !live.is_idle() || live.last_step > self.flushed {
             return;
         }
+        live.answer_all();
         self.live.remove(&id);
         self.scheduler.leave(id);
         if phase.is_final() {
@@ -151,21 +156,78 @@ impl EventLoop {
         }
     }
 
+    /// Reads a transfer that is not held, and steers it then.
     pub(super) fn load_for(&mut self, id: TransferId, command: Command, reply: Reply) {
+        let load = self.loads.entry(id).or_default();
+        load.commands.push((command, reply));
+        if load.commands.len() == 1 {
+            self.load(id);
+        }
+    }
+
+    fn load(&self, id: TransferId) {
         let (store, inbox) = (Arc::clone(&self.store), self.inbox.clone());
         tokio::spawn(async move {
-            match read_one(&*store, id).await {
-                Ok((record, parts)) => {
-                    let _ = inbox.send(Message::Loaded {
-                        record: Box::new(record),
-                        parts,
-                        command,
-                        reply,
-                    });
-                }
-                Err(error) => drop(reply.send(Err(error.into()))),
-            }
+            let read = Box::new(read_one(&*store, id).await);
+            let _ = inbox.send(Message::Loaded { id, read });
         });
+    }
+
+    pub(super) fn on_loaded(
+        &mut self,
+        id: TransferId,
+        read: Result<(Record, Vec<PartRow>), StoreError>,
+    ) {
+        let Some(load) = self.loads.get_mut(&id) else {
+            return;
+        };
+        let held = self.live.contains_key(&id);
+        if !held && std::mem::take(&mut load.stale) {
+            return self.load(id);
+        }
+        let commands = std::mem::take(&mut load.commands);
+        self.loads.remove(&id);
+        match read {
+            _ if held => {}
+            Ok((record, parts)) => self.hold(record, parts),
+            Err(error) => return refuse(id, commands, error),
+        }
+        for (command, reply) in commands {
+            self.on_command(id, command, reply);
+        }
+    }
+
+    /// Lets go of a transfer whose record was removed.
+    pub(super) fn forget(&mut self, id: TransferId) {
+        let Some(mut live) = self.live.remove(&id) else {
+            return;
+        };
+        live.stop();
+        self.scheduler.leave(id);
+        self.watchers.remove(&id);
+        self.connector.ended(id);
+        let (its, others): (VecDeque<_>, _) = std::mem::take(&mut self.pending)
+            .into_iter()
+            .partition(|pending| pending.id == id);
+        self.pending = others;
+        let asked = its.into_iter().filter_map(|pending| pending.reply);
+        for (reply, _) in asked {
+            let _ = reply.send(Err(StoreError::Unknown(id).into()));
+        }
+    }
+}
+
+/// Tells all who steered a transfer that it could not be read.
+fn refuse(id: TransferId, commands: Vec<(Command, Reply)>, error: StoreError) {
+    let unknown = matches!(error, StoreError::Unknown(_));
+    let mut error = Some(error);
+    for (_, reply) in commands {
+        let why = match error.take() {
+            Some(error) => error,
+            None if unknown => StoreError::Unknown(id),
+            None => StoreError::Closed,
+        };
+        let _ = reply.send(Err(why.into()));
     }
 }
 

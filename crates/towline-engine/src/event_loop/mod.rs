@@ -38,10 +38,8 @@ pub(crate) enum Message {
     },
     /// A transfer that was not held was read, to be steered.
     Loaded {
-        record: Box<Record>,
-        parts: Vec<PartRow>,
-        command: Command,
-        reply: Reply,
+        id: TransferId,
+        read: Box<Result<(Record, Vec<PartRow>), StoreError>>,
     },
     /// The next unfinished transfers were read.
     Backlog(Result<Vec<(Record, Vec<PartRow>)>, StoreError>),
@@ -59,6 +57,8 @@ pub(crate) enum Message {
     Flushed {
         upto: u64,
         result: Result<(), StoreError>,
+        /// These were removed from the store before; their steps were not kept.
+        gone: Vec<TransferId>,
     },
     /// A wait is over.
     WaitOver { id: TransferId, item: Item },
@@ -105,6 +105,7 @@ pub(crate) struct EventLoop {
     flushed: u64,
     next_act: ActId,
     backlog: Backlog,
+    loads: HashMap<TransferId, Load>,
     closing: Option<oneshot::Sender<()>>,
     broken: bool,
 }
@@ -124,6 +125,15 @@ struct Backlog {
     loading: bool,
     /// Steered while a page was being read, so that page may be stale for them.
     touched: HashSet<TransferId>,
+}
+
+/// A transfer that is being read, to be steered.
+#[derive(Default)]
+struct Load {
+    /// What is asked of it, in order.
+    commands: Vec<(Command, Reply)>,
+    /// It was held meanwhile, so what is read may be out of date.
+    stale: bool,
 }
 
 impl EventLoop {
@@ -159,6 +169,7 @@ impl EventLoop {
                 loading: false,
                 touched: HashSet::new(),
             },
+            loads: HashMap::new(),
             closing: None,
             broken: false,
         }
@@ -193,23 +204,15 @@ impl EventLoop {
         match message {
             Message::Added(records) => self.on_added(records),
             Message::Command { id, command, reply } => self.on_command(id, command, reply),
-            Message::Loaded {
-                record,
-                parts,
-                command,
-                reply,
-            } => {
-                let id = record.id;
-                if !self.live.contains_key(&id) {
-                    self.hold(*record, parts);
-                }
-                self.on_command(id, command, reply);
-            }
+            Message::Loaded { id, read } => self.on_loaded(id, *read),
             Message::Backlog(page) => self.on_backlog(page),
             Message::Carry(ids) => self.on_carry(ids),
             Message::Carried(read) => self.on_carried(read),
             Message::ActEnded { id, act, event } => self.on_act_ended(id, act, event),
-            Message::Flushed { upto, result } => self.on_flushed(upto, result),
+            Message::Flushed { upto, result, gone } => {
+                gone.into_iter().for_each(|id| self.forget(id));
+                self.on_flushed(upto, result);
+            }
             Message::WaitOver { id, item } => self.advance(id, Event::WaitOver(item)),
             Message::LookAgain { id } => self.look_again(id),
             Message::Watch { at_rest, reply } => self.on_watch(*at_rest, reply),
@@ -259,7 +262,6 @@ impl EventLoop {
         let Some((act, stopped)) = live.ended(act) else {
             return;
         };
-        live.answer_when_idle();
         // What was stopped is asked for again; but a part that landed counts, and
         // so does the name of an upload, which is known nowhere else.
         let landed = matches!(event, Some(Event::PartMoved(_) | Event::UploadOpened(_)));
@@ -357,6 +359,7 @@ impl EventLoop {
         let Pending {
             id, actions, reply, ..
         } = step;
+        self.publish(id); // first, so that who is answered sees it done
         if let Some((reply, changed)) = reply {
             match self.live.get_mut(&id) {
                 Some(live) => live.answer(reply, changed),
@@ -366,7 +369,6 @@ impl EventLoop {
         for action in actions {
             self.perform_action(id, action);
         }
-        self.publish(id);
         self.release(id);
     }
 

@@ -1,16 +1,20 @@
 //! What is seen of transfers from outside.
 
 use tokio::sync::{oneshot, watch};
-use towline_core::{Record, State, Status, TransferId};
+use towline_core::{Phase, Record, State, Status, TransferId};
 
 use super::EventLoop;
 use crate::live::Live;
 use crate::snapshot::{Snapshot, Watch};
 
 impl EventLoop {
+    /// Shows it as it is now; an end only once it is durable.
     pub(super) fn publish(&mut self, id: TransferId) {
         if let (Some(live), Some(watcher)) = (self.live.get_mut(&id), self.watchers.get(&id)) {
-            watcher.send_replace(live.snapshot());
+            let now = live.snapshot();
+            if live.last_step <= self.flushed || !now.status.state.is_final() {
+                watcher.send_replace(now);
+            }
         }
     }
 
@@ -22,9 +26,13 @@ impl EventLoop {
                 continue;
             };
             let now = live.snapshot();
+            if now.status.state.is_final() {
+                continue; // shown with all its bytes once it is durable
+            }
             watcher.send_if_modified(|shown| {
-                let moved = shown.bytes_transferred != now.bytes_transferred;
-                // States are published when they are durable, bytes at any time.
+                // States are published when they are durable, and fewer bytes
+                // come with a state; more bytes are shown at any time.
+                let moved = shown.bytes_transferred < now.bytes_transferred;
                 if moved {
                     shown.bytes_transferred = now.bytes_transferred;
                 }
@@ -43,13 +51,17 @@ impl EventLoop {
         let _ = reply.send(Watch(watcher.subscribe()));
     }
 
-    /// What is held is seen as it is now, the rest as the store has it; so is an
-    /// end that the store has and the loop has not heard of yet.
+    /// What is held is seen as it is now, the rest as the store has it. An end
+    /// is the store's to tell: so it is seen with the record that has it, and
+    /// with no other.
     pub(super) fn on_look(&mut self, records: Vec<Record>, reply: oneshot::Sender<Vec<Snapshot>>) {
+        if self.broken {
+            return; // nobody knows how things are
+        }
         let looks = records.into_iter().map(|record| {
             match record.phase.is_final() {
                 true => None,
-                false => self.durable_snapshot(record.id),
+                false => self.unfinished_snapshot(record.id),
             }
             .unwrap_or_else(|| Snapshot::at_rest(record))
         });
@@ -58,9 +70,14 @@ impl EventLoop {
 
     /// All that is neither at rest nor parked.
     pub(super) fn on_under_way(&mut self, reply: oneshot::Sender<Vec<Snapshot>>) {
+        if self.broken {
+            return;
+        }
         let moving = self.live.iter().filter(|(_, live)| live.is_under_way());
         let ids: Vec<TransferId> = moving.map(|(id, _)| *id).collect();
-        let looks = ids.into_iter().filter_map(|id| self.durable_snapshot(id));
+        let looks = ids
+            .into_iter()
+            .filter_map(|id| self.unfinished_snapshot(id));
         let _ = reply.send(looks.collect());
     }
 
@@ -68,12 +85,10 @@ impl EventLoop {
         self.durable.send_modify(|n| *n += 1);
     }
 
-    /// An end is not shown before it is durable.
-    fn durable_snapshot(&mut self, id: TransferId) -> Option<Snapshot> {
-        let flushed = self.flushed;
-        let live = self.live.get_mut(&id)?;
-        let mut now = live.snapshot();
-        if live.last_step > flushed && now.status.state.is_final() {
+    /// What is held, without its end.
+    fn unfinished_snapshot(&mut self, id: TransferId) -> Option<Snapshot> {
+        let mut now = self.live.get_mut(&id)?.snapshot();
+        if now.status.state.is_final() {
             now.status = Status {
                 state: State::InProgress,
                 reason: None,
@@ -90,6 +105,9 @@ impl EventLoop {
             return;
         }
         let is_final = snapshot.record.phase.is_final();
+        if !is_final && snapshot.record.phase != Phase::Paused {
+            return; // it may have been read before it came to rest
+        }
         if let Some(watcher) = self.watchers.get(&id) {
             watcher.send_replace(snapshot);
         }

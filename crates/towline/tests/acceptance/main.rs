@@ -4,13 +4,27 @@
 #![allow(clippy::unwrap_used)] // in tests it is the assertion
 
 mod again;
+mod bulk;
+mod cancel;
+mod changes;
 mod content;
+mod identity;
+mod idle_commands;
+mod listener;
+mod pause;
+mod progress;
+mod queries;
+mod random_control;
+mod remove;
+mod seen;
 mod sizes;
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use towline::{
-    Connection, ConnectionSource, Credentials, State, StaticCredentials, Transfer, TransferUtility,
+    Config, Connection, ConnectionSource, Credentials, State, StaticCredentials, Transfer,
+    TransferUtility,
 };
 use towline_testserver::TestServer;
 
@@ -26,13 +40,28 @@ struct Scene {
 impl Scene {
     async fn start() -> Self {
         let server = TestServer::builder().bucket(BUCKET).start().await.unwrap();
+        Self::on(server, Config::default()).await
+    }
+
+    async fn with(config: Config) -> Self {
+        let server = TestServer::builder().bucket(BUCKET).start().await.unwrap();
+        Self::on(server, config).await
+    }
+
+    async fn on(server: TestServer, config: Config) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let utility = open(&server, dir.path().join("state")).await;
+        let utility = open_with(&server, dir.path().join("state"), config).await;
         Self {
             server,
             dir,
             utility,
         }
+    }
+
+    /// Closes the utility and opens another one on the same state.
+    async fn reopen(&mut self) {
+        self.utility.close().await.unwrap();
+        self.utility = open(&self.server, self.dir.path().join("state")).await;
     }
 
     fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
@@ -54,22 +83,49 @@ impl Scene {
 }
 
 async fn open(server: &TestServer, state: PathBuf) -> TransferUtility {
-    let connection = Connection {
-        source: ConnectionSource::Registered("test".into()),
-        endpoint: Some(server.endpoint()),
-        region: Some("us-east-1".into()),
-        ..Connection::default()
-    };
+    open_with(server, state, Config::default()).await
+}
+
+async fn open_with(server: &TestServer, state: PathBuf, config: Config) -> TransferUtility {
     TransferUtility::builder()
         .state_dir(state)
-        .connection(connection)
+        .connection(to(server.endpoint()))
         .credentials(
             "test",
             StaticCredentials(Credentials::new("test", "testsecret")),
         )
+        .config(config)
         .open()
         .await
         .unwrap()
+}
+
+fn to(endpoint: String) -> Connection {
+    Connection {
+        source: ConnectionSource::Registered("test".into()),
+        endpoint: Some(endpoint),
+        region: Some("us-east-1".into()),
+        ..Connection::default()
+    }
+}
+
+/// Waits for something that has to come, and fails when it does not.
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// The names in a directory.
+fn names(dir: &std::path::Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).unwrap().flatten();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
 }
 
 fn completed(transfer: Transfer) -> Transfer {

@@ -13,11 +13,11 @@ mod world;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use self::acts::How;
+use self::acts::{Applied, How};
 use self::engine::Engine;
 use self::histories::{Op, Start, everything, outages, start};
 use super::Command;
-use crate::Phase;
+use crate::{Direction, Phase};
 
 const CASES: u32 = 2_000;
 
@@ -114,4 +114,31 @@ fn a_transfer_that_only_meets_outages_and_crashes_completes() {
     every(outages(), |start, history| {
         start.taken || play(start, history, u32::MAX) == Phase::Completed
     });
+}
+
+/// Found by [`every_history_keeps_the_promises_and_ends`], and shrunk.
+#[test]
+fn a_put_that_a_crash_left_in_doubt_is_asked_about_again_after_a_pause() {
+    let one_part = Start {
+        direction: Direction::Upload,
+        parts: 1,
+        taken: false,
+    };
+    let history = [
+        Op::Start,
+        Op::Flush,
+        Op::Crash(How::Succeeds, false),
+        Op::Start,
+        Op::Flush,
+        Op::Do(Command::Pause),
+        Op::Do(Command::Resume),
+        Op::Start,
+        Op::End(0, How::Succeeds),
+        Op::Flush,
+        Op::Flush,
+        Op::End(0, How::Lost(Applied::Yes)),
+        Op::Flush,
+    ];
+    let end = play(one_part, &history, RETRY_LIMIT);
+    assert_eq!(end, Phase::Completed);
 }
