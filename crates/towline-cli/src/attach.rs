@@ -140,12 +140,9 @@ impl Group<'_> {
             Event::Handover => return,
         };
         if let Some(known) = self.transfers.get_mut(&id) {
+            let was_open = is_open(known);
             *known = now;
-            let open = |one: &&Option<Transfer>| {
-                one.as_ref()
-                    .is_some_and(|transfer| !transfer.state.is_final())
-            };
-            self.open = self.transfers.values().filter(open).count();
+            self.open = self.open + usize::from(is_open(known)) - usize::from(was_open);
         }
     }
 
@@ -220,6 +217,12 @@ impl Group<'_> {
         }
         if all_done { Exit::Done } else { Exit::Failed }
     }
+}
+
+fn is_open(transfer: &Option<Transfer>) -> bool {
+    transfer
+        .as_ref()
+        .is_some_and(|transfer| !transfer.state.is_final())
 }
 
 /// An owner stays until the transfers of its clients have ended too, or wait for

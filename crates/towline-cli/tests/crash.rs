@@ -189,28 +189,26 @@ fn t25_an_upload_killed_by_bytes_arrived_goes_on() {
     }
 }
 
-#[test]
-fn t25_an_upload_killed_as_a_request_begins_goes_on() {
-    for request in [
+fn requests_of_an_upload() -> [Sighting; 5] {
+    [
         Sighting::of(Operation::CreateMultipartUpload),
         Sighting::of(Operation::UploadPart),
         Sighting::of(Operation::UploadPart).nth(5),
         Sighting::of(Operation::UploadPart).part(8),
         Sighting::of(Operation::CompleteMultipartUpload),
-    ] {
+    ]
+}
+
+#[test]
+fn t25_an_upload_killed_as_a_request_begins_goes_on() {
+    for request in requests_of_an_upload() {
         one_upload(&Trigger::Begun(request), Signal::Kill);
     }
 }
 
 #[test]
 fn t25_an_upload_killed_as_a_request_is_answered_goes_on() {
-    for request in [
-        Sighting::of(Operation::CreateMultipartUpload),
-        Sighting::of(Operation::UploadPart),
-        Sighting::of(Operation::UploadPart).nth(5),
-        Sighting::of(Operation::UploadPart).part(8),
-        Sighting::of(Operation::CompleteMultipartUpload),
-    ] {
+    for request in requests_of_an_upload() {
         one_upload(&Trigger::Answered(request), Signal::Kill);
     }
 }

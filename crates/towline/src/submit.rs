@@ -70,6 +70,7 @@ impl TransferUtility {
                     Some(self.go_on(again, credentials).await?)
                 }
                 Verdict::Known(again) => {
+                    self.hand_over(again.id(), credentials);
                     self.give_up(again.id()).await?;
                     places.push(vec![place]);
                     new.push(settled.into_new());

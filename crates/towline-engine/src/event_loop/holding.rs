@@ -8,7 +8,7 @@ use towline_core::{
     Command, Event, ParkReason, PartRow, Phase, Record, Store, StoreError, Transfer, TransferId,
 };
 
-use super::{EventLoop, Message, Reply};
+use super::{EventLoop, Load, Message, Reply};
 use crate::live::Live;
 use crate::unusable;
 
@@ -106,42 +106,14 @@ impl EventLoop {
     /// Those that are held go on with the credentials that came for them; the
     /// others are read first.
     pub(super) fn on_carry(&mut self, ids: Vec<TransferId>) {
-        let mut absent = Vec::new();
         for id in ids {
-            let Some(live) = self.live.get(&id) else {
-                absent.push(id);
-                continue;
-            };
-            match live.transfer.record().phase {
-                Phase::Parked(ParkReason::Credentials) => self.look_again(id),
-                _ => self.connect_again(id),
+            match self.live.get(&id) {
+                None => self.load_for(id, |load| load.carry = true),
+                Some(live) => match live.transfer.record().phase {
+                    Phase::Parked(ParkReason::Credentials) => self.look_again(id),
+                    _ => self.connect_again(id),
+                },
             }
-        }
-        if absent.is_empty() {
-            return;
-        }
-        let (store, inbox) = (Arc::clone(&self.store), self.inbox.clone());
-        tokio::spawn(async move {
-            let _ = inbox.send(Message::Carried(read_some(&*store, absent).await));
-        });
-    }
-
-    pub(super) fn on_carried(&mut self, read: Result<Vec<(Record, Vec<PartRow>)>, StoreError>) {
-        let read = match read {
-            Ok(read) => read,
-            Err(error) => return self.fail_store(&error),
-        };
-        if self.broken || self.closing.is_some() {
-            return;
-        }
-        for (record, parts) in read {
-            let id = record.id;
-            let at_rest = record.phase.is_final() || record.phase == Phase::Paused;
-            if at_rest || self.live.contains_key(&id) {
-                continue;
-            }
-            self.hold(record, parts);
-            self.advance(id, Event::Started);
         }
     }
 
@@ -156,11 +128,11 @@ impl EventLoop {
         }
     }
 
-    /// Reads a transfer that is not held, and steers it then.
-    pub(super) fn load_for(&mut self, id: TransferId, command: Command, reply: Reply) {
-        let load = self.loads.entry(id).or_default();
-        load.commands.push((command, reply));
-        if load.commands.len() == 1 {
+    /// Reads a transfer that is not held, to do this with it then.
+    pub(super) fn load_for(&mut self, id: TransferId, what: impl FnOnce(&mut Load)) {
+        let reading = self.loads.contains_key(&id);
+        what(self.loads.entry(id).or_default());
+        if !reading {
             self.load(id);
         }
     }
@@ -185,11 +157,22 @@ impl EventLoop {
         if !held && std::mem::take(&mut load.stale) {
             return self.load(id);
         }
-        let commands = std::mem::take(&mut load.commands);
+        let Load {
+            commands, carry, ..
+        } = std::mem::take(load);
         self.loads.remove(&id);
         match read {
             _ if held => {}
-            Ok((record, parts)) => self.hold(record, parts),
+            Ok((record, parts)) => {
+                let at_rest = record.phase.is_final() || record.phase == Phase::Paused;
+                let carry = carry && !at_rest && !self.broken && self.closing.is_none();
+                if carry || !commands.is_empty() {
+                    self.hold(record, parts);
+                }
+                if carry {
+                    self.advance(id, Event::Started);
+                }
+            }
             Err(error) => return refuse(id, commands, error),
         }
         for (command, reply) in commands {
@@ -235,22 +218,6 @@ async fn read_one(store: &dyn Store, id: TransferId) -> Result<(Record, Vec<Part
     let record = store.get(id).await?.ok_or(StoreError::Unknown(id))?;
     let parts = store.parts(id).await?;
     Ok((record, parts))
-}
-
-/// Of these, the ones that are there.
-async fn read_some(
-    store: &dyn Store,
-    ids: Vec<TransferId>,
-) -> Result<Vec<(Record, Vec<PartRow>)>, StoreError> {
-    let mut read = Vec::with_capacity(ids.len());
-    for id in ids {
-        match read_one(store, id).await {
-            Ok(one) => read.push(one),
-            Err(StoreError::Unknown(_)) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(read)
 }
 
 async fn read_backlog(

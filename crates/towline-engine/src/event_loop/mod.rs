@@ -45,8 +45,6 @@ pub(crate) enum Message {
     Backlog(Result<Vec<(Record, Vec<PartRow>)>, StoreError>),
     /// Somebody wants these carried; credentials may have come for them.
     Carry(Vec<TransferId>),
-    /// Transfers that were not held were read, to be carried.
-    Carried(Result<Vec<(Record, Vec<PartRow>)>, StoreError>),
     /// An act is over; without an event when it was cut short.
     ActEnded {
         id: TransferId,
@@ -127,11 +125,13 @@ struct Backlog {
     touched: HashSet<TransferId>,
 }
 
-/// A transfer that is being read, to be steered.
+/// A transfer that is being read, to be steered or carried.
 #[derive(Default)]
 struct Load {
     /// What is asked of it, in order.
     commands: Vec<(Command, Reply)>,
+    /// It is to go on if it is unfinished.
+    carry: bool,
     /// It was held meanwhile, so what is read may be out of date.
     stale: bool,
 }
@@ -207,7 +207,6 @@ impl EventLoop {
             Message::Loaded { id, read } => self.on_loaded(id, *read),
             Message::Backlog(page) => self.on_backlog(page),
             Message::Carry(ids) => self.on_carry(ids),
-            Message::Carried(read) => self.on_carried(read),
             Message::ActEnded { id, act, event } => self.on_act_ended(id, act, event),
             Message::Flushed { upto, result, gone } => {
                 gone.into_iter().for_each(|id| self.forget(id));
@@ -233,7 +232,7 @@ impl EventLoop {
             return;
         }
         let Some(live) = self.live.get_mut(&id) else {
-            return self.load_for(id, command, reply);
+            return self.load_for(id, |load| load.commands.push((command, reply)));
         };
         match live.transfer.on_command(command, self.clock.now()) {
             Ok(step) => {
