@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use towline_core::{
-    Command, Connection, Created, Direction, NewTransfer, ObjectAddress, Spec, Timestamp,
+    Command, Connection, Created, Direction, NewTransfer, ObjectAddress, Record, Spec, Timestamp,
     TransferId,
 };
 use towline_s3::Credentials;
 
 use crate::again::{self, Again};
 use crate::request::Settled;
-use crate::{Error, SubmitError, TransferRequest, TransferUtility};
+use crate::{Error, SubmitError, Transfer, TransferRequest, TransferUtility};
 
 impl TransferUtility {
     /// Submits requests. When this returns, all of them survive power loss; when
@@ -22,22 +22,26 @@ impl TransferUtility {
     ///
     /// Gives the transfers' ids in the order of the requests.
     pub async fn submit(&self, requests: Vec<TransferRequest>) -> Result<Vec<TransferId>, Error> {
-        self.submit_settled(self.settle(&requests, false)?, None)
-            .await
+        let settled = self.settle(&requests, false)?;
+        let records = self.submit_settled(settled, None).await?;
+        Ok(records.iter().map(|record| record.id).collect())
     }
 
     /// As [`submit`](Self::submit), for another process of the same user. The
     /// connections of its requests were
     /// [`resolve`](towline_s3::S3Connector::resolve)d there and are taken as
     /// they stand, and those of the environment are signed with the credentials
-    /// that it hands over, which stay in memory only.
+    /// that it hands over, which stay in memory only. Gives the transfers in the
+    /// order of the requests.
     pub async fn submit_for(
         &self,
         requests: Vec<TransferRequest>,
         credentials: Option<&Credentials>,
-    ) -> Result<Vec<TransferId>, Error> {
-        self.submit_settled(self.settle(&requests, true)?, credentials)
-            .await
+    ) -> Result<Vec<Transfer>, Error> {
+        let settled = self.settle(&requests, true)?;
+        let records = self.submit_settled(settled, credentials).await?;
+        let now = self.engine().look(records).await?;
+        Ok(now.into_iter().map(Transfer::from).collect())
     }
 
     fn settle(
@@ -53,12 +57,12 @@ impl TransferUtility {
         &self,
         settled: Vec<Settled>,
         credentials: Option<&Credentials>,
-    ) -> Result<Vec<TransferId>, Error> {
+    ) -> Result<Vec<Record>, Error> {
         let _one_at_a_time = self.one_submit_at_a_time().await;
         let verdicts = self.judge(&settled).await?;
-        let mut ids: Vec<Option<TransferId>> = Vec::with_capacity(settled.len());
+        let mut records: Vec<Option<Record>> = Vec::with_capacity(settled.len());
         let mut new: Vec<NewTransfer> = Vec::new();
-        // Where each new one belongs among the ids; the same twice is one.
+        // Where each new one belongs among the records; the same twice is one.
         let mut places: Vec<Vec<usize>> = Vec::new();
         for (place, (settled, verdict)) in settled.into_iter().zip(verdicts).enumerate() {
             let known = match verdict {
@@ -67,7 +71,8 @@ impl TransferUtility {
                     None
                 }
                 Verdict::Known(again) if !settled.restart => {
-                    Some(self.go_on(again, credentials).await?)
+                    let id = self.go_on(again, credentials).await?;
+                    self.store().get(id).await?
                 }
                 Verdict::Known(again) => {
                     self.hand_over(again.id(), credentials);
@@ -82,15 +87,15 @@ impl TransferUtility {
                     None
                 }
             };
-            ids.push(known);
+            records.push(known);
         }
         let created = self.create(new, credentials).await?;
         for (created, places) in created.iter().zip(places) {
-            places
-                .into_iter()
-                .for_each(|place| ids[place] = Some(created.record().id));
+            for place in places {
+                records[place] = Some(created.record().clone());
+            }
         }
-        Ok(ids.into_iter().flatten().collect())
+        Ok(records.into_iter().flatten().collect())
     }
 
     /// What each request is: to the store, and to those before it.

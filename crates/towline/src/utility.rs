@@ -133,20 +133,19 @@ impl TransferUtility {
     ) -> Result<(Vec<TransferChange>, Cursor), Error> {
         let engine = self.engine();
         let Changes { changed, cursor } = self.store().changes(after, limit).await?;
-        let mut seen = Vec::with_capacity(changed.len());
-        for changed in changed {
-            seen.push(match changed {
-                Changed::Removed(id) => TransferChange::Removed(id),
-                Changed::Transfer(record) => {
-                    let mut look = engine.look(vec![*record]).await?;
-                    match look.pop() {
-                        Some(now) => TransferChange::Changed(Box::new(now.into())),
-                        None => continue,
-                    }
-                }
-            });
-        }
-        Ok((seen, cursor))
+        let there = changed.iter().filter_map(|changed| match changed {
+            Changed::Transfer(record) => Some((**record).clone()),
+            Changed::Removed(_) => None,
+        });
+        let mut looks = engine.look(there.collect()).await?.into_iter();
+        let seen = changed.into_iter().filter_map(|changed| match changed {
+            Changed::Removed(id) => Some(TransferChange::Removed(id)),
+            Changed::Transfer(_) => {
+                let now = looks.next()?;
+                Some(TransferChange::Changed(Box::new(now.into())))
+            }
+        });
+        Ok((seen.collect(), cursor))
     }
 
     /// Changes whenever there may be new [`changes`](Self::changes).

@@ -23,12 +23,9 @@ pub(super) async fn submit(
 async fn record(utility: &TransferUtility, body: Submit) -> Result<Submitted, Error> {
     let (_, cursor) = utility.changes(None, 0).await?;
     let credentials = body.credentials.as_ref().map(Credentials::from);
-    let ids = utility
+    let transfers = utility
         .submit_for(body.requests, credentials.as_ref())
         .await?;
-    let mut transfers = Vec::with_capacity(ids.len());
-    for id in ids {
-        transfers.push(Seen::from(utility.get(id).await?));
-    }
+    let transfers = transfers.into_iter().map(Seen::from).collect();
     Ok(Submitted { transfers, cursor })
 }
