@@ -17,8 +17,8 @@ use crate::{Builder, DownloadRequest, Error, Transfer, TransferObserver, UploadR
 /// Moves files to and from S3 and does not lose them. Cheap to clone; all
 /// clones are one.
 ///
-/// Dropping the last one ends the work as a crash would, and nothing is lost;
-/// [`close`](Self::close) ends it in order.
+/// Dropping the last one, and the last [`TransferObserver`], ends the work as a
+/// crash would, and nothing is lost; [`close`](Self::close) ends it in order.
 #[derive(Clone)]
 pub struct TransferUtility(Arc<Inner>);
 
