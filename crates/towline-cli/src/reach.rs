@@ -4,8 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use towline::{Config, Recovery, StoreError, TransferUtility};
-use towline_daemon::{Client, ClientError, Mode, Server, Steer, Steered, Submit, Submitted, Verb};
+use towline::{Config, Recovery, StoreError, TransferId, TransferUtility};
+use towline_daemon::{
+    Client, ClientError, Mode, Server, Shown, Steer, Steered, Submit, Submitted, Verb,
+};
 
 use crate::error::Error;
 
@@ -104,18 +106,26 @@ impl Reach {
 
     /// Submits to whoever owns the state.
     pub(crate) async fn submit(&mut self, submit: &Submit) -> Result<Submitted, Error> {
-        loop {
-            match self.client.submit(submit).await {
-                Err(error) if error.is_gone() => self.again().await?,
-                done => return Ok(done?),
-            }
-        }
+        self.ask(async |owner| owner.submit(submit).await).await
     }
 
     /// Steers through whoever owns the state.
     pub(crate) async fn steer(&mut self, verb: Verb, steer: &Steer) -> Result<Steered, Error> {
+        self.ask(async |owner| owner.steer(verb, steer).await).await
+    }
+
+    /// Asks whoever owns the state how a transfer is.
+    pub(crate) async fn show(&mut self, id: TransferId) -> Result<Shown, Error> {
+        self.ask(async |owner| owner.show(id).await).await
+    }
+
+    /// Asks the owner, and the next one when that has gone.
+    async fn ask<T>(
+        &mut self,
+        ask: impl AsyncFn(&Client) -> Result<T, ClientError>,
+    ) -> Result<T, Error> {
         loop {
-            match self.client.steer(verb, steer).await {
+            match ask(&self.client).await {
                 Err(error) if error.is_gone() => self.again().await?,
                 done => return Ok(done?),
             }

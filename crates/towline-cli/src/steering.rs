@@ -67,7 +67,7 @@ pub(crate) async fn steer(
         }
     };
     let attached = Attachment {
-        transfers: unfinished(&reach, &steered).await?,
+        transfers: unfinished(&mut reach, &steered).await?,
         cursor: steered.cursor,
         credentials: steer.credentials,
         waiting: &args.waiting,
@@ -105,11 +105,11 @@ fn request(verb: Verb, args: &Steering) -> Steer {
 }
 
 /// Those that were steered and have not ended yet.
-async fn unfinished(reach: &Reach, steered: &Steered) -> Result<Vec<Seen>, Error> {
+async fn unfinished(reach: &mut Reach, steered: &Steered) -> Result<Vec<Seen>, Error> {
     let mut open = Vec::new();
     for one in &steered.transfers {
         if one.state.is_some_and(|state| !state.is_final()) {
-            open.push(reach.client.show(one.id).await?.seen);
+            open.push(reach.show(one.id).await?.seen);
         }
     }
     Ok(open)

@@ -1,5 +1,5 @@
 //! A transfer is steered from another terminal than the one it runs in, and
-//! from one where nothing runs. T12, T13, T15, T18, T19, T22, T23.
+//! from one where nothing runs. T13, T15, T18, T19, T22, T23.
 
 #![allow(clippy::unwrap_used)] // in tests it is the assertion
 

@@ -1,4 +1,4 @@
-//! Eight clients steer the same transfers at the same time. T11, T16, T17, T49.
+//! Eight clients steer the same transfers at the same time. T49.
 
 #![allow(clippy::unwrap_used)] // in tests it is the assertion
 

@@ -114,6 +114,12 @@ impl Live {
         }
     }
 
+    /// Tells every act to end, and who waits for an answer that none will come.
+    pub(crate) fn give_up(&mut self) {
+        self.stop();
+        self.when_idle.clear();
+    }
+
     pub(crate) fn is_idle(&self) -> bool {
         self.acts.is_empty()
     }

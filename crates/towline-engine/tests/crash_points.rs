@@ -405,7 +405,11 @@ async fn once_its_store_has_failed_an_engine_tells_nobody_how_transfers_are() {
         }
     });
     failed.await.expect("it noticed that its store failed");
+    let id = record.id;
     assert!(engine.look(vec![record]).await.is_err());
+    let pause = engine.command(id, towline_core::Command::Pause);
+    let answer = tokio::time::timeout(Duration::from_secs(60), pause).await;
+    assert!(answer.expect("an answer").is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]

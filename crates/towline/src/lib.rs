@@ -41,10 +41,10 @@ pub use transfer::Transfer;
 pub use utility::{TransferChange, TransferUtility};
 
 pub use towline_core::{
-    AddressError, Addressing, BucketName, Changed, Changes, ChecksumAlgorithm, Command,
-    ConnectError, Connection, ConnectionSource, Cursor, Direction, ErrorRecord, Incident,
-    ObjectAddress, ObjectKey, ObjectOptions, Outcome, ParkReason, PartSize, PartSizeError, Query,
-    Reason, State, StoreError, Timestamp, TransferId, TransferOptions, Verified, WhenTargetExists,
+    AddressError, Addressing, BucketName, ChecksumAlgorithm, Command, ConnectError, Connection,
+    ConnectionSource, Cursor, Direction, ErrorRecord, Incident, ObjectAddress, ObjectKey,
+    ObjectOptions, Outcome, ParkReason, PartSize, PartSizeError, Query, Reason, State, StoreError,
+    Timestamp, TransferId, TransferOptions, Verified, WhenTargetExists,
 };
 pub use towline_engine::{Config, Recovery};
 pub use towline_s3::{

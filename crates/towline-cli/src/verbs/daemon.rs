@@ -37,7 +37,11 @@ pub(crate) async fn run(args: Daemon, common: &Common) -> Result<Exit, Error> {
     Ok(Exit::Done)
 }
 
+/// Stays until it is told to go, or nothing is left to do.
 async fn stay(owner: &Owner, run: &Run) -> Result<(), Error> {
+    if !run.until_idle {
+        return std::future::pending().await;
+    }
     let mut idle = false;
     loop {
         tokio::time::sleep(IDLE).await;
@@ -48,7 +52,7 @@ async fn stay(owner: &Owner, run: &Run) -> Result<(), Error> {
         };
         let (unfinished, more) = owner.utility.find(unfinished).await?;
         let nothing = unfinished.is_empty() && more.is_none();
-        if run.until_idle && nothing && idle {
+        if nothing && idle {
             return Ok(());
         }
         idle = nothing;

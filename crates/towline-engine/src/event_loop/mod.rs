@@ -427,7 +427,7 @@ impl EventLoop {
         tracing::error!(%error, "the store failed; every transfer stops here");
         self.broken = true;
         self.pending.clear();
-        self.live.values_mut().for_each(Live::stop);
+        self.live.values_mut().for_each(Live::give_up);
         self.watchers.clear();
     }
 
