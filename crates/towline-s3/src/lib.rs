@@ -13,6 +13,7 @@ mod config_files;
 mod connect;
 mod connector;
 mod credentials;
+mod customer_key;
 mod endpoint;
 mod environment;
 mod error;
@@ -32,5 +33,6 @@ pub use connector::{S3Connector, check_bucket};
 pub use credentials::{
     Credentials, CredentialsError, CredentialsFn, CredentialsProvider, Secret, StaticCredentials,
 };
+pub use customer_key::{CustomerKey, CustomerKeyError};
 pub use environment::Environment;
 pub use handed::HandedOver;

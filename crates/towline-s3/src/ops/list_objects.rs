@@ -15,13 +15,18 @@ impl S3Client {
         &self,
         request: ListObjects,
     ) -> Result<ObjectsPage, S3Error> {
+        let max_keys = request.max_keys.map(|most| most.to_string());
         let query = Query::default()
             .maybe("continuation-token", request.continuation.as_deref())
             .maybe("delimiter", request.delimiter.as_deref())
             .pair("encoding-type", "url")
             .pair("list-type", "2")
-            .pair("prefix", &request.prefix);
-        let call = Call::new(Operation::ListObjects, Method::GET, &request.bucket).query(query);
+            .maybe("max-keys", max_keys.as_deref())
+            .pair("prefix", &request.prefix)
+            .maybe("start-after", request.start_after.as_deref());
+        let call = Call::new(Operation::ListObjects, Method::GET, &request.bucket)
+            .query(query)
+            .access(&request.access)?;
         let mut answer = self.send(call).await?;
         let page = answer.page().await?;
         parse(&page, &request).map_err(|error| answer.bad_xml(error))
