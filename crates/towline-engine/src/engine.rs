@@ -145,8 +145,11 @@ impl Engine {
         Ok(sink)
     }
 
-    /// Runs something on the engine's own runtime.
-    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> Result<(), EngineError> {
+    /// Runs something on the engine's own runtime, at most until it is closed.
+    pub fn spawn(
+        &self,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), EngineError> {
         let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
         let runtime = runtime.as_ref().ok_or(EngineError::Closed)?;
         runtime.spawn(work);

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use towline_core::{BucketName, Connection};
-use towline_engine::{Config, Engine};
-use towline_s3::{CredentialsProvider, Environment, S3Connector};
+use towline_engine::{Config, Engine, Recovery};
+use towline_s3::{CredentialsProvider, CustomerKey, Environment, S3Connector};
 use towline_store_sqlite::SqliteStore;
 
 use crate::{Error, SubmitError, TransferUtility};
@@ -17,6 +17,7 @@ pub struct Builder {
     default_bucket: Option<String>,
     environment: Option<Environment>,
     providers: Vec<(String, Arc<dyn CredentialsProvider>)>,
+    keys: Vec<(String, CustomerKey)>,
     config: Config,
 }
 
@@ -28,6 +29,7 @@ impl Builder {
             default_bucket: None,
             environment: None,
             providers: Vec::new(),
+            keys: Vec::new(),
             config: Config::default(),
         }
     }
@@ -65,6 +67,15 @@ impl Builder {
         self
     }
 
+    /// Gives a key for SSE-C under a name, for transfers with
+    /// [`KeyReference::Registered`](towline_core::KeyReference::Registered). To be
+    /// given at each opening: keys are never stored, and a transfer whose key is
+    /// not there waits for it.
+    pub fn customer_key(mut self, name: impl Into<String>, key: CustomerKey) -> Self {
+        self.keys.push((name.into(), key));
+        self
+    }
+
     /// Reads settings and credentials from this instead of the process's own
     /// environment and home directory.
     pub fn environment(mut self, environment: Environment) -> Self {
@@ -94,19 +105,30 @@ impl Builder {
         for (name, provider) in self.providers {
             connector.register(name, provider);
         }
+        for (name, key) in self.keys {
+            connector.register_key(name, key);
+        }
         let connector = Arc::new(connector);
+        let state_dir = dir.clone();
         let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&dir)).await;
         let store = match opened {
             Ok(store) => Arc::new(store?),
             Err(error) => return Err(Error::Start(error.into())),
         };
+        let recovers = self.config.recovery == Recovery::All;
         let engine = Engine::start(store, connector.clone(), self.config).await?;
-        Ok(TransferUtility::new(
+        let utility = TransferUtility::new(
             engine,
             connector,
             self.connection,
             default_bucket,
-        ))
+            state_dir,
+        );
+        if recovers {
+            utility.end_lost_streams().await?;
+            utility.sweep_spool().await?;
+        }
+        Ok(utility)
     }
 }
 

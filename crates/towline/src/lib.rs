@@ -18,21 +18,29 @@
 //! again, after a crash too, goes on with whatever is unfinished.
 
 mod again;
+mod blocking;
 mod builder;
 mod building;
 mod check;
+mod check_options;
+mod download_stream;
 mod error;
 mod listener;
 mod observer;
 mod path_json;
 mod request;
+mod request_headers;
+mod spool;
 mod steer;
+mod streams;
 mod submit;
 mod transfer;
 mod utility;
 
+pub use blocking::Wait;
 pub use builder::Builder;
-pub use building::{DownloadRequest, UploadRequest};
+pub use building::{DownloadRequest, StreamRequest, UploadRequest};
+pub use download_stream::DownloadStream;
 pub use error::{Error, SubmitError};
 pub use listener::TransferListener;
 pub use observer::{TransferObserver, Updates};
@@ -41,14 +49,15 @@ pub use transfer::Transfer;
 pub use utility::{TransferChange, TransferUtility};
 
 pub use towline_core::{
-    AddressError, Addressing, BucketName, ChecksumAlgorithm, Command, ConnectError, Connection,
-    ConnectionSource, Cursor, Direction, ErrorRecord, Incident, ObjectAddress, ObjectKey,
-    ObjectOptions, Outcome, ParkReason, PartSize, PartSizeError, Query, Reason, State, StoreError,
-    Timestamp, TransferId, TransferOptions, Verified, WhenTargetExists,
+    Access, AddressError, Addressing, BucketName, ByteRange, ChecksumAlgorithm, Command,
+    ConnectError, Connection, ConnectionSource, Cursor, Direction, Encryption, ErrorRecord, Extra,
+    Grant, Grantee, Incident, KeyReference, ObjectAddress, ObjectKey, ObjectOptions, Outcome,
+    ParkReason, PartSize, PartSizeError, Permission, Query, ReadCondition, Reason, State,
+    StoreError, Timestamp, TransferId, TransferOptions, UploadMode, Verified, WhenTargetExists,
 };
 pub use towline_engine::{Config, Recovery};
 pub use towline_s3::{
-    Credentials, CredentialsError, CredentialsProvider, Environment, HandedOver, S3Connector,
-    Secret, StaticCredentials,
+    Credentials, CredentialsError, CredentialsProvider, CustomerKey, CustomerKeyError, Environment,
+    HandedOver, S3Connector, Secret, StaticCredentials,
 };
 pub use towline_store_sqlite::SqliteReader;
