@@ -26,6 +26,10 @@ pub enum Operation {
     GetObject,
     HeadObject,
     DeleteObject,
+    GetObjectAcl,
+    GetObjectTagging,
+    PutObjectTagging,
+    DeleteObjectTagging,
     CreateMultipartUpload,
     UploadPart,
     CompleteMultipartUpload,
@@ -107,6 +111,10 @@ fn object_operation(method: &Method, query: &Query<'_>, headers: &HeaderMap) -> 
     .iter()
     .any(|name| query.has(name));
     match method.as_str() {
+        "GET" if query.has("acl") => Operation::GetObjectAcl,
+        "GET" if query.has("tagging") => Operation::GetObjectTagging,
+        "PUT" if query.has("tagging") => Operation::PutObjectTagging,
+        "DELETE" if query.has("tagging") => Operation::DeleteObjectTagging,
         _ if copies || subresource => Operation::Other,
         "GET" if upload => Operation::ListParts,
         "GET" => Operation::GetObject,

@@ -79,6 +79,6 @@ pub(crate) async fn put_versioning(
         Some(BucketVersioningStatus::SUSPENDED) => Versioning::Suspended,
         _ => return Err(s3_error!(IllegalVersioningConfigurationException)),
     };
-    storage.set_versioning(&input.bucket, versioning)?;
+    storage.change_bucket(&input.bucket, |bucket| bucket.versioning = versioning)?;
     Ok(S3Response::new(PutBucketVersioningOutput::default()))
 }

@@ -3,6 +3,7 @@
 use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result};
 
+use super::encryption;
 use super::fields::{self, set_checksum};
 use super::get_object::{signed, signed_32};
 use super::list_objects::{encoded, page_size};
@@ -14,6 +15,7 @@ pub(crate) async fn parts(
 ) -> S3Result<S3Response<ListPartsOutput>> {
     let input = request.input;
     let upload = storage.upload(&input.bucket, &input.key, &input.upload_id)?;
+    encryption::check_upload(&request.headers, &upload)?;
     let marker = input.part_number_marker.unwrap_or(0);
     let most = page_size(input.max_parts);
     let after = u32::try_from(marker).unwrap_or(0).saturating_add(1);

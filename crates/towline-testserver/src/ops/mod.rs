@@ -1,9 +1,11 @@
 //! The S3 operations, one file per kind; everything not here is `NotImplemented`.
 
+mod acl;
 mod buckets;
 mod complete;
 mod conditions;
 mod delete_object;
+mod encryption;
 mod fields;
 mod get_object;
 mod list_multipart;
@@ -11,6 +13,8 @@ mod list_objects;
 mod multipart;
 mod put_object;
 mod receive;
+mod stored;
+mod tagging;
 
 use std::sync::Arc;
 
@@ -58,6 +62,10 @@ operations! {
     head_object: HeadObjectInput -> HeadObjectOutput = get_object::head;
     delete_object: DeleteObjectInput -> DeleteObjectOutput = delete_object::run;
     create_multipart_upload: CreateMultipartUploadInput -> CreateMultipartUploadOutput = multipart::create;
+    get_object_acl: GetObjectAclInput -> GetObjectAclOutput = acl::get;
+    get_object_tagging: GetObjectTaggingInput -> GetObjectTaggingOutput = tagging::get;
+    put_object_tagging: PutObjectTaggingInput -> PutObjectTaggingOutput = tagging::put;
+    delete_object_tagging: DeleteObjectTaggingInput -> DeleteObjectTaggingOutput = tagging::delete;
     upload_part: UploadPartInput -> UploadPartOutput = multipart::upload_part;
     abort_multipart_upload: AbortMultipartUploadInput -> AbortMultipartUploadOutput = multipart::abort;
     complete_multipart_upload: CompleteMultipartUploadInput -> CompleteMultipartUploadOutput = complete::run;

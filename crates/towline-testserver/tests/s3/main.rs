@@ -5,10 +5,12 @@
 mod checksums;
 mod client;
 mod directory;
+mod encryption;
 mod faults;
 mod history;
 mod multipart;
 mod objects;
+mod options;
 mod signatures;
 mod versions;
 mod wire;
