@@ -51,7 +51,7 @@ impl Service {
             return Ok(answer.map(|body| SentBody::uncounted(body, wire)));
         }
         let target = Target::of(request.method(), request.uri(), request.headers());
-        let entry = self.history.begin(&target);
+        let entry = self.history.begin(&target, request.headers());
         let verdict = self.faults.verdict(&target, reused);
         if let Some(told) = verdict.told {
             entry.fault(told);
