@@ -20,6 +20,11 @@ pub enum Operation {
     DeleteBucket,
     GetBucketVersioning,
     PutBucketVersioning,
+    GetBucketLocation,
+    GetBucketLifecycleConfiguration,
+    PutBucketLifecycleConfiguration,
+    DeleteBucketLifecycle,
+    DeleteObjects,
     ListObjectsV2,
     ListMultipartUploads,
     PutObject,
@@ -85,7 +90,13 @@ impl Target {
 
 fn bucket_operation(method: &Method, query: &Query<'_>) -> Operation {
     let versioning = query.has("versioning");
+    let lifecycle = query.has("lifecycle");
     match method.as_str() {
+        "GET" if lifecycle => Operation::GetBucketLifecycleConfiguration,
+        "PUT" if lifecycle => Operation::PutBucketLifecycleConfiguration,
+        "DELETE" if lifecycle => Operation::DeleteBucketLifecycle,
+        "GET" if query.has("location") => Operation::GetBucketLocation,
+        "POST" if query.has("delete") => Operation::DeleteObjects,
         "GET" if versioning => Operation::GetBucketVersioning,
         "GET" if query.has("uploads") => Operation::ListMultipartUploads,
         "GET" if query.value("list-type").as_deref() == Some("2") => Operation::ListObjectsV2,

@@ -6,6 +6,7 @@ use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::encryption;
 use super::fields::{self, set_checksum, stored_headers};
+use super::lifecycle;
 use super::receive::Expected;
 use crate::checksum::{Algorithm, Kind};
 use crate::storage::{NewUpload, Storage, Upload};
@@ -37,7 +38,11 @@ pub(crate) async fn create(
             headers,
         },
     )?;
+    let abort = lifecycle::abort_of(storage, &input.bucket, &upload.key, upload.initiated.into());
+    let (abort_date, abort_rule_id) = abort.unzip();
     let output = CreateMultipartUploadOutput {
+        abort_date,
+        abort_rule_id,
         bucket: Some(input.bucket),
         key: Some(upload.key),
         upload_id: Some(upload.id),

@@ -105,6 +105,8 @@ impl Storage {
             name: name.to_owned(),
             created: Seconds::now(),
             versioning: Versioning::Off,
+            requester_pays: false,
+            lifecycle: None,
         };
         self.write(|directory| directory.save_bucket(&bucket))?;
         index

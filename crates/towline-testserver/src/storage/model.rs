@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use s3s::dto::Timestamp;
+use s3s::dto::{BucketLifecycleConfiguration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::blobs::Blob;
@@ -22,6 +22,11 @@ pub(crate) struct Bucket {
     pub(crate) name: String,
     pub(crate) created: Seconds,
     pub(crate) versioning: Versioning,
+    /// Who asks pays, and is to say that they know.
+    #[serde(default)]
+    pub(crate) requester_pays: bool,
+    #[serde(default)]
+    pub(crate) lifecycle: Option<BucketLifecycleConfiguration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

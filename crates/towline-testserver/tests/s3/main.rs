@@ -4,13 +4,17 @@
 
 mod checksums;
 mod client;
+mod conditions;
 mod directory;
 mod encryption;
 mod faults;
 mod history;
+mod lifecycle;
+mod listing;
 mod multipart;
 mod objects;
 mod options;
+mod owners;
 mod signatures;
 mod versions;
 mod wire;
