@@ -31,6 +31,7 @@ mod history;
 mod line;
 mod operation;
 mod ops;
+mod presigned;
 mod refusals;
 mod server;
 mod service;

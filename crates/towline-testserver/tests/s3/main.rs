@@ -15,6 +15,7 @@ mod multipart;
 mod objects;
 mod options;
 mod owners;
+mod presigned;
 mod signatures;
 mod versions;
 mod wire;
