@@ -25,6 +25,7 @@ pub enum Operation {
     PutBucketLifecycleConfiguration,
     DeleteBucketLifecycle,
     DeleteObjects,
+    ListObjects,
     ListObjectsV2,
     ListMultipartUploads,
     PutObject,
@@ -100,6 +101,7 @@ fn bucket_operation(method: &Method, query: &Query<'_>) -> Operation {
         "GET" if versioning => Operation::GetBucketVersioning,
         "GET" if query.has("uploads") => Operation::ListMultipartUploads,
         "GET" if query.value("list-type").as_deref() == Some("2") => Operation::ListObjectsV2,
+        "GET" if query.is_listing() => Operation::ListObjects,
         "PUT" if versioning => Operation::PutBucketVersioning,
         "PUT" if query.is_plain() => Operation::CreateBucket,
         "HEAD" => Operation::HeadBucket,
@@ -175,6 +177,14 @@ impl Query<'_> {
             .all(|(key, _)| key.is_empty() || key.to_ascii_lowercase().starts_with("x-"))
     }
 
+    /// Nothing but what the older listing knows.
+    fn is_listing(&self) -> bool {
+        let known = ["delimiter", "encoding-type", "marker", "max-keys", "prefix"];
+        self.pairs().all(|(key, _)| {
+            key.is_empty() || known.contains(&key) || key.to_ascii_lowercase().starts_with("x-")
+        })
+    }
+
     fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0
             .split('&')
@@ -219,6 +229,11 @@ mod tests {
             target(Method::PUT, "/b?versioning=").operation,
             Operation::PutBucketVersioning
         );
+        assert_eq!(
+            target(Method::GET, "/b?prefix=x&marker=y").operation,
+            Operation::ListObjects
+        );
+        assert_eq!(target(Method::GET, "/b?policy").operation, Operation::Other);
         assert_eq!(target(Method::PUT, "/b").operation, Operation::CreateBucket);
         assert_eq!(target(Method::PUT, "/b?policy").operation, Operation::Other);
         assert_eq!(target(Method::GET, "/").operation, Operation::ListBuckets);

@@ -68,6 +68,7 @@ operations! {
         PutBucketLifecycleConfigurationInput -> PutBucketLifecycleConfigurationOutput = lifecycle::put;
     delete_bucket_lifecycle: DeleteBucketLifecycleInput -> DeleteBucketLifecycleOutput = lifecycle::delete;
     delete_objects: DeleteObjectsInput -> DeleteObjectsOutput = delete_object::many;
+    list_objects: ListObjectsInput -> ListObjectsOutput = list_objects::first_version;
     list_objects_v2: ListObjectsV2Input -> ListObjectsV2Output = list_objects::run;
     put_object: PutObjectInput -> PutObjectOutput = put_object::run;
     get_object: GetObjectInput -> GetObjectOutput = get_object::get;

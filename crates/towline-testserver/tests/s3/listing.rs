@@ -1,5 +1,7 @@
 //! Listings longer than a page, and deleting many objects at once.
 
+use towline_testserver::{OWNER_CANONICAL_ID, Operation};
+
 use crate::client::{Answer, BUCKET, Client, server};
 
 /// Every page of a listing, asked for with what `next` takes from the page before.
@@ -53,6 +55,32 @@ async fn a_listing_of_many_keys_comes_in_pages_of_a_thousand() {
         .get("?continuation-token=nonsense&list-type=2")
         .await
         .expect_error(400, "InvalidArgument");
+}
+
+#[tokio::test]
+async fn the_older_listing_goes_on_behind_a_marker() {
+    let (server, client) = server().await;
+    for key in ["a", "dir/1", "dir/2", "e", "other/3", "z"] {
+        server.put_object(BUCKET, key, b"x".to_vec()).await.unwrap();
+    }
+    let next = |page: &Answer| format!("marker={}&", page.tag("NextMarker"));
+    let listed = pages(&client, "delimiter=%2F&max-keys=2", next).await;
+    let seen: Vec<String> = listed
+        .iter()
+        .flat_map(|page| [page.tags("Key"), page.tags("Prefix")].concat())
+        .filter(|text| !text.is_empty())
+        .collect();
+    assert_eq!(seen, ["a", "dir/", "e", "other/", "z"]);
+    let behind = client.get("?marker=e").await.expect(200);
+    assert_eq!(behind.tags("Key"), ["other/3", "z"]);
+    assert_eq!(server.history().count(Operation::ListObjects), 4);
+
+    // Who owns an object is told by this one, and by the newer one when asked.
+    assert_eq!(behind.tags("ID"), [OWNER_CANONICAL_ID; 2]);
+    let newer = client.get("?fetch-owner=true&list-type=2").await;
+    assert_eq!(newer.expect(200).tags("ID").len(), 6);
+    let newer = client.get("?list-type=2").await.expect(200);
+    assert_eq!(newer.tags("ID").len(), 0);
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ async fn requests(client: &Client, headers: &[(&str, &str)]) -> Vec<Request> {
         request("GET", &upload, ""),
         request("GET", "?uploads=", ""),
         request("GET", "?list-type=2", ""),
+        request("GET", "", ""),
         request("GET", "/there", ""),
         request("HEAD", "/there", ""),
         request("GET", "/there?acl=", ""),
