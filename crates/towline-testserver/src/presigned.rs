@@ -6,7 +6,7 @@
 use std::time::{Duration, SystemTime};
 
 use hyper::header::{self, HeaderName, HeaderValue};
-use hyper::{Request, Uri};
+use hyper::{HeaderMap, Request, Uri};
 use s3s::dto::{Timestamp, TimestampFormat};
 
 use crate::operation::Query;
@@ -28,13 +28,18 @@ const PARAMETERS: [&str; 6] = [
 pub(crate) enum Fault {
     /// 400 `AuthorizationQueryParametersError`
     Parameters(&'static str),
+    /// 400 `InvalidArgument`
+    TwoSignatures,
     /// 403 `AccessDenied`; the second is more XML.
     Time(&'static str, String),
 }
 
 /// What is wrong with the times and parameters of a request, if it is presigned.
-pub(crate) fn fault_of(query: &Query<'_>, now: SystemTime) -> Option<Fault> {
+pub(crate) fn fault_of(query: &Query<'_>, headers: &HeaderMap, now: SystemTime) -> Option<Fault> {
     query.value("X-Amz-Signature")?;
+    if headers.contains_key(header::AUTHORIZATION) {
+        return Some(Fault::TwoSignatures);
+    }
     if PARAMETERS.iter().any(|name| query.value(name).is_none()) {
         return Some(Fault::Parameters(
             "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, \

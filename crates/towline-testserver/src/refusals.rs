@@ -84,7 +84,7 @@ pub(crate) fn of(
     request_id: &str,
 ) -> Option<Refusal> {
     let now = shifted_now(globals.clock_offset_s);
-    if let Some(refusal) = presigned(uri, now, request_id) {
+    if let Some(refusal) = presigned(uri, headers, now, request_id) {
         return Some(refusal);
     }
     let signature = Signature::of(uri, headers)?;
@@ -99,13 +99,21 @@ pub(crate) fn of(
 }
 
 /// A presigned URL that is no good, or not any more.
-fn presigned(uri: &Uri, now: SystemTime, request_id: &str) -> Option<Refusal> {
+fn presigned(uri: &Uri, headers: &HeaderMap, now: SystemTime, request_id: &str) -> Option<Refusal> {
     let query = Query(uri.query().unwrap_or_default());
-    let response = match presigned::fault_of(&query, now)? {
+    let response = match presigned::fault_of(&query, headers, now)? {
         presigned::Fault::Parameters(message) => refusal(
             StatusCode::BAD_REQUEST,
             "AuthorizationQueryParametersError",
             message,
+            "",
+            request_id,
+        ),
+        presigned::Fault::TwoSignatures => refusal(
+            StatusCode::BAD_REQUEST,
+            "InvalidArgument",
+            "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter \
+             or the Authorization header should be specified",
             "",
             request_id,
         ),

@@ -27,22 +27,25 @@ macro_rules! set_checksum {
 /// What a PUT and a Create both may say of the object.
 macro_rules! stored_headers {
     ($input:expr, $headers:expr) => {
-        $crate::ops::stored::checked($crate::storage::Headers {
-            cache_control: $input.cache_control,
-            content_disposition: $input.content_disposition,
-            content_encoding: $input
-                .content_encoding
-                .and_then($crate::ops::fields::without_chunking),
-            content_language: $input.content_language,
-            content_type: $input.content_type,
-            expires: $input.expires,
-            storage_class: $input.storage_class.map(|class| class.as_str().to_owned()),
-            redirect: $input.website_redirect_location,
-            metadata: $input.metadata.unwrap_or_default().into_iter().collect(),
-            tags: $crate::ops::tagging::asked($headers)?,
-            acl: $crate::ops::acl::asked($headers)?,
-            sse: $crate::ops::encryption::asked($headers)?,
-        })
+        $crate::ops::stored::checked(
+            $crate::storage::Headers {
+                cache_control: $input.cache_control,
+                content_disposition: $input.content_disposition,
+                content_encoding: $input
+                    .content_encoding
+                    .and_then($crate::ops::fields::without_chunking),
+                content_language: $input.content_language,
+                content_type: $input.content_type,
+                expires: $input.expires,
+                storage_class: $input.storage_class.map(|class| class.as_str().to_owned()),
+                redirect: $input.website_redirect_location,
+                metadata: $input.metadata.unwrap_or_default().into_iter().collect(),
+                tags: $crate::ops::tagging::asked($headers)?,
+                acl: $crate::ops::acl::asked($headers)?,
+                sse: $crate::ops::encryption::asked($headers)?,
+            },
+            $headers,
+        )
     };
 }
 

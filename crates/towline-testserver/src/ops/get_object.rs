@@ -115,6 +115,7 @@ pub(crate) async fn get(
     let (bucket, key) = (input.bucket, input.key);
     let found = find(storage, &bucket, &key, &request.headers, wanted!(input))?;
     let content = found.content()?;
+    check_class(content)?;
     let version_id = fields::version_id(storage, &bucket, &found.version);
     let mut output = described!(GetObjectOutput, found, content, version_id, input);
     output.body = Some(StreamingBlob::from(body(content, found.bytes.clone())));
@@ -134,6 +135,18 @@ pub(crate) async fn head(
     let output = described!(HeadObjectOutput, found, content, version_id, input);
     let headers = more_headers(&content.headers);
     Ok(S3Response::with_headers(output, headers))
+}
+
+/// What is archived is told of, and not given before it was restored, which nothing here is.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>
+fn check_class(content: &Content) -> S3Result<()> {
+    match content.headers.storage_class.as_deref() {
+        Some("GLACIER" | "DEEP_ARCHIVE") => Err(s3_error!(
+            InvalidObjectState,
+            "The operation is not valid for the object's storage class"
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Headers that both answers have and not both of s3s's outputs.

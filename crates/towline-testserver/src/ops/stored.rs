@@ -1,5 +1,6 @@
 //! What S3 refuses of the headers that are to be stored with an object.
 
+use hyper::HeaderMap;
 use s3s::{S3Result, s3_error};
 
 use super::fields::bad_request;
@@ -22,7 +23,17 @@ const CLASSES: [&str; 8] = [
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html>
 const MOST_METADATA: usize = 2048;
 
-pub(crate) fn checked(headers: Headers) -> S3Result<Headers> {
+/// Options of a bucket that keeps versions from being deleted, which none here does.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html>
+const LOCK: &str = "x-amz-object-lock-";
+
+pub(crate) fn checked(headers: Headers, request: &HeaderMap) -> S3Result<Headers> {
+    if request.keys().any(|name| name.as_str().starts_with(LOCK)) {
+        return Err(s3_error!(
+            InvalidRequest,
+            "Bucket is missing Object Lock Configuration"
+        ));
+    }
     if let Some(class) = &headers.storage_class
         && !CLASSES.contains(&class.as_str())
     {

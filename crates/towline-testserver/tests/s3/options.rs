@@ -75,6 +75,21 @@ async fn what_s3_does_not_store_is_refused() {
     refused(redirect, "elsewhere", "InvalidRedirectLocation").await;
     let long = "x".repeat(2048);
     refused("x-amz-meta-a", &long, "MetadataTooLarge").await;
+    refused("x-amz-object-lock-legal-hold", "ON", "InvalidRequest").await;
+}
+
+#[tokio::test]
+async fn an_archived_object_is_told_of_and_not_given() {
+    let (_server, client) = server().await;
+    for class in ["GLACIER", "DEEP_ARCHIVE"] {
+        for (key, answer) in both_ways(&client, &[("x-amz-storage-class", class)]).await {
+            answer.expect(200);
+            let head = client.send("HEAD", key, &[], "").await.expect(200);
+            assert_eq!(head.header("x-amz-storage-class"), class);
+            let get = client.get(key).await;
+            get.expect_error(403, "InvalidObjectState");
+        }
+    }
 }
 
 #[tokio::test]

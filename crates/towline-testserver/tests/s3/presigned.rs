@@ -160,4 +160,6 @@ async fn a_url_that_says_too_little_or_too_much_is_refused() {
             .await
             .expect_error(400, "AuthorizationQueryParametersError");
     }
+    let path = week.strip_prefix("/bucket").unwrap();
+    client.get(path).await.expect_error(400, "InvalidArgument");
 }
