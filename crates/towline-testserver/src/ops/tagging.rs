@@ -48,7 +48,7 @@ fn has_twins(tags: &Tags) -> bool {
     (0..tags.len()).any(|at| earlier(at).iter().any(|(key, _)| *key == tags[at].0))
 }
 
-/// The rules every set of tags keeps.
+/// The rules every set of tags keeps. Which characters are in them is not looked at.
 fn check(tags: Tags) -> S3Result<Tags> {
     if tags.len() > MOST_TAGS {
         return Err(bad_request(
@@ -62,12 +62,8 @@ fn check(tags: Tags) -> S3Result<Tags> {
             "Cannot provide multiple Tags with the same key"
         ));
     }
-    let allowed = |text: &str| {
-        text.chars()
-            .all(|c| c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c))
-    };
     for (key, value) in &tags {
-        if key.is_empty() || key.chars().count() > LONGEST_KEY || !allowed(key) {
+        if key.is_empty() || key.chars().count() > LONGEST_KEY {
             return Err(s3_error!(
                 InvalidTag,
                 "The TagKey you have provided is invalid"
@@ -79,7 +75,7 @@ fn check(tags: Tags) -> S3Result<Tags> {
                 "System tags cannot be added/updated by requester"
             ));
         }
-        if value.chars().count() > LONGEST_VALUE || !allowed(value) {
+        if value.chars().count() > LONGEST_VALUE {
             return Err(s3_error!(
                 InvalidTag,
                 "The TagValue you have provided is invalid"

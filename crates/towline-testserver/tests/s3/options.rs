@@ -95,7 +95,7 @@ async fn an_archived_object_is_told_of_and_not_given() {
 #[tokio::test]
 async fn tags_are_counted_on_reads_and_told_by_their_own_operation() {
     let (_server, client) = server().await;
-    let tagging = [("x-amz-tagging", "team=blue+sky&cost%2Fcentre=7&empty=")];
+    let tagging = [("x-amz-tagging", "team=blue+sky&cost%2Fcentre=7%2B1&empty=")];
     for (key, answer) in both_ways(&client, &tagging).await {
         answer.expect(200);
         for method in ["HEAD", "GET"] {
@@ -104,7 +104,7 @@ async fn tags_are_counted_on_reads_and_told_by_their_own_operation() {
         }
         let tags = client.get(&format!("{key}?tagging=")).await.expect(200);
         assert_eq!(tags.tags("Key"), ["team", "cost/centre", "empty"]);
-        assert_eq!(tags.tags("Value"), ["blue sky", "7", ""]);
+        assert_eq!(tags.tags("Value"), ["blue sky", "7+1", ""]);
     }
     client.put("/plain", "hello").await.expect(200);
     let plain = client.get("/plain").await.expect(200);
@@ -139,9 +139,6 @@ async fn tags_may_be_replaced_and_removed_without_another_version() {
     put(tagging(&[("b", "2"), ("b", "3")]))
         .await
         .expect_error(400, "InvalidTag");
-    put(tagging(&[("b;", "2")]))
-        .await
-        .expect_error(400, "InvalidTag");
     put(tagging(&[("aws:b", "2")]))
         .await
         .expect_error(400, "InvalidTag");
@@ -165,7 +162,6 @@ async fn tags_that_are_too_many_too_long_or_twice_are_refused() {
     refused("a=%FF", "InvalidArgument").await;
     refused(&format!("{}=1", "k".repeat(129)), "InvalidTag").await;
     refused(&format!("k={}", "v".repeat(257)), "InvalidTag").await;
-    refused("a=%3C", "InvalidTag").await;
 }
 
 #[tokio::test]
