@@ -1,5 +1,7 @@
 //! The owner a client expects, and requests that are at the requester's cost.
 
+use std::time::{Duration, SystemTime};
+
 use towline_testserver::{OWNER_ID, TestServer};
 
 use crate::client::{BUCKET, Client, server};
@@ -137,4 +139,34 @@ async fn a_requester_who_does_not_say_that_they_pay_is_refused() {
     assert!(!head.headers.contains_key("x-amz-request-charged"));
     let free = client.put("-free/key", "hello").await.expect(200);
     assert!(!free.headers.contains_key("x-amz-request-charged"));
+}
+
+#[tokio::test]
+async fn a_presigned_url_may_say_who_pays_and_whom_it_expects() {
+    let builder = TestServer::builder().requester_pays(BUCKET);
+    let server = builder.start().await.unwrap();
+    let client = Client::of(&server);
+    let pays = [("x-amz-request-payer", "requester")];
+    client.send("PUT", "/key", &pays, "hello").await.expect(200);
+    let get = async |query: &str| {
+        let path = format!("/key?{query}");
+        let uri = client.presign(
+            "GET",
+            &path,
+            &[],
+            SystemTime::now(),
+            Duration::from_secs(60),
+        );
+        client.send_as_is("GET", &uri, &[], "").await
+    };
+    let payer = "x-amz-request-payer=requester";
+    get(payer).await.expect(200);
+    get("x-id=GetObject")
+        .await
+        .expect_error(403, "AccessDenied");
+    let owner = |id| format!("x-amz-expected-bucket-owner={id}&{payer}");
+    get(&owner(OWNER_ID)).await.expect(200);
+    get(&owner("999999999999"))
+        .await
+        .expect_error(403, "AccessDenied");
 }
