@@ -54,7 +54,10 @@ pub(crate) async fn run(
         content.checksum.value.clone()
     );
     let mut told = HeaderMap::new();
-    content.headers.sse.tell(&mut told);
+    // Of a customer's key, this answer alone says nothing.
+    if !matches!(content.headers.sse, Encryption::Customer { .. }) {
+        content.headers.sse.tell(&mut told);
+    }
     Ok(S3Response::with_headers(output, told))
 }
 

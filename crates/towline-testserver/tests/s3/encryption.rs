@@ -248,7 +248,7 @@ async fn parts_need_the_key_their_upload_was_opened_with() {
     let parts = [(1, &*part.etag())];
     let complete = upload.complete(&parts, &wrong.headers()).await;
     complete.expect_error(400, "InvalidRequest");
-    upload.complete(&parts, &[]).await.expect(200);
+    told(&upload.complete(&parts, &[]).await.expect(200), &[]);
     client.get("/key").await.expect_error(400, "InvalidRequest");
     let get = client.send("GET", "/key", &right.headers(), "").await;
     assert_eq!(get.expect(200).body, "hello");
