@@ -2,4 +2,5 @@
 
 pub mod crash;
 pub mod fault_proxy;
+pub mod foreign;
 pub mod store_contract;
