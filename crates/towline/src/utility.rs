@@ -11,7 +11,7 @@ use towline_core::{
     Store, StoreError, TransferId,
 };
 use towline_engine::Engine;
-use towline_s3::S3Connector;
+use towline_s3::{CustomerKey, S3Connector};
 
 use crate::listener::Dispatcher;
 use crate::{
@@ -215,6 +215,29 @@ impl TransferUtility {
     /// What happened to a transfer on its way, oldest first; the last 64.
     pub async fn incidents(&self, id: TransferId) -> Result<Vec<Incident>, Error> {
         Ok(self.store().incidents(id).await?)
+    }
+
+    /// Sets, from now on, how many requests there may be at one time over all
+    /// transfers, and how many parts of one transfer. `None` leaves a limit as it
+    /// is; at least one of each is allowed. What is under way is not ended.
+    pub fn set_limits(
+        &self,
+        requests: Option<usize>,
+        parts_per_transfer: Option<usize>,
+    ) -> Result<(), Error> {
+        Ok(self.engine().set_limits(requests, parts_per_transfer)?)
+    }
+
+    /// Gives a key for SSE-C a name, for
+    /// [`KeyReference::Registered`](towline_core::KeyReference::Registered), and
+    /// goes on with the transfers that wait for one.
+    pub async fn register_customer_key(
+        &self,
+        name: impl Into<String>,
+        key: CustomerKey,
+    ) -> Result<(), Error> {
+        self.0.connector.register_key(name, key);
+        self.go_on_with_credentials().await
     }
 
     /// Stops every act and waits until what is known is durable. Unfinished

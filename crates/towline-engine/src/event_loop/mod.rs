@@ -35,6 +35,12 @@ pub(crate) enum Message {
     Stream(TransferId, Stream),
     /// A stream has bytes, or room.
     Wake,
+    /// From now on at most so many requests, and parts of one transfer, at one
+    /// time; `None` leaves a limit as it is.
+    Limits {
+        requests: Option<usize>,
+        parts: Option<usize>,
+    },
     /// Somebody steers a transfer.
     Command {
         id: TransferId,
@@ -100,6 +106,7 @@ pub(crate) struct EventLoop {
     inbox: mpsc::UnboundedSender<Message>,
     writer: Writer,
     scheduler: Scheduler,
+    parts_per_transfer: usize,
     live: HashMap<TransferId, Live>,
     watchers: HashMap<TransferId, watch::Sender<Snapshot>>,
     /// Counts what became durable, for those who follow the store.
@@ -159,6 +166,7 @@ impl EventLoop {
             clock: Clock::start(),
             budget: Budget::new(config.byte_budget),
             scheduler: Scheduler::new(config.requests),
+            parts_per_transfer: config.parts_per_transfer.max(1),
             config: Arc::new(config),
             profiles: Profiles::default(),
             inbox,
@@ -213,6 +221,14 @@ impl EventLoop {
             Message::Added(records) => self.on_added(records),
             Message::Stream(id, stream) => self.on_stream(id, stream),
             Message::Wake => {} // what can be done now is looked for anyway
+            Message::Limits { requests, parts } => {
+                if let Some(requests) = requests {
+                    self.scheduler.set_limit(requests);
+                }
+                if let Some(parts) = parts {
+                    self.parts_per_transfer = parts.max(1);
+                }
+            }
             Message::Command { id, command, reply } => self.on_command(id, command, reply),
             Message::Loaded { id, read } => self.on_loaded(id, *read),
             Message::Backlog(page) => self.on_backlog(page),
