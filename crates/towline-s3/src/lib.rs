@@ -19,6 +19,7 @@ mod error;
 mod handed;
 mod headers;
 mod ops;
+mod presign;
 mod proxy;
 mod request;
 mod sign;
@@ -34,3 +35,5 @@ pub use credentials::{
 };
 pub use environment::Environment;
 pub use handed::HandedOver;
+pub use ops::LifecycleRule;
+pub use presign::{Presign, PresignError, PresignedUrl};

@@ -100,12 +100,13 @@ impl Builder {
             Ok(store) => Arc::new(store?),
             Err(error) => return Err(Error::Start(error.into())),
         };
-        let engine = Engine::start(store, connector.clone(), self.config).await?;
+        let engine = Engine::start(store, connector.clone(), self.config.clone()).await?;
         Ok(TransferUtility::new(
             engine,
             connector,
             self.connection,
             default_bucket,
+            self.config,
         ))
     }
 }

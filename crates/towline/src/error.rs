@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use towline_core::{AddressError, ConnectError, LocalFailure, StoreError, TransferId};
 use towline_engine::EngineError;
+use towline_s3::PresignError;
+
+use crate::RequestError;
 
 /// Why a call did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +25,12 @@ pub enum Error {
     /// The system gave no threads.
     #[error("cannot start: {0}")]
     Start(#[source] std::io::Error),
+    /// S3 did not do what a request beside the transfers asked for.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// A URL cannot be presigned like this; nothing was signed.
+    #[error(transparent)]
+    Presign(PresignError),
 }
 
 impl From<StoreError> for Error {
@@ -49,8 +58,8 @@ impl Error {
         matches!(self, Self::Store(StoreError::Unknown(_)))
     }
 
-    /// The stable name of this error.
-    pub fn code(&self) -> &'static str {
+    /// The stable name of this error; of a request, S3's own.
+    pub fn code(&self) -> &str {
         match self {
             Self::Submit(error) => error.code(),
             Self::Store(StoreError::Owned { .. }) => "StoreOwned",
@@ -63,6 +72,8 @@ impl Error {
             Self::Store(_) => "StoreFailed",
             Self::Closed => "Closed",
             Self::Start(_) => "CannotStart",
+            Self::Request(error) => error.code(),
+            Self::Presign(error) => error.code(),
         }
     }
 }

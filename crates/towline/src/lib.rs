@@ -18,37 +18,44 @@
 //! again, after a crash too, goes on with whatever is unfinished.
 
 mod again;
+mod ask;
 mod builder;
 mod building;
 mod check;
 mod error;
 mod listener;
+mod objects;
 mod observer;
 mod path_json;
+mod place;
+mod presign;
 mod request;
 mod steer;
 mod submit;
 mod transfer;
 mod utility;
 
+pub use ask::RequestError;
 pub use builder::Builder;
 pub use building::{DownloadRequest, UploadRequest};
 pub use error::{Error, SubmitError};
 pub use listener::TransferListener;
+pub use objects::{DeleteRequest, ListRequest};
 pub use observer::{TransferObserver, Updates};
+pub use presign::{PresignGet, PresignPut};
 pub use request::TransferRequest;
 pub use transfer::Transfer;
 pub use utility::{TransferChange, TransferUtility};
 
 pub use towline_core::{
     AddressError, Addressing, BucketName, ChecksumAlgorithm, Command, ConnectError, Connection,
-    ConnectionSource, Cursor, Direction, ErrorRecord, Incident, ObjectAddress, ObjectKey,
-    ObjectOptions, Outcome, ParkReason, PartSize, PartSizeError, Query, Reason, State, StoreError,
-    Timestamp, TransferId, TransferOptions, Verified, WhenTargetExists,
+    ConnectionSource, Cursor, Direction, ErrorRecord, Incident, ListedObject, ObjectAddress,
+    ObjectKey, ObjectOptions, ObjectsPage, Outcome, ParkReason, PartSize, PartSizeError, Query,
+    Reason, State, StoreError, Timestamp, TransferId, TransferOptions, Verified, WhenTargetExists,
 };
 pub use towline_engine::{Config, Recovery};
 pub use towline_s3::{
-    Credentials, CredentialsError, CredentialsProvider, Environment, HandedOver, S3Connector,
-    Secret, StaticCredentials,
+    Credentials, CredentialsError, CredentialsFn, CredentialsProvider, Environment, HandedOver,
+    PresignError, PresignedUrl, S3Connector, Secret, StaticCredentials,
 };
 pub use towline_store_sqlite::SqliteReader;

@@ -8,7 +8,7 @@ use towline_core::{
     BucketName, Changed, Changes, ConnectError, Connection, Cursor, Incident, Query, Store,
     StoreError, TransferId,
 };
-use towline_engine::Engine;
+use towline_engine::{Config, Engine};
 use towline_s3::S3Connector;
 
 use crate::listener::Dispatcher;
@@ -27,6 +27,7 @@ struct Inner {
     connector: Arc<S3Connector>,
     connection: Connection,
     default_bucket: Option<BucketName>,
+    config: Config,
     /// One submit at a time, so that none overlooks the other.
     submitting: tokio::sync::Mutex<()>,
     dispatcher: Dispatcher,
@@ -57,12 +58,14 @@ impl TransferUtility {
         connector: Arc<S3Connector>,
         connection: Connection,
         default_bucket: Option<BucketName>,
+        config: Config,
     ) -> Self {
         Self(Arc::new(Inner {
             engine,
             connector,
             connection,
             default_bucket,
+            config,
             submitting: tokio::sync::Mutex::default(),
             dispatcher: Dispatcher::default(),
         }))
@@ -174,6 +177,10 @@ impl TransferUtility {
 
     pub(crate) fn default_bucket(&self) -> Option<&BucketName> {
         self.0.default_bucket.as_ref()
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.0.config
     }
 
     pub(crate) fn default_connection(&self) -> &Connection {

@@ -267,6 +267,10 @@ pub struct ListObjects {
     pub delimiter: Option<String>,
     /// From the last page.
     pub continuation: Option<String>,
+    /// Only keys after this one; counts for the first page.
+    pub start_after: Option<String>,
+    /// At most this many on a page; S3 gives no more than 1,000.
+    pub max_keys: Option<u32>,
 }
 
 /// An object as ListObjectsV2 shows it.
