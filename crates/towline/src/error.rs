@@ -28,6 +28,16 @@ pub enum Error {
     /// S3 did not do what a request beside the transfers asked for.
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// All open uploads of a bucket were to be aborted, without a key, a prefix
+    /// or an age; nothing was.
+    #[error("name a key, a prefix or an age (zero means all) of the uploads to abort")]
+    Unbounded,
+    /// Another utility of this process is registered under the name.
+    #[error("a transfer utility is registered as {name:?} already")]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
     /// A URL cannot be presigned like this; nothing was signed.
     #[error(transparent)]
     Presign(PresignError),
@@ -72,6 +82,8 @@ impl Error {
             Self::Store(_) => "StoreFailed",
             Self::Closed => "Closed",
             Self::Start(_) => "CannotStart",
+            Self::Unbounded => "Unbounded",
+            Self::NameTaken { .. } => "NameTaken",
             Self::Request(error) => error.code(),
             Self::Presign(error) => error.code(),
         }

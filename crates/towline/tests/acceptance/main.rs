@@ -6,11 +6,16 @@
 mod again;
 mod bulk;
 mod cancel;
+mod canned;
 mod changes;
 mod content;
+mod credentials;
 mod identity;
 mod idle_commands;
+mod leftovers;
+mod lifecycle;
 mod listener;
+mod named;
 mod objects;
 mod pause;
 mod plain_http;

@@ -11,7 +11,7 @@ use crate::{BUCKET, Scene};
 async fn scene_with(keys: &[&str]) -> Scene {
     let scene = Scene::start().await;
     for key in keys {
-        let put = scene.server.put_object(BUCKET, *key, b"x".to_vec());
+        let put = scene.server.put_object(BUCKET, key, b"x".to_vec());
         put.await.unwrap();
     }
     scene
