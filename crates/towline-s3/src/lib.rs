@@ -9,6 +9,8 @@
 
 mod body;
 mod client;
+#[cfg(feature = "cognito")]
+mod cognito;
 mod config_files;
 mod connect;
 mod connector;
@@ -29,6 +31,8 @@ mod uri;
 mod xml;
 
 pub use client::S3Client;
+#[cfg(feature = "cognito")]
+pub use cognito::CognitoIdentity;
 pub use connector::{S3Connector, check_bucket};
 pub use credentials::{
     Credentials, CredentialsError, CredentialsFn, CredentialsProvider, Secret, StaticCredentials,

@@ -1,23 +1,33 @@
 //! Opens a transfer utility on its state.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use towline_core::{BucketName, Connection};
+use towline_core::{BucketName, Connection, ConnectionSource};
 use towline_engine::{Config, Engine};
-use towline_s3::{CredentialsProvider, Environment, S3Connector};
+use towline_s3::{Credentials, CredentialsProvider, Environment, S3Connector, StaticCredentials};
 use towline_store_sqlite::SqliteStore;
 
-use crate::{Error, SubmitError, TransferUtility};
+use crate::{Error, SettingsError, SubmitError, TransferUtility};
 
 /// What a [`TransferUtility`] is opened with.
 pub struct Builder {
-    state_dir: Option<PathBuf>,
-    connection: Connection,
-    default_bucket: Option<String>,
+    pub(crate) state_dir: Option<PathBuf>,
+    pub(crate) connection: Connection,
+    pub(crate) default_bucket: Option<String>,
     environment: Option<Environment>,
     providers: Vec<(String, Arc<dyn CredentialsProvider>)>,
-    config: Config,
+    /// An identity pool that gives the credentials, unless others are set.
+    pub(crate) pool: Option<Pool>,
+    connections: HashMap<String, Connection>,
+    pub(crate) config: Config,
+}
+
+/// An identity pool of Amazon Cognito.
+pub(crate) struct Pool {
+    pub(crate) id: String,
+    pub(crate) region: String,
 }
 
 impl Builder {
@@ -28,6 +38,8 @@ impl Builder {
             default_bucket: None,
             environment: None,
             providers: Vec::new(),
+            pool: None,
+            connections: HashMap::new(),
             config: Config::default(),
         }
     }
@@ -44,6 +56,16 @@ impl Builder {
     /// tools do, by environment and files.
     pub fn connection(mut self, connection: Connection) -> Self {
         self.connection = connection;
+        self.pool = None;
+        self
+    }
+
+    /// Another way to S3 under a name: another account, another store. Requests
+    /// take it with
+    /// [`TransferUtility::connection_named`]. To be given at each opening;
+    /// transfers that were submitted keep theirs.
+    pub fn connection_named(mut self, name: impl Into<String>, connection: Connection) -> Self {
+        self.connections.insert(name.into(), connection);
         self
     }
 
@@ -65,6 +87,51 @@ impl Builder {
         self
     }
 
+    /// Signs with these keys unless a request has another connection. They are
+    /// registered as `static`, which transfers remember, and are never stored:
+    /// give them at each opening, or to [`TransferUtility::set_credentials`]
+    /// later. A [`connection`](Self::connection) set after it decides otherwise.
+    pub fn static_credentials(self, credentials: Credentials) -> Self {
+        self.own_credentials("static", StaticCredentials(credentials))
+    }
+
+    /// Signs with what an identity pool gives unless a request has another
+    /// connection. Registered as `cognito`, which transfers remember.
+    #[cfg(feature = "cognito")]
+    pub fn cognito(self, identity: crate::CognitoIdentity) -> Self {
+        self.own_credentials("cognito", identity)
+    }
+
+    fn own_credentials(mut self, name: &str, provider: impl CredentialsProvider) -> Self {
+        self.connection.source = ConnectionSource::Registered(name.to_owned());
+        self.pool = None;
+        self.credentials(name, provider)
+    }
+
+    /// Makes the pool that a file names the source of credentials.
+    fn with_pool(mut self) -> Result<Self, SettingsError> {
+        let Some(pool) = self.pool.take() else {
+            return Ok(self);
+        };
+        #[cfg(feature = "cognito")]
+        {
+            let mut identity = crate::CognitoIdentity::new(pool.id, pool.region)?;
+            if let Some(environment) = &self.environment {
+                identity = identity.environment(environment.clone());
+            }
+            Ok(self.cognito(identity))
+        }
+        #[cfg(not(feature = "cognito"))]
+        {
+            let Pool { id, region } = pool;
+            tracing::debug!(pool = id, region, "no credentials from an identity pool");
+            Err(SettingsError::NeedsFeature {
+                what: "the identity pool in awsconfiguration.json",
+                feature: "cognito",
+            })
+        }
+    }
+
     /// Reads settings and credentials from this instead of the process's own
     /// environment and home directory.
     pub fn environment(mut self, environment: Environment) -> Self {
@@ -83,7 +150,8 @@ impl Builder {
     ///
     /// Fails when another process owns the state, when it is damaged, not ours
     /// or of a newer Towline, or when its place is no good.
-    pub async fn open(self) -> Result<TransferUtility, Error> {
+    pub async fn open(mut self) -> Result<TransferUtility, Error> {
+        self = self.with_pool()?;
         let default_bucket = match self.default_bucket {
             Some(bucket) => Some(BucketName::new(bucket).map_err(SubmitError::from)?),
             None => None,
@@ -106,6 +174,7 @@ impl Builder {
             connector,
             self.connection,
             default_bucket,
+            self.connections,
             self.config,
         ))
     }

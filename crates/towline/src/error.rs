@@ -7,7 +7,7 @@ use towline_core::{AddressError, ConnectError, LocalFailure, StoreError, Transfe
 use towline_engine::EngineError;
 use towline_s3::PresignError;
 
-use crate::RequestError;
+use crate::{RequestError, SettingsError};
 
 /// Why a call did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +28,9 @@ pub enum Error {
     /// S3 did not do what a request beside the transfers asked for.
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// What a file set up cannot be opened.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// All open uploads of a bucket were to be aborted, without a key, a prefix
     /// or an age; nothing was.
     #[error("name a key, a prefix or an age (zero means all) of the uploads to abort")]
@@ -82,6 +85,7 @@ impl Error {
             Self::Store(_) => "StoreFailed",
             Self::Closed => "Closed",
             Self::Start(_) => "CannotStart",
+            Self::Settings(error) => error.code(),
             Self::Unbounded => "Unbounded",
             Self::NameTaken { .. } => "NameTaken",
             Self::Request(error) => error.code(),

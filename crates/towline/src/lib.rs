@@ -22,6 +22,7 @@ mod ask;
 mod builder;
 mod building;
 mod check;
+mod compatibility;
 mod credentials;
 mod error;
 mod leftovers;
@@ -34,6 +35,7 @@ mod path_json;
 mod place;
 mod presign;
 mod request;
+mod settings;
 mod steer;
 mod submit;
 mod transfer;
@@ -50,6 +52,7 @@ pub use objects::{DeleteRequest, ListRequest};
 pub use observer::{TransferObserver, Updates};
 pub use presign::{PresignGet, PresignPut};
 pub use request::TransferRequest;
+pub use settings::SettingsError;
 pub use transfer::Transfer;
 pub use utility::{TransferChange, TransferUtility};
 
@@ -60,6 +63,8 @@ pub use towline_core::{
     Reason, State, StoreError, Timestamp, TransferId, TransferOptions, Verified, WhenTargetExists,
 };
 pub use towline_engine::{Config, Recovery};
+#[cfg(feature = "cognito")]
+pub use towline_s3::CognitoIdentity;
 pub use towline_s3::{
     Credentials, CredentialsError, CredentialsFn, CredentialsProvider, Environment, HandedOver,
     PresignError, PresignedUrl, S3Connector, Secret, StaticCredentials,

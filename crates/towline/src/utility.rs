@@ -1,5 +1,6 @@
 //! The transfer utility: submits, finds and steers transfers.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ struct Inner {
     connector: Arc<S3Connector>,
     connection: Connection,
     default_bucket: Option<BucketName>,
+    connections: HashMap<String, Connection>,
     config: Config,
     /// One submit at a time, so that none overlooks the other.
     submitting: tokio::sync::Mutex<()>,
@@ -58,6 +60,7 @@ impl TransferUtility {
         connector: Arc<S3Connector>,
         connection: Connection,
         default_bucket: Option<BucketName>,
+        connections: HashMap<String, Connection>,
         config: Config,
     ) -> Self {
         Self(Arc::new(Inner {
@@ -65,6 +68,7 @@ impl TransferUtility {
             connector,
             connection,
             default_bucket,
+            connections,
             config,
             submitting: tokio::sync::Mutex::default(),
             dispatcher: Dispatcher::default(),
@@ -96,6 +100,12 @@ impl TransferUtility {
         file: impl AsRef<Path>,
     ) -> DownloadRequest {
         DownloadRequest::new(self.clone(), bucket.into(), key.into(), file.as_ref())
+    }
+
+    /// A connection that the builder was given under a name, for the
+    /// `connection` of a request.
+    pub fn connection_named(&self, name: &str) -> Option<Connection> {
+        self.0.connections.get(name).cloned()
     }
 
     /// A handle on a transfer, also on one of an earlier process. Fails with

@@ -17,6 +17,7 @@ mod lifecycle;
 mod listener;
 mod named;
 mod objects;
+mod opening;
 mod pause;
 mod plain_http;
 mod presign;
