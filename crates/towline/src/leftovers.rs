@@ -108,12 +108,15 @@ impl Leftovers {
     }
 
     /// Only those opened longer ago than this, by the clock of this machine.
-    /// Zero means all there are. Default: all.
+    /// Zero is no limit, and says so. Default: all.
     pub fn older_than(self, age: Duration) -> Self {
+        if age.is_zero() {
+            return self.initiated_before(Timestamp::from_millis(i64::MAX));
+        }
         let then = SystemTime::now().checked_sub(age).unwrap_or(UNIX_EPOCH);
         let since = then.duration_since(UNIX_EPOCH).unwrap_or_default();
         let millis = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
-        self.initiated_before(Timestamp::from_millis(millis.saturating_add(1)))
+        self.initiated_before(Timestamp::from_millis(millis))
     }
 
     /// Another connection than the utility's own.

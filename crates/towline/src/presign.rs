@@ -41,8 +41,8 @@ struct Wanted {
 impl TransferUtility {
     /// A URL with which anybody can fetch an object for a while; await the
     /// request. S3 is not asked whether it is there, unless
-    /// [`validate_exists`](PresignGet::validate_exists) says so. An empty
-    /// `bucket` is the default bucket.
+    /// [`validate_exists`](PresignGet::validate_exists) says so; the connection's
+    /// region has to be the bucket's. An empty `bucket` is the default bucket.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html>
     pub fn presign_get(&self, bucket: impl Into<String>, key: impl Into<String>) -> PresignGet {
         PresignGet {
@@ -55,7 +55,8 @@ impl TransferUtility {
     }
 
     /// A URL with which anybody can store an object for a while; await the
-    /// request. An empty `bucket` is the default bucket.
+    /// request. The connection's region has to be the bucket's. An empty
+    /// `bucket` is the default bucket.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html>
     pub fn presign_put(&self, bucket: impl Into<String>, key: impl Into<String>) -> PresignPut {
         PresignPut {

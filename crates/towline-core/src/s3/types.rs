@@ -267,9 +267,9 @@ pub struct ListObjects {
     pub delimiter: Option<String>,
     /// From the last page.
     pub continuation: Option<String>,
-    /// Only keys after this one; counts for the first page.
+    /// The first page begins after this key.
     pub start_after: Option<String>,
-    /// At most this many on a page; S3 gives no more than 1,000.
+    /// The most keys and prefixes on a page. Default: S3's, which is 1,000.
     pub max_keys: Option<u32>,
 }
 

@@ -15,13 +15,13 @@ impl S3Client {
         &self,
         request: ListObjects,
     ) -> Result<ObjectsPage, S3Error> {
-        let most = request.max_keys.map(|most| most.to_string());
+        let max_keys = request.max_keys.map(|most| most.to_string());
         let query = Query::default()
             .maybe("continuation-token", request.continuation.as_deref())
             .maybe("delimiter", request.delimiter.as_deref())
             .pair("encoding-type", "url")
             .pair("list-type", "2")
-            .maybe("max-keys", most.as_deref())
+            .maybe("max-keys", max_keys.as_deref())
             .pair("prefix", &request.prefix)
             .maybe("start-after", request.start_after.as_deref());
         let call = Call::new(Operation::ListObjects, Method::GET, &request.bucket).query(query);

@@ -79,6 +79,37 @@ async fn a_request_that_may_pass_is_sent_again_and_one_that_may_not_is_not() {
 }
 
 #[tokio::test]
+async fn what_can_be_put_right_is_and_the_request_sent_once_more() {
+    let scene = scene_with(&["a"]).await;
+    let (faults, history) = (scene.server.faults(), scene.server.history());
+    for (status, code) in [(400, "ExpiredToken"), (403, "RequestTimeTooSkewed")] {
+        history.clear();
+        faults.fail_next(Operation::ListObjectsV2, 1, status, code);
+        assert!(scene.utility.list(BUCKET).await.is_ok(), "{code}");
+        assert_eq!(history.count(Operation::ListObjectsV2), 2);
+        faults.fail_next(Operation::ListObjectsV2, 2, status, code);
+        let error = scene.utility.list(BUCKET).await.unwrap_err();
+        assert_eq!(error.code(), code);
+    }
+}
+
+#[tokio::test]
+async fn a_request_without_an_answer_ends() {
+    let mut config = towline::Config::default();
+    config.retry_limit = 1;
+    config.first_byte_timeout = Duration::from_millis(100);
+    config.stall_timeout = Duration::from_millis(100);
+    let scene = Scene::with(config).await;
+    let faults = scene.server.faults();
+    faults.delay(Operation::ListObjectsV2, Duration::from_secs(120));
+    let error = scene.utility.list(BUCKET).await.unwrap_err();
+    assert_eq!(error.code(), "Stalled");
+    faults.out_of_reach(Some(towline_testserver::Offline::Refuse));
+    let error = scene.utility.list(BUCKET).await.unwrap_err();
+    assert_eq!(error.code(), "Connect");
+}
+
+#[tokio::test]
 async fn a_request_is_given_up_after_the_retry_limit() {
     let mut config = towline::Config::default();
     config.retry_limit = 2;
