@@ -106,6 +106,26 @@ pub enum LocalFailure {
         /// What did not agree.
         why: String,
     },
+    /// The bytes came from a process that is gone, or were given away already.
+    #[error("the bytes cannot be read again: they were in no file")]
+    SourceNotReopenable,
+    /// The bytes were to go to a process that is gone, or that has some already.
+    #[error("the bytes cannot be delivered again: they go to no file")]
+    TargetNotReopenable,
+    /// A stream did not have the length that was announced, or has too much.
+    #[error("{why}")]
+    StreamLength {
+        /// What did not agree.
+        why: String,
+    },
+    /// The object has none of the bytes asked for.
+    #[error("{object} has {size} bytes, none of those asked for")]
+    NoSuchRange {
+        /// The object.
+        object: String,
+        /// Its length in bytes.
+        size: u64,
+    },
     /// The connection of the transfer cannot be used.
     #[error("{why}")]
     Connection {
@@ -135,6 +155,10 @@ impl LocalFailure {
             Self::WrongBytes { .. } => "WrongBytes",
             Self::WrongWhole { .. } => "WrongWhole",
             Self::StoredWrong { .. } => "StoredWrong",
+            Self::SourceNotReopenable => "SourceNotReopenable",
+            Self::TargetNotReopenable => "TargetNotReopenable",
+            Self::StreamLength { .. } => "StreamLength",
+            Self::NoSuchRange { .. } => "InvalidRange",
             Self::Connection { .. } => "BadConnection",
             Self::Unplannable { .. } => "TooLarge",
         }

@@ -19,6 +19,19 @@ pub struct Fingerprint {
     pub changed_ns: i64,
 }
 
+impl Fingerprint {
+    /// What stands for bytes that are in no file and cannot change.
+    pub fn of_bytes(size: u64) -> Self {
+        Self {
+            device: 0,
+            inode: 0,
+            size,
+            modified_ns: 0,
+            changed_ns: 0,
+        }
+    }
+}
+
 /// A finished temporary file, recorded before it is renamed, so that after a
 /// crash the renamed file can be recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

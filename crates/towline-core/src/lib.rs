@@ -6,6 +6,7 @@
 //! reaches the outside ([`S3`], [`Store`]). It does no I/O, reads no clock and
 //! draws no random number, so every decision can be replayed from its inputs.
 
+mod access;
 mod address;
 mod checksum;
 mod connection;
@@ -13,7 +14,9 @@ mod cursor;
 mod failure;
 mod file;
 mod id;
+mod object_options;
 mod options;
+mod part_size;
 mod phase;
 mod plan;
 mod record;
@@ -23,6 +26,7 @@ mod store;
 mod time;
 mod transfer;
 
+pub use access::{Access, Extra, KeyReference};
 pub use address::{AddressError, BucketName, ObjectAddress, ObjectKey};
 pub use checksum::{Checksum, ChecksumAlgorithm, ChecksumKind, ParseChecksumError};
 pub use connection::{Addressing, Connection, ConnectionSource};
@@ -30,12 +34,14 @@ pub use cursor::{Changed, Changes, Cursor, ParseCursorError};
 pub use failure::{ErrorRecord, Failure, LocalFailure};
 pub use file::{FileIdentity, Fingerprint};
 pub use id::{PartNumber, TransferId};
-pub use options::{ObjectOptions, TransferOptions, WhenTargetExists};
+pub use object_options::{Encryption, Grant, Grantee, ObjectOptions, Permission};
+pub use options::{ByteRange, ReadCondition, TransferOptions, UploadMode, WhenTargetExists};
+pub use part_size::{PartSize, PartSizeError};
 pub use phase::{After, Outcome, ParkReason, Phase, Reason, State, Status};
-pub use plan::{MAX_PARTS, PartPlan, PartSize, PartSizeError, PlanError, SINGLE_PUT_MAX};
+pub use plan::{MAX_PARTS, PartPlan, PlanError, SINGLE_PUT_MAX};
 pub use record::{
-    Asked, Change, Direction, NewTransfer, ObjectIdentity, PartRow, Proof, Record, Remote, Request,
-    Spec, Temp, Verified,
+    Asked, Change, Direction, NewTransfer, ObjectIdentity, PartRow, Proof, RangeOf, Record, Remote,
+    Request, Spec, Temp, Verified,
 };
 pub use retry::{Fix, History, Reaction, react};
 pub use s3::*;

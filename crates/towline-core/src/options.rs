@@ -1,35 +1,8 @@
-//! How a transfer is carried, and what its object is to be like.
-
-use std::collections::BTreeMap;
+//! How a transfer is carried.
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ChecksumAlgorithm, PartSize};
-
-/// What an uploaded object carries besides its bytes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ObjectOptions {
-    /// `Content-Type`. Default: by the file name's extension,
-    /// `application/octet-stream` where that tells nothing.
-    pub content_type: Option<String>,
-    /// `Content-Encoding`, stored as given; bytes are never encoded by us.
-    pub content_encoding: Option<String>,
-    /// `Content-Disposition`.
-    pub content_disposition: Option<String>,
-    /// `Content-Language`.
-    pub content_language: Option<String>,
-    /// `Cache-Control`.
-    pub cache_control: Option<String>,
-    /// Own metadata, `x-amz-meta-…`; at most 2 KB in all.
-    pub metadata: BTreeMap<String, String>,
-    /// Tags, at most 10.
-    pub tags: BTreeMap<String, String>,
-    /// A canned ACL such as `public-read`.
-    pub acl: Option<String>,
-    /// A storage class such as `STANDARD_IA`.
-    pub storage_class: Option<String>,
-}
+use crate::{Access, ChecksumAlgorithm, Extra, ObjectOptions, PartSize, Timestamp};
 
 /// What a download does when its target is there already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -40,6 +13,67 @@ pub enum WhenTargetExists {
     Overwrite,
     /// Fails and leaves it.
     Fail,
+    /// Leaves it where it has the object's bytes, by length and the strongest
+    /// checksum that can be compared without fetching them, and ends as
+    /// [`Skipped`](crate::Outcome::Skipped); otherwise replaces it.
+    SkipIfIdentical,
+    /// Leaves it and takes the next free name: `name (1).ext`.
+    Rename,
+}
+
+/// Whether an upload is cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UploadMode {
+    /// One PUT up to 5 MiB, in parts above.
+    #[default]
+    Auto,
+    /// One PUT, up to 5 GiB, which is S3's limit.
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html>
+    Single,
+    /// A multipart upload, also of few bytes.
+    Multipart,
+}
+
+/// Which bytes of an object a download is about. The file has those alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ByteRange {
+    /// From an offset to the end.
+    From(u64),
+    /// From the first of these offsets up to the second, which is not included.
+    /// What the object does not have is left out.
+    Within(u64, u64),
+    /// The last so many bytes.
+    Last(u64),
+}
+
+impl ByteRange {
+    /// The bytes of an object of this length; `None` where it has none of them.
+    pub fn of(self, size: u64) -> Option<std::ops::Range<u64>> {
+        let range = match self {
+            Self::From(start) => start..size,
+            Self::Within(start, end) => start..end.min(size),
+            Self::Last(bytes) => size.saturating_sub(bytes)..size,
+        };
+        (range.start < range.end).then_some(range)
+    }
+}
+
+/// When a download is to take place at all. Decided by S3, once, at its start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ReadCondition {
+    /// Only if the object has this ETag; otherwise it fails.
+    pub if_match: Option<String>,
+    /// Only if it has another ETag; otherwise it ends as
+    /// [`NotModified`](crate::Outcome::NotModified).
+    pub if_none_match: Option<String>,
+    /// Only if it was stored after this; otherwise it ends as
+    /// [`NotModified`](crate::Outcome::NotModified). Whole seconds.
+    pub if_modified_since: Option<Timestamp>,
+    /// Only if it was not stored after this; otherwise it fails. Whole seconds.
+    pub if_unmodified_since: Option<Timestamp>,
 }
 
 /// How a transfer is carried.
@@ -49,12 +83,22 @@ pub enum WhenTargetExists {
 pub struct TransferOptions {
     /// Size of every part but the last. Default: by the object's size.
     pub part_size: Option<PartSize>,
+    /// Uploads: in one PUT or in parts.
+    pub upload_mode: UploadMode,
     /// What S3 checks the bytes with. Default: CRC-64/NVME.
     pub checksum: ChecksumAlgorithm,
     /// Uploads: only where no object has the key yet (`If-None-Match: *`).
     pub if_absent: bool,
     /// Downloads: what to do when the target exists.
     pub when_target_exists: WhenTargetExists,
+    /// Downloads: which bytes. Default: all.
+    pub range: Option<ByteRange>,
+    /// Downloads: whether at all.
+    pub condition: ReadCondition,
+    /// What every request carries.
+    pub access: Access,
+    /// Further headers and parameters.
+    pub extra: Extra,
     /// Uploads: what the object carries besides its bytes.
     pub object: ObjectOptions,
 }

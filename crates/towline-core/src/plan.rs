@@ -2,9 +2,7 @@
 
 use std::ops::Range;
 
-use serde::{Deserialize, Serialize};
-
-use crate::PartNumber;
+use crate::{PartNumber, PartSize, TransferOptions, UploadMode};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -16,53 +14,13 @@ pub const SINGLE_PUT_MAX: u64 = 5 * MIB;
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>
 pub const MAX_PARTS: u64 = 10_000;
 
-/// The size of every part but the last, in bytes: 5 MiB to 5 GiB, the range
-/// that S3 accepts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "u64", into = "u64")]
-pub struct PartSize(u64);
+/// S3's limit on the bytes of one PUT: 5 GiB.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html>
+const ONE_PUT_LIMIT: u64 = 5 * GIB;
 
-/// A part size that S3 would refuse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a part size of {bytes} bytes is outside 5 MiB to 5 GiB, which is what S3 accepts")]
-pub struct PartSizeError {
-    /// The size asked for.
-    pub bytes: u64,
-}
-
-impl PartSize {
-    /// The smallest: 5 MiB.
-    pub const MIN: Self = Self(5 * MIB);
-    /// The largest: 5 GiB.
-    pub const MAX: Self = Self(5 * GIB);
-
-    /// A part size in bytes; fails outside [`Self::MIN`]..=[`Self::MAX`].
-    pub const fn from_bytes(bytes: u64) -> Result<Self, PartSizeError> {
-        if bytes < Self::MIN.0 || bytes > Self::MAX.0 {
-            return Err(PartSizeError { bytes });
-        }
-        Ok(Self(bytes))
-    }
-
-    /// In bytes.
-    pub const fn bytes(self) -> u64 {
-        self.0
-    }
-}
-
-impl TryFrom<u64> for PartSize {
-    type Error = PartSizeError;
-
-    fn try_from(bytes: u64) -> Result<Self, PartSizeError> {
-        Self::from_bytes(bytes)
-    }
-}
-
-impl From<PartSize> for u64 {
-    fn from(size: PartSize) -> u64 {
-        size.0
-    }
-}
+/// How the parts of a stream of unknown length grow: so many of each size. Few
+/// bytes are held in memory for it, and 10,000 parts hold 122 GiB.
+const GROWTH: [(u64, u64); 3] = [(1000, 5 * MIB), (3000, 8 * MIB), (6000, 16 * MIB)];
 
 /// Why bytes cannot be cut into parts that S3 takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,14 +32,34 @@ pub enum PlanError {
         /// The length in bytes.
         size: u64,
     },
+    /// More than one PUT can carry.
+    #[error("{size} bytes are more than one PUT can carry (5 GiB); upload them in parts")]
+    TooLargeForOnePut {
+        /// The length in bytes.
+        size: u64,
+    },
 }
 
 /// A length and how it is cut: fixed for one generation of a transfer, so that
 /// every part always covers the same bytes.
+///
+/// A plan may be *open*: of a stream whose length is not known yet. It then has
+/// the most parts that there can be, and [`ended`](Self::ended) gives the plan
+/// with the true length, in which no part but the last is another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartPlan {
+    /// Of an open plan: the most there can be.
     size: u64,
-    part_size: u64,
+    cut: Cut,
+    open: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cut {
+    /// Every part but the last has this many bytes.
+    Even(u64),
+    /// See [`GROWTH`].
+    Growing,
 }
 
 impl PartPlan {
@@ -93,63 +71,123 @@ impl PartPlan {
             .map_or(SINGLE_PUT_MAX, PartSize::bytes)
             .max(SINGLE_PUT_MAX);
         if size <= whole {
-            return Ok(Self {
-                size,
-                part_size: size,
-            });
+            return Ok(Self::even(size, size));
         }
         let wished = asked.map(PartSize::bytes).unwrap_or(match size {
             size if size < 64 * MIB => 5 * MIB,
             size if size < 16 * GIB => 8 * MIB,
             _ => 16 * MIB,
         });
-        let needed = size.div_ceil(MAX_PARTS).next_multiple_of(MIB);
-        let part_size = wished.max(needed);
-        if part_size > PartSize::MAX.0 {
+        let part_size = wished.max(needed(size));
+        if part_size > PartSize::MAX.bytes() {
             return Err(PlanError::TooLarge { size });
         }
-        Ok(Self { size, part_size })
+        Ok(Self::even(size, part_size))
+    }
+
+    /// The plan for an upload of `size` bytes in the mode that is asked for.
+    pub fn for_upload(size: u64, options: &TransferOptions) -> Result<Self, PlanError> {
+        match options.upload_mode {
+            UploadMode::Single if size > ONE_PUT_LIMIT => {
+                Err(PlanError::TooLargeForOnePut { size })
+            }
+            UploadMode::Single => Ok(Self::even(size, size)),
+            UploadMode::Auto | UploadMode::Multipart => Self::new(size, options.part_size),
+        }
+    }
+
+    /// The plan for a stream of unknown length, in parts that grow from 5 to
+    /// 16 MiB, which ends at 122 GiB; with an asked part size or an `expected`
+    /// length in parts that do not grow.
+    pub fn open(asked: Option<PartSize>, expected: Option<u64>) -> Result<Self, PlanError> {
+        let expected = expected.map(|size| Self::new(size, asked)).transpose()?;
+        let even = expected
+            .map(|plan| plan.len(PartNumber::FIRST).max(PartSize::MIN.bytes()))
+            .or(asked.map(PartSize::bytes));
+        Ok(Self::opened(even))
+    }
+
+    /// The plan of a stream that turned out to have `size` bytes; `None` when
+    /// they are more than it has parts for.
+    pub fn ended(self, size: u64) -> Option<Self> {
+        (size <= self.size).then_some(Self {
+            size,
+            open: false,
+            ..self
+        })
     }
 
     /// The plan that was recorded; a part size of 0 means one part.
     pub fn recorded(size: u64, part_size: u64) -> Self {
-        let part_size = if part_size == 0 {
-            size
-        } else {
-            part_size.min(size)
-        };
-        Self { size, part_size }
+        Self::even(size, if part_size == 0 { size } else { part_size })
     }
 
-    /// All bytes.
+    /// The plan that was recorded of a stream: without a size it is open,
+    /// without a part size it grows.
+    pub fn recorded_stream(size: Option<u64>, part_size: Option<u64>) -> Self {
+        let open = Self::opened(part_size.map(|bytes| bytes.max(1)));
+        size.and_then(|size| open.ended(size)).unwrap_or(open)
+    }
+
+    fn even(size: u64, part_size: u64) -> Self {
+        Self {
+            size,
+            cut: Cut::Even(part_size.min(size)),
+            open: false,
+        }
+    }
+
+    fn opened(even: Option<u64>) -> Self {
+        let (cut, size) = match even {
+            Some(bytes) => (Cut::Even(bytes), bytes.saturating_mul(MAX_PARTS)),
+            None => (Cut::Growing, grown(MAX_PARTS)),
+        };
+        Self {
+            size,
+            cut,
+            open: true,
+        }
+    }
+
+    /// All bytes; of an open plan the most there can be.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// The size of every part but the last, in bytes.
-    pub fn part_size(&self) -> u64 {
-        self.part_size
+    /// Whether the length is not known yet.
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// The size of every part but the last, in bytes; `None` where they grow.
+    pub fn part_size(&self) -> Option<u64> {
+        match self.cut {
+            Cut::Even(bytes) => Some(bytes),
+            Cut::Growing => None,
+        }
     }
 
     /// How many parts there are; a plan of no bytes has one, of no bytes.
     pub fn parts(&self) -> u32 {
-        if self.part_size == 0 {
-            return 1;
-        }
-        u32::try_from(self.size.div_ceil(self.part_size)).unwrap_or(u32::MAX)
-    }
-
-    /// Whether everything goes in one request.
-    pub fn is_single(&self) -> bool {
-        self.parts() == 1
+        let parts = match self.cut {
+            Cut::Even(0) => 1,
+            Cut::Even(bytes) => self.size.div_ceil(bytes),
+            Cut::Growing => grown_parts(self.size),
+        };
+        u32::try_from(parts.max(1)).unwrap_or(u32::MAX)
     }
 
     /// The bytes that a part covers; empty for a number that is not in the plan.
     pub fn range(&self, part: PartNumber) -> Range<u64> {
-        let start = u64::from(part.index())
-            .saturating_mul(self.part_size)
-            .min(self.size);
-        start..start.saturating_add(self.part_size).min(self.size)
+        let index = u64::from(part.index());
+        let (start, end) = match self.cut {
+            Cut::Even(bytes) => (
+                index.saturating_mul(bytes),
+                (index + 1).saturating_mul(bytes),
+            ),
+            Cut::Growing => (grown(index), grown(index + 1)),
+        };
+        start.min(self.size)..end.min(self.size)
     }
 
     /// How many bytes a part has.
@@ -162,6 +200,33 @@ impl PartPlan {
     pub fn numbers(&self) -> impl Iterator<Item = PartNumber> + use<> {
         (0..self.parts()).map(PartNumber::from_index)
     }
+}
+
+/// The part size that 10,000 parts need, in whole MiB.
+fn needed(size: u64) -> u64 {
+    size.div_ceil(MAX_PARTS).next_multiple_of(MIB)
+}
+
+/// How many bytes the first so many growing parts have.
+fn grown(parts: u64) -> u64 {
+    let mut left = parts;
+    let tiers = GROWTH.iter().map(|(count, bytes)| {
+        let here = left.min(*count);
+        left -= here;
+        here * bytes
+    });
+    tiers.sum()
+}
+
+/// How many growing parts so many bytes take.
+fn grown_parts(size: u64) -> u64 {
+    let mut left = size;
+    let tiers = GROWTH.iter().map(|(count, bytes)| {
+        let here = left.min(count * bytes);
+        left -= here;
+        here.div_ceil(*bytes)
+    });
+    tiers.sum()
 }
 
 #[cfg(test)]
@@ -208,10 +273,33 @@ mod tests {
     }
 
     #[test]
-    fn part_sizes_that_s3_refuses_are_refused() {
-        for bytes in [0, 5 * MIB - 1, 5 * GIB + 1] {
-            assert_eq!(PartSize::from_bytes(bytes), Err(PartSizeError { bytes }));
-        }
+    fn t4_one_put_and_parts_can_be_forced_within_the_limits_of_s3() {
+        let forced = |upload_mode, size| {
+            let options = TransferOptions {
+                upload_mode,
+                ..TransferOptions::default()
+            };
+            PartPlan::for_upload(size, &options).map(|plan| plan.parts())
+        };
+        assert_eq!(forced(UploadMode::Single, 5 * GIB), Ok(1));
+        let size = 5 * GIB + 1;
+        assert_eq!(
+            forced(UploadMode::Single, size),
+            Err(PlanError::TooLargeForOnePut { size })
+        );
+        assert_eq!(forced(UploadMode::Multipart, 0), Ok(1));
+        assert_eq!(forced(UploadMode::Multipart, 5 * MIB + 1), Ok(2));
+    }
+
+    #[test]
+    fn a_stream_of_unknown_length_holds_122_gib_and_more_when_told() {
+        let open = PartPlan::open(None, None).unwrap();
+        assert_eq!((open.parts(), open.size() / GIB), (10_000, 122));
+        assert!(open.is_open() && open.ended(open.size() + 1).is_none());
+        let told = PartPlan::open(None, Some(1 << 40)).unwrap();
+        assert!(told.size() >= 1 << 40 && told.parts() == 10_000);
+        let asked = PartPlan::open(Some(PartSize::MIN), None).unwrap();
+        assert_eq!(asked.part_size(), Some(5 * MIB));
     }
 
     proptest! {
@@ -227,7 +315,30 @@ mod tests {
             }
             prop_assert_eq!(next, size);
             prop_assert!(u64::from(plan.parts()) <= MAX_PARTS);
-            prop_assert_eq!(PartPlan::recorded(size, plan.part_size()), plan);
+            prop_assert_eq!(PartPlan::recorded(size, plan.part_size().unwrap()), plan);
+        }
+
+        #[test]
+        fn a_stream_that_ends_keeps_every_part_but_the_last(size in 1..122 * GIB, even in proptest::bool::ANY) {
+            let asked = even.then_some(PartSize::MIN);
+            let open = PartPlan::open(asked, None).unwrap();
+            if let Some(ended) = open.ended(size) {
+                let parts = ended.parts();
+                prop_assert_eq!(ended.size(), size);
+                let mut next = 0;
+                for part in ended.numbers() {
+                    let range = ended.range(part);
+                    prop_assert_eq!(range.start, next);
+                    next = range.end;
+                    if part.get() < parts {
+                        prop_assert_eq!(range, open.range(part));
+                    }
+                }
+                prop_assert_eq!(next, size);
+                prop_assert!(ended.len(PartNumber::from_index(parts - 1)) > 0);
+                prop_assert_eq!(PartPlan::recorded_stream(Some(size), ended.part_size()), ended);
+                prop_assert_eq!(PartPlan::recorded_stream(None, open.part_size()), open);
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Checksum, ChecksumKind, Connection, ErrorRecord, FileIdentity, Fingerprint, ObjectAddress,
-    Outcome, PartNumber, PartPlan, Phase, Timestamp, TransferId, TransferOptions,
+    Outcome, PartNumber, PartPlan, Phase, Timestamp, TransferId, TransferOptions, UploadMode,
 };
 
 /// Which way the bytes go.
@@ -43,13 +43,21 @@ pub struct Spec {
     pub connection: Connection,
     /// The object.
     pub object: ObjectAddress,
-    /// The file; absolute.
+    /// The file; absolute. Empty for bytes and streams of a process.
     pub path: PathBuf,
     /// How to carry it.
     pub options: TransferOptions,
     /// The caller's own name for this request: the same one twice is the same
     /// transfer. Unique in a store.
     pub token: Option<String>,
+}
+
+impl Spec {
+    /// Whether its bytes come from, or go to, the process that asked for it,
+    /// and no file. Its path is empty then.
+    pub fn is_stream(&self) -> bool {
+        self.path.as_os_str().is_empty()
+    }
 }
 
 /// A transfer to be recorded.
@@ -166,9 +174,19 @@ impl Record {
 
     /// Its length in bytes, once known.
     pub fn bytes_total(&self) -> Option<u64> {
-        self.plan
-            .map(|plan| plan.size())
-            .or(self.source.map(|source| source.size))
+        match self.plan {
+            Some(plan) if plan.is_open() => None,
+            Some(plan) => Some(plan.size()),
+            None => self.source.map(|source| source.size),
+        }
+    }
+
+    /// Uploads: whether it goes in one PUT.
+    pub(crate) fn is_one_put(&self) -> bool {
+        let one = self
+            .plan
+            .is_some_and(|plan| !plan.is_open() && plan.parts() == 1);
+        one && self.spec.options.upload_mode != UploadMode::Multipart
     }
 }
 
@@ -251,6 +269,19 @@ pub struct ObjectIdentity {
     pub parts: Option<u32>,
     /// `aws:kms` and the like make the ETag opaque.
     pub encryption: Option<String>,
+    /// Only a range of it is downloaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<RangeOf>,
+}
+
+/// Which bytes of an object are downloaded, where not all are: as many as the
+/// plan has, from `start` on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RangeOf {
+    /// The offset of the first, in bytes.
+    pub start: u64,
+    /// The length of the whole object, in bytes.
+    pub size: u64,
 }
 
 /// The temporary file of a download, beside its target.
@@ -337,6 +368,10 @@ pub struct Proof {
     /// The checksum that agreed, and what it covers.
     #[serde(with = "checksum_text")]
     pub checksum: Option<(Checksum, ChecksumKind)>,
+    /// Downloads: the target's name was taken, and it has this number in its
+    /// own: `name (1).ext`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renamed: Option<u32>,
 }
 
 /// Checksums as `["crc64nvme", "full_object", "hex"]`.

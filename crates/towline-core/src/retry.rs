@@ -102,6 +102,10 @@ fn react_to_local(failure: &LocalFailure, history: History) -> Reaction {
         LocalFailure::SourceUnreadable { .. }
         | LocalFailure::TargetUnwritable { .. }
         | LocalFailure::TargetExists { .. }
+        | LocalFailure::SourceNotReopenable
+        | LocalFailure::TargetNotReopenable
+        | LocalFailure::StreamLength { .. }
+        | LocalFailure::NoSuchRange { .. }
         | LocalFailure::Connection { .. }
         | LocalFailure::Unplannable { .. } => Reaction::Fail,
     }
@@ -175,6 +179,8 @@ fn react_to_answer(error: &S3Error, history: History) -> Reaction {
         "ConditionalRequestConflict" | "OperationAborted" => again(history),
         "PreconditionFailed" => match error.operation {
             Operation::GetObject => Reaction::Restart,
+            // A condition of the user's own.
+            Operation::HeadObject => Reaction::Fail,
             _ => Reaction::Resolve,
         },
         "InvalidRange" => Reaction::Restart,

@@ -15,6 +15,7 @@ use crate::download;
 use crate::profile::Profile;
 use crate::progress::Progress;
 use crate::stall::Patience;
+use crate::stream::Stream;
 use crate::upload;
 
 /// Something the engine does for one transfer.
@@ -71,6 +72,8 @@ pub(crate) struct Context {
     pub(crate) config: Arc<Config>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) open: Arc<download::Open>,
+    /// Where its bytes come from or go to, where that is no file.
+    pub(crate) stream: Option<Stream>,
     pub(crate) stop: Stop,
 }
 

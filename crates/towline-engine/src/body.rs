@@ -20,7 +20,7 @@ use towline_core::{Body, Checksum, ChecksumAlgorithm, Fingerprint, LocalFailure,
 
 use crate::budget::{BUFFER, Budget, Grant};
 use crate::files::{check_source, open_source, source_failure};
-use crate::hash::Hasher;
+use crate::hash::{Hasher, checksum_of};
 use crate::progress::Moved;
 
 /// A range of a source, as it was planned.
@@ -31,14 +31,22 @@ pub(crate) struct SourceRange {
     pub(crate) range: Range<u64>,
 }
 
-/// A range that has been read through once: its checksum is known.
+/// Bytes that have been read through once: their checksum is known.
 pub(crate) struct Prepared {
-    source: SourceRange,
-    file: Arc<File>,
+    len: u64,
     algorithm: ChecksumAlgorithm,
     pub(crate) checksum: Checksum,
-    /// The bytes, where they fitted the budget.
-    kept: Option<(Vec<Bytes>, Grant)>,
+    bytes: Origin,
+}
+
+/// Where the bytes are.
+enum Origin {
+    /// In the file.
+    There(SourceRange, Arc<File>),
+    /// In the file, and in memory, since they fitted the budget.
+    Kept(SourceRange, Arc<File>, Vec<Bytes>, Grant),
+    /// In memory alone.
+    Held(Vec<Bytes>),
 }
 
 /// Parts up to this size are kept in memory when the budget allows it.
@@ -76,52 +84,75 @@ pub(crate) fn prepare(
     let checksum = hasher.finish();
     let file = Arc::new(file);
     Ok(Prepared {
-        source,
-        file,
+        len,
         algorithm,
         checksum,
-        kept: grant.map(|grant| (kept, grant)),
+        bytes: match grant {
+            Some(grant) => Origin::Kept(source, file, kept, grant),
+            None => Origin::There(source, file),
+        },
     })
+}
+
+/// Bytes that are in memory and in no file.
+pub(crate) fn held(bytes: &Bytes, algorithm: ChecksumAlgorithm) -> Prepared {
+    let len = bytes.len() as u64;
+    let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
+    let cut = pieces(&(0..len)).map(|piece| bytes.slice(at(piece.start)..at(piece.end)));
+    Prepared {
+        len,
+        algorithm,
+        checksum: checksum_of(algorithm, bytes),
+        bytes: Origin::Held(cut.collect()),
+    }
 }
 
 impl Prepared {
     /// The body to send. It fails instead of giving its last buffer when the
     /// source is not what was planned any more.
     pub(crate) async fn body(self, budget: &Budget, moved: Arc<Moved>) -> (Body, Verdict) {
-        let len = self.source.range.end - self.source.range.start;
+        let len = self.len;
         let verdict = Verdict::default();
-        let gate = Gate {
-            source: self.source,
-            file: self.file,
+        let gate = |source, file| Gate {
+            source,
+            file,
             verdict: verdict.clone(),
         };
-        let stream: Pin<Box<dyn Stream<Item = Result<Bytes, StreamError>> + Send>> = match self.kept
-        {
-            Some((bytes, grant)) => Box::pin(Kept {
-                bytes: bytes.into_iter(),
-                left: len,
-                gate,
-                moved,
-                _grant: grant,
-            }),
-            None => {
-                let grant = budget.take_buffers(4).await;
-                let (sender, receiver) = mpsc::channel(2);
-                let budget = budget.clone();
-                let (algorithm, expected) = (self.algorithm, self.checksum);
-                tokio::task::spawn_blocking(move || {
-                    let result = send_again(&gate, algorithm, expected, &budget, &sender);
-                    if let Err(failure) = result {
-                        let _ = sender.blocking_send(Err(gate.verdict.refuse(failure)));
-                    }
-                });
-                Box::pin(Streamed {
-                    receiver,
+        let stream: Pin<Box<dyn Stream<Item = Result<Bytes, StreamError>> + Send>> =
+            match self.bytes {
+                Origin::Kept(source, file, bytes, grant) => Box::pin(Kept {
+                    bytes: bytes.into_iter(),
+                    left: len,
+                    gate: Some(gate(source, file)),
                     moved,
-                    _grant: grant,
-                })
-            }
-        };
+                    _grant: Some(grant),
+                }),
+                Origin::Held(bytes) => Box::pin(Kept {
+                    bytes: bytes.into_iter(),
+                    left: len,
+                    gate: None,
+                    moved,
+                    _grant: None,
+                }),
+                Origin::There(source, file) => {
+                    let gate = gate(source, file);
+                    let grant = budget.take_buffers(4).await;
+                    let (sender, receiver) = mpsc::channel(2);
+                    let budget = budget.clone();
+                    let (algorithm, expected) = (self.algorithm, self.checksum);
+                    tokio::task::spawn_blocking(move || {
+                        let result = send_again(&gate, algorithm, expected, &budget, &sender);
+                        if let Err(failure) = result {
+                            let _ = sender.blocking_send(Err(gate.verdict.refuse(failure)));
+                        }
+                    });
+                    Box::pin(Streamed {
+                        receiver,
+                        moved,
+                        _grant: grant,
+                    })
+                }
+            };
         (Body { len, stream }, verdict)
     }
 }
@@ -160,9 +191,10 @@ impl Gate {
 struct Kept {
     bytes: std::vec::IntoIter<Bytes>,
     left: u64,
-    gate: Gate,
+    /// Bytes that are in memory alone cannot change.
+    gate: Option<Gate>,
     moved: Arc<Moved>,
-    _grant: Grant,
+    _grant: Option<Grant>,
 }
 
 impl Stream for Kept {
@@ -175,9 +207,10 @@ impl Stream for Kept {
         };
         this.left -= bytes.len() as u64;
         if this.left == 0
-            && let Err(failure) = this.gate.check()
+            && let Some(gate) = &this.gate
+            && let Err(failure) = gate.check()
         {
-            return Poll::Ready(Some(Err(this.gate.verdict.refuse(failure))));
+            return Poll::Ready(Some(Err(gate.verdict.refuse(failure))));
         }
         this.moved.add(bytes.len() as u64);
         Poll::Ready(Some(Ok(bytes)))

@@ -1,5 +1,6 @@
 //! The engine as its users hold it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Runtime;
@@ -11,6 +12,7 @@ use towline_core::{
 use crate::config::{Config, Recovery};
 use crate::event_loop::{EventLoop, Message};
 use crate::snapshot::{Snapshot, Watch};
+use crate::stream::{Reading, Sink, Source, Stream};
 
 /// Carries the transfers of one store. It owns its runtime: its methods can be
 /// awaited on any, dropping a future of theirs cancels no transfer, and
@@ -103,6 +105,55 @@ impl Engine {
         });
         self.tell(Message::Added(fresh.collect()))?;
         self.tell(Message::StoreChanged)
+    }
+
+    /// Begins with an upload that [`record`](Self::record) recorded, and whose
+    /// bytes come from a source of this process. With a reader it begins once
+    /// its length is known, or that it is a long one.
+    pub fn begin_upload(
+        &self,
+        record: &Record,
+        source: Arc<Source>,
+        reader: Option<Reading>,
+    ) -> Result<(), EngineError> {
+        let id = record.id;
+        self.tell(Message::Stream(id, Stream::Up(Arc::clone(&source))))?;
+        self.tell(Message::StoreChanged)?;
+        let Some(reading) = reader else {
+            return self.carry(vec![id]);
+        };
+        let (inbox, first) = (self.inbox.clone(), AtomicBool::new(true));
+        let options = record.spec.options.clone();
+        let reading = source.read(reading, options, move || {
+            let _ = inbox.send(match first.swap(false, Ordering::Relaxed) {
+                // It may have been steered meanwhile: what the store has counts.
+                true => Message::Carry(vec![id]),
+                false => Message::Wake,
+            });
+        });
+        self.spawn(reading)
+    }
+
+    /// Begins with a download that [`record`](Self::record) recorded, and whose
+    /// bytes this process takes out of the sink.
+    pub fn begin_download(&self, record: &Record) -> Result<Arc<Sink>, EngineError> {
+        let inbox = self.inbox.clone();
+        let sink = Arc::new(Sink::new(move || drop(inbox.send(Message::Wake))));
+        self.tell(Message::Stream(record.id, Stream::Down(Arc::clone(&sink))))?;
+        self.tell(Message::StoreChanged)?;
+        self.carry(vec![record.id])?;
+        Ok(sink)
+    }
+
+    /// Runs something on the engine's own runtime, at most until it is closed.
+    pub fn spawn(
+        &self,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), EngineError> {
+        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
+        let runtime = runtime.as_ref().ok_or(EngineError::Closed)?;
+        runtime.spawn(work);
+        Ok(())
     }
 
     /// Goes on with unfinished transfers that nobody carries yet, and looks

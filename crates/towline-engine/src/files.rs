@@ -210,14 +210,48 @@ impl TargetDir {
             .map_err(|error| target_failure(&self.path, &error))
     }
 
+    /// Gives it the target's name, or the first numbered one that is free:
+    /// `name (1).ext`. Gives the number it took.
+    pub(crate) fn publish_beside(&self, temp: &str) -> Result<Option<u32>, LocalFailure> {
+        for number in (0..MOST_NUMBERS).map(|n| (n > 0).then_some(n)) {
+            let beside = Self {
+                dir: self
+                    .dir
+                    .try_clone()
+                    .map_err(|error| target_failure(&self.path, &error))?,
+                name: file_name(&numbered(&self.path, number)),
+                path: self.path.clone(),
+            };
+            match beside.publish(temp, false) {
+                Err(LocalFailure::TargetExists { .. }) => {}
+                other => return other.map(|()| number),
+            }
+        }
+        Err(LocalFailure::TargetExists {
+            path: shown(&self.path),
+        })
+    }
+
+    /// Under which number the sealed file is there, `Some(None)` under the
+    /// target's own name.
+    pub(crate) fn published_as(&self, sealed: FileIdentity) -> Option<Option<u32>> {
+        (0..MOST_NUMBERS)
+            .map(|n| (n > 0).then_some(n))
+            .map(|number| {
+                (
+                    number,
+                    self.stat(&file_name(&numbered(&self.path, number))).ok(),
+                )
+            })
+            // The names before its own were taken when it was renamed; some may be gone since.
+            .take_while(|(number, there)| there.is_some() || number.is_none_or(|n| n < LOOK_ON))
+            .find(|(_, there)| *there == Some(sealed))
+            .map(|(number, _)| number)
+    }
+
     /// What has the temporary file's name now, if anything has.
     pub(crate) fn temp_identity(&self, temp: &str) -> Option<FileIdentity> {
         self.stat(OsStr::new(temp)).ok()
-    }
-
-    /// What has the target's name now, if anything has.
-    pub(crate) fn target_identity(&self) -> Option<FileIdentity> {
-        self.stat(&self.name).ok()
     }
 
     pub(crate) fn remove_temp(&self, temp: &str) -> Result<(), LocalFailure> {
@@ -246,6 +280,29 @@ impl TargetDir {
     fn failure(&self, errno: Errno) -> LocalFailure {
         target_failure(&self.path, &io::Error::from(errno))
     }
+}
+
+/// So many names are tried for a target whose own is taken.
+const MOST_NUMBERS: u32 = 10_000;
+/// Up to this number gaps are looked over.
+const LOOK_ON: u32 = 100;
+
+/// A target's path, or the one beside it with a number in its name.
+pub fn numbered(path: &Path, number: Option<u32>) -> PathBuf {
+    let Some(number) = number else {
+        return path.to_owned();
+    };
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    name.push(format!(" ({number})"));
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
+}
+
+fn file_name(path: &Path) -> std::ffi::OsString {
+    path.file_name().unwrap_or_default().to_owned()
 }
 
 /// `TMPFS_MAGIC` of statfs(2).

@@ -4,11 +4,13 @@ use md5::Digest;
 use towline_core::{Checksum, ChecksumAlgorithm};
 
 /// A checksum in the making.
+#[derive(Clone)]
 pub(crate) struct Hasher {
     algorithm: ChecksumAlgorithm,
     state: HashState,
 }
 
+#[derive(Clone)]
 enum HashState {
     Crc(Box<crc_fast::Digest>),
     Sha256(Box<sha2::Sha256>),

@@ -1,6 +1,9 @@
 //! Asks S3 what an object is.
 
-use towline_core::{Failure, GetObject, ObjectHead, Operation, S3Error, S3ErrorKind};
+use towline_core::{
+    Direction, Extra, Failure, GetObject, ObjectHead, Operation, ReadCondition, S3Error,
+    S3ErrorKind,
+};
 
 use crate::act::Context;
 use crate::stall::{self, SMALL_REQUEST};
@@ -10,26 +13,44 @@ pub(crate) async fn now(
     context: &Context,
     version_id: Option<String>,
 ) -> Result<Option<ObjectHead>, Failure> {
-    match ask(context, version_id).await {
+    match ask(context, version_id, ReadCondition::default()).await {
         Ok(head) => Ok(Some(head)),
         Err(error) if error.kind == S3ErrorKind::Answer && error.is_not_found() => Ok(None),
         Err(error) => Err(with_code(context, error).await.into()),
     }
 }
 
-/// The object to download; fails where there is none.
-pub(crate) async fn existing(context: &Context) -> Result<ObjectHead, Failure> {
-    match ask(context, context.object().version_id.clone()).await {
-        Ok(head) => Ok(head),
+/// The object to download; `None` where the transfer's condition says that it
+/// has not changed. Fails where there is none.
+pub(crate) async fn existing(context: &Context) -> Result<Option<ObjectHead>, Failure> {
+    let version = context.object().version_id.clone();
+    let condition = context.spec().options.condition.clone();
+    match ask(context, version, condition).await {
+        Ok(head) => Ok(Some(head)),
+        Err(error) if error.status == Some(304) => Ok(None),
+        Err(mut error) if error.status == Some(412) => {
+            error.code.get_or_insert("PreconditionFailed".into());
+            Err(error.into())
+        }
         Err(error) => Err(with_code(context, error).await.into()),
     }
 }
 
-async fn ask(context: &Context, version_id: Option<String>) -> Result<ObjectHead, S3Error> {
+async fn ask(
+    context: &Context,
+    version_id: Option<String>,
+    condition: ReadCondition,
+) -> Result<ObjectHead, S3Error> {
     let request = GetObject {
         bucket: context.bucket(),
         key: context.key(),
         version_id,
+        condition,
+        access: context.spec().options.access.clone(),
+        extra: match context.spec().direction {
+            Direction::Download => context.spec().options.extra.clone(),
+            Direction::Upload => Extra::default(),
+        },
         ..GetObject::default()
     };
     let asked = context.s3.head_object(request);
@@ -50,6 +71,7 @@ async fn with_code(context: &Context, error: S3Error) -> S3Error {
         key: context.key(),
         version_id: context.object().version_id.clone(),
         range: Some(0..1),
+        access: context.spec().options.access.clone(),
         ..GetObject::default()
     };
     let asked = context.s3.get_object(request);

@@ -23,11 +23,13 @@ mod random;
 mod scheduler;
 mod snapshot;
 mod stall;
+mod stream;
 mod unusable;
 mod upload;
 mod writer;
 
 pub use config::{Config, Recovery};
 pub use engine::{Engine, EngineError};
-pub use files::inspect_source;
+pub use files::{inspect_source, numbered};
 pub use snapshot::{Snapshot, Watch};
+pub use stream::{Reading, Sink, Source, SourceReader};

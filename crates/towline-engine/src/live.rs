@@ -13,6 +13,7 @@ use crate::event_loop::Reply;
 use crate::profile::Profile;
 use crate::progress::Progress;
 use crate::snapshot::Snapshot;
+use crate::stream::Stream;
 
 /// Tells one run of an act from all others.
 pub(crate) type ActId = u64;
@@ -24,6 +25,8 @@ pub(crate) struct Live {
     pub(crate) profile: Arc<Profile>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) open: Arc<download::Open>,
+    /// Where its bytes come from or go to, where that is no file.
+    pub(crate) stream: Option<Stream>,
     acts: HashMap<ActId, Running>,
     /// An act that begins once all that were stopped have ended and a slot is free.
     pub(crate) next_act: Option<Act>,
@@ -53,6 +56,7 @@ impl Live {
             profile,
             progress: Arc::default(),
             open: Arc::default(),
+            stream: None,
             acts: HashMap::new(),
             next_act: None,
             offering: false,
@@ -132,6 +136,11 @@ impl Live {
     /// The next part to move, if it may have another one under way.
     pub(crate) fn take_part(&mut self, limit: usize) -> Option<PartNumber> {
         if !self.offering || self.acts.len() >= limit || self.acts.values().any(|a| a.stopped) {
+            return None;
+        }
+        if let Some(stream) = &self.stream
+            && !stream.is_ready(self.transfer.next_part()?)
+        {
             return None;
         }
         self.transfer.take_part()

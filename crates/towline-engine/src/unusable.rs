@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use towline_core::{
-    Body, CompleteUpload, ConnectError, CreateUpload, GetObject, ListObjects, ObjectBody,
-    ObjectHead, ObjectsPage, Operation, PartStored, PartsPage, PutObject, S3, S3Error, S3ErrorKind,
-    Stored, Upload, UploadMarker, UploadPart, UploadsPage,
+    Body, CompleteUpload, ConnectError, CreateUpload, DeleteObject, GetObject, ListObjects,
+    ListUploads, ObjectBody, ObjectHead, ObjectsPage, Operation, PartStored, PartsPage, PutObject,
+    S3, S3Error, S3ErrorKind, Stored, Upload, UploadPart, UploadsPage,
 };
 
 struct Unusable(ConnectError);
@@ -52,12 +52,7 @@ impl S3 for Unusable {
         self.refuse(Operation::ListParts)
     }
 
-    async fn list_multipart_uploads(
-        &self,
-        _: &str,
-        _: &str,
-        _: Option<UploadMarker>,
-    ) -> Result<UploadsPage, S3Error> {
+    async fn list_multipart_uploads(&self, _: ListUploads) -> Result<UploadsPage, S3Error> {
         self.refuse(Operation::ListMultipartUploads)
     }
 
@@ -73,7 +68,7 @@ impl S3 for Unusable {
         self.refuse(Operation::ListObjects)
     }
 
-    async fn delete_object(&self, _: &str, _: &str, _: Option<&str>) -> Result<(), S3Error> {
+    async fn delete_object(&self, _: DeleteObject) -> Result<(), S3Error> {
         self.refuse(Operation::DeleteObject)
     }
 }

@@ -11,14 +11,16 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Mutex;
 use towline_core::{
-    Body, CompleteUpload, ConnectError, Connection, CreateUpload, GetObject, ListObjects,
-    ObjectBody, ObjectHead, ObjectsPage, Operation, PartStored, PartsPage, PutObject, S3, S3Error,
-    S3ErrorKind, Stored, Timestamp, Upload, UploadMarker, UploadPart, UploadsPage,
+    Body, CompleteUpload, ConnectError, Connection, CreateUpload, DeleteObject, GetObject,
+    ListObjects, ListUploads, ObjectBody, ObjectHead, ObjectsPage, Operation, PartStored,
+    PartsPage, PutObject, S3, S3Error, S3ErrorKind, Stored, Timestamp, Upload, UploadPart,
+    UploadsPage,
 };
 
 use crate::body::RequestBody;
 use crate::connect::Connector;
 use crate::credentials::CredentialsProvider;
+use crate::customer_key::CustomerKeys;
 use crate::endpoint::{DEFAULT_REGION, Endpoint, Location, is_region};
 use crate::sign::Signer;
 
@@ -48,6 +50,7 @@ pub struct S3Client {
     http: RwLock<Http>,
     /// `None` does not sign.
     provider: Option<Arc<dyn CredentialsProvider>>,
+    pub(crate) keys: CustomerKeys,
     signer: RwLock<Option<Arc<Signer>>>,
     /// Held while the provider is asked, so that many requests ask once.
     asking: Mutex<()>,
@@ -70,6 +73,7 @@ impl S3Client {
         endpoint: Endpoint,
         connector: Connector,
         provider: Option<Arc<dyn CredentialsProvider>>,
+        keys: CustomerKeys,
         idle: Duration,
     ) -> Self {
         let region = connection.region.as_deref().unwrap_or(DEFAULT_REGION);
@@ -80,6 +84,7 @@ impl S3Client {
             connector,
             idle,
             provider,
+            keys,
             signer: RwLock::new(None),
             asking: Mutex::new(()),
             clock: AtomicI64::new(0),
@@ -208,13 +213,8 @@ impl S3 for S3Client {
         self.do_list_parts(upload, after).await
     }
 
-    async fn list_multipart_uploads(
-        &self,
-        bucket: &str,
-        prefix: &str,
-        after: Option<UploadMarker>,
-    ) -> Result<UploadsPage, S3Error> {
-        self.do_list_multipart_uploads(bucket, prefix, after).await
+    async fn list_multipart_uploads(&self, request: ListUploads) -> Result<UploadsPage, S3Error> {
+        self.do_list_multipart_uploads(request).await
     }
 
     async fn head_object(&self, request: GetObject) -> Result<ObjectHead, S3Error> {
@@ -229,13 +229,8 @@ impl S3 for S3Client {
         self.do_list_objects(request).await
     }
 
-    async fn delete_object(
-        &self,
-        bucket: &str,
-        key: &str,
-        version_id: Option<&str>,
-    ) -> Result<(), S3Error> {
-        self.do_delete_object(bucket, key, version_id).await
+    async fn delete_object(&self, request: DeleteObject) -> Result<(), S3Error> {
+        self.do_delete_object(request).await
     }
 
     fn refresh_credentials(&self) {

@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use towline_core::{
-    Addressing, ConnectError, Connection, ConnectionSource, Connector, S3, TransferId,
+    Addressing, ConnectError, Connection, ConnectionSource, Connector, KeyReference, S3, TransferId,
 };
 
 use crate::client::S3Client;
 use crate::config_files::{ConfigFiles, EnvironmentCredentials, ProfileCredentials, variables};
 use crate::connect;
 use crate::credentials::{Credentials, CredentialsError, CredentialsProvider, StaticCredentials};
+use crate::customer_key::{CustomerKey, CustomerKeys};
 use crate::endpoint::{DEFAULT_REGION, Endpoint, is_region};
 use crate::environment::Environment;
 use crate::handed::Handed;
@@ -37,6 +38,7 @@ pub struct S3Connector {
     connect_timeout: Duration,
     clients: Mutex<HashMap<Connection, Arc<S3Client>>>,
     handed: Mutex<Handed>,
+    keys: CustomerKeys,
 }
 
 impl S3Connector {
@@ -48,6 +50,7 @@ impl S3Connector {
     /// With an environment of one's own.
     pub fn with_environment(env: Environment) -> Self {
         Self {
+            keys: CustomerKeys::new(env.clone()),
             env,
             registry: Registry::default(),
             pool_idle: Duration::from_secs(4), // S3 closes idle connections after 5
@@ -95,6 +98,22 @@ impl S3Connector {
         for client in self.clients().values() {
             client.refresh_credentials();
         }
+    }
+
+    /// Gives a key for SSE-C a name, for
+    /// [`KeyReference::Registered`](towline_core::KeyReference::Registered).
+    pub fn register_key(&self, name: impl Into<String>, key: CustomerKey) {
+        self.keys.register(name.into(), key);
+    }
+
+    /// Takes a key back; the transfers that need it then wait for it.
+    pub fn unregister_key(&self, name: &str) {
+        self.keys.unregister(name);
+    }
+
+    /// Why a key cannot be had here; `None` if it can.
+    pub fn lacks_key(&self, reference: &KeyReference) -> Option<String> {
+        self.keys.lacks(reference)
     }
 
     /// The credentials in the variables of its environment; none when they are
@@ -226,6 +245,7 @@ impl S3Connector {
             endpoint,
             connector,
             provider,
+            self.keys.clone(),
             self.pool_idle,
         ))
     }

@@ -6,7 +6,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use towline_core::{
-    Checksum, ChecksumAlgorithm, ChecksumKind, ObjectHead, ObjectOptions, Timestamp, WriteCondition,
+    Access, Checksum, ChecksumAlgorithm, ChecksumKind, Encryption, Extra, ObjectHead,
+    ObjectOptions, Permission, ReadCondition, Timestamp, WriteCondition,
 };
 
 use crate::uri::encode;
@@ -62,9 +63,15 @@ pub(crate) fn set_options(
         ("cache-control", &options.cache_control),
         ("x-amz-acl", &options.acl),
         ("x-amz-storage-class", &options.storage_class),
+        ("x-amz-website-redirect-location", &options.website_redirect),
     ] {
         set_some(headers, name, value.as_deref())?;
     }
+    if let Some(expires) = options.expires {
+        set(headers, "expires", &http_text(expires))?;
+    }
+    set_grants(headers, options)?;
+    set_encryption(headers, options.encryption.as_ref())?;
     for (name, value) in &options.metadata {
         set(headers, &format!("x-amz-meta-{name}"), value)?;
     }
@@ -75,6 +82,85 @@ pub(crate) fn set_options(
             .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
             .collect();
         set(headers, "x-amz-tagging", &tags.join("&"))?;
+    }
+    Ok(())
+}
+
+/// Grants of one permission go into one header.
+fn set_grants(headers: &mut HeaderMap, options: &ObjectOptions) -> Result<(), BadHeader> {
+    for permission in [
+        Permission::FullControl,
+        Permission::Read,
+        Permission::ReadAcp,
+        Permission::WriteAcp,
+    ] {
+        let its = options
+            .grants
+            .iter()
+            .filter(|grant| grant.permission == permission);
+        let grantees: Vec<String> = its.map(|grant| grant.grantee.to_string()).collect();
+        if !grantees.is_empty() {
+            set(headers, permission.header(), &grantees.join(", "))?;
+        }
+    }
+    Ok(())
+}
+
+fn set_encryption(
+    headers: &mut HeaderMap,
+    encryption: Option<&Encryption>,
+) -> Result<(), BadHeader> {
+    const HOW: &str = "x-amz-server-side-encryption";
+    match encryption {
+        None => Ok(()),
+        Some(Encryption::S3) => set(headers, HOW, "AES256"),
+        Some(Encryption::Kms {
+            key_id,
+            context,
+            bucket_key,
+        }) => {
+            set(headers, HOW, "aws:kms")?;
+            let name = format!("{HOW}-aws-kms-key-id");
+            set_some(headers, &name, key_id.as_deref())?;
+            if !context.is_empty() {
+                let json = serde_json::to_vec(context).expect("strings are JSON");
+                let name = format!("{HOW}-context");
+                set(headers, &name, &BASE64_STANDARD.encode(json))?;
+            }
+            let bucket_key = bucket_key.map(|yes| yes.to_string());
+            let name = format!("{HOW}-bucket-key-enabled");
+            set_some(headers, &name, bucket_key.as_deref())
+        }
+    }
+}
+
+/// What every request for an object carries; keys of one's own aside.
+pub(crate) fn set_access(headers: &mut HeaderMap, access: &Access) -> Result<(), BadHeader> {
+    if access.requester_pays {
+        set(headers, "x-amz-request-payer", "requester")?;
+    }
+    let owner = access.expected_bucket_owner.as_deref();
+    set_some(headers, "x-amz-expected-bucket-owner", owner)
+}
+
+/// Headers that nothing else stands for.
+pub(crate) fn set_extra(headers: &mut HeaderMap, extra: &Extra) -> Result<(), BadHeader> {
+    let mut all = extra.headers.iter();
+    all.try_for_each(|(name, value)| set(headers, name, value))
+}
+
+/// A condition on a read.
+pub(crate) fn set_read_condition(
+    headers: &mut HeaderMap,
+    condition: &ReadCondition,
+) -> Result<(), BadHeader> {
+    set_some(headers, "if-match", condition.if_match.as_deref())?;
+    set_some(headers, "if-none-match", condition.if_none_match.as_deref())?;
+    for (name, at) in [
+        ("if-modified-since", condition.if_modified_since),
+        ("if-unmodified-since", condition.if_unmodified_since),
+    ] {
+        set_some(headers, name, at.map(http_text).as_deref())?;
     }
     Ok(())
 }
@@ -203,14 +289,30 @@ pub(crate) fn object_head(headers: &HeaderMap, size: Option<u64>) -> ObjectHead 
         checksums: checksums(headers),
         parts: number(headers, "x-amz-mp-parts-count"),
         content_type: owned(headers, "content-type"),
+        content_encoding: owned(headers, "content-encoding"),
+        content_disposition: owned(headers, "content-disposition"),
+        content_language: owned(headers, "content-language"),
+        cache_control: owned(headers, "cache-control"),
+        expires: text(headers, "expires").and_then(http_date),
         metadata: metadata.collect(),
+        tag_count: number(headers, "x-amz-tagging-count"),
+        storage_class: owned(headers, "x-amz-storage-class"),
+        redirect: owned(headers, "x-amz-website-redirect-location"),
         encryption: owned(headers, "x-amz-server-side-encryption"),
+        kms_key: owned(headers, "x-amz-server-side-encryption-aws-kms-key-id"),
+        customer_key: headers.contains_key("x-amz-server-side-encryption-customer-algorithm"),
     }
 }
 
 /// The version, where the bucket keeps versions.
 pub(crate) fn version(headers: &HeaderMap) -> Option<String> {
     owned(headers, "x-amz-version-id").filter(|version| version != "null")
+}
+
+/// A moment as HTTP writes it, in whole seconds.
+pub(crate) fn http_text(at: Timestamp) -> String {
+    let millis = u64::try_from(at.as_millis()).unwrap_or(0);
+    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(millis))
 }
 
 /// A date as HTTP writes it.

@@ -15,6 +15,7 @@ mod config_files;
 mod connect;
 mod connector;
 mod credentials;
+mod customer_key;
 mod endpoint;
 mod environment;
 mod error;
@@ -37,6 +38,7 @@ pub use connector::{S3Connector, check_bucket};
 pub use credentials::{
     Credentials, CredentialsError, CredentialsFn, CredentialsProvider, Secret, StaticCredentials,
 };
+pub use customer_key::{CustomerKey, CustomerKeyError};
 pub use environment::Environment;
 pub use handed::HandedOver;
 pub use ops::LifecycleRule;

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::sync::Notify;
-use towline_core::{Body, Operation, S3Error, S3ErrorKind};
+use towline_core::{Access, Body, Extra, KeyReference, Operation, S3Error, S3ErrorKind};
 
 use crate::body::{Progress, RequestBody};
 use crate::client::S3Client;
@@ -50,6 +50,7 @@ pub(crate) struct Call<'a> {
     pub(crate) query: Query,
     pub(crate) headers: HeaderMap,
     pub(crate) payload: Payload,
+    customer_key: Option<&'a KeyReference>,
 }
 
 impl<'a> Call<'a> {
@@ -63,6 +64,7 @@ impl<'a> Call<'a> {
             query: Query::default(),
             headers: HeaderMap::new(),
             payload: Payload::Empty,
+            customer_key: None,
         }
     }
 
@@ -85,6 +87,24 @@ impl<'a> Call<'a> {
             Ok(()) => Ok(self),
             Err(error) => Err(invalid(self.operation, error)),
         }
+    }
+
+    /// What every request for the object carries.
+    pub(crate) fn access(self, access: &Access) -> Result<Self, S3Error> {
+        self.headers(|map| headers::set_access(map, access))
+    }
+
+    /// The same, and the key of one's own where the object has one.
+    pub(crate) fn access_to_bytes(mut self, access: &'a Access) -> Result<Self, S3Error> {
+        self.customer_key = access.customer_key.as_ref();
+        self.access(access)
+    }
+
+    pub(crate) fn extra(mut self, extra: &Extra) -> Result<Self, S3Error> {
+        for (name, value) in &extra.parameters {
+            self.query = self.query.pair(name, value);
+        }
+        self.headers(|map| headers::set_extra(map, extra))
     }
 
     pub(crate) fn payload(mut self, payload: Payload) -> Self {
@@ -133,6 +153,9 @@ impl S3Client {
         let address = address(&place, call.key, &call.query);
         let target: Uri = address.parse().map_err(|e| invalid(operation, e))?;
         let mut headers = call.headers;
+        let is_private = place.secure || place.loopback;
+        self.keys
+            .set(&mut headers, operation, call.customer_key, is_private)?;
         let host = HeaderValue::from_str(&place.authority).map_err(|e| invalid(operation, e))?;
         headers.insert("host", host);
         let body = self

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use towline_core::{
     Body, Checksum, ChecksumAlgorithm, ChecksumKind, CompleteUpload, CompletedPart, Connection,
-    ConnectionSource, CreateUpload, GetObject, ListObjects, ObjectOptions, PutObject, S3,
-    S3ErrorKind, Upload, UploadPart, WriteCondition,
+    ConnectionSource, CreateUpload, DeleteObject, GetObject, ListObjects, ListUploads, PutObject,
+    S3, S3ErrorKind, Upload, UploadPart, WriteCondition,
 };
 use towline_s3::{Credentials, Environment, S3Client, S3Connector, StaticCredentials};
 use towline_testserver::TestServer;
@@ -81,9 +81,15 @@ fn put(key: &str) -> PutObject {
     PutObject {
         bucket: "photos".into(),
         key: key.into(),
-        options: ObjectOptions::default(),
-        checksum: None,
-        condition: None,
+        ..PutObject::default()
+    }
+}
+
+fn deletion(bucket: &str, key: &str) -> DeleteObject {
+    DeleteObject {
+        bucket: bucket.into(),
+        key: key.into(),
+        ..DeleteObject::default()
     }
 }
 
@@ -132,14 +138,14 @@ async fn an_object_comes_back_as_it_was_put() {
 
     let mut range = get("beach.jpg");
     range.range = Some(1000..150_000);
-    range.if_match = head.etag.clone();
+    range.condition.if_match = head.etag.clone();
     let object = client.get_object(range.clone()).await.unwrap();
     assert_eq!((object.status, object.range), (206, 1000..150_000));
     assert_eq!(object.head.size, Some(200_000));
     assert_eq!(read(&client, range).await, data[1000..150_000]);
 
     let mut other = get("beach.jpg");
-    other.if_match = Some("\"0123\"".into());
+    other.condition.if_match = Some("\"0123\"".into());
     let error = client.get_object(other.clone()).await.unwrap_err();
     assert_eq!(
         (error.status, error.code()),
@@ -164,12 +170,15 @@ async fn odd_keys_survive_every_operation() {
         let request = CreateUpload {
             bucket: "photos".into(),
             key: key.into(),
-            options: ObjectOptions::default(),
-            checksum: None,
+            ..CreateUpload::default()
         };
         let id = client.create_multipart_upload(request).await.unwrap();
         let page = client
-            .list_multipart_uploads("photos", key, None)
+            .list_multipart_uploads(ListUploads {
+                bucket: "photos".into(),
+                prefix: key.into(),
+                ..ListUploads::default()
+            })
             .await
             .unwrap();
         assert_eq!(page.uploads[0].key, key);
@@ -178,6 +187,7 @@ async fn odd_keys_survive_every_operation() {
             bucket: "photos".into(),
             key: key.into(),
             id,
+            ..Upload::default()
         };
         client.abort_multipart_upload(&upload).await.unwrap();
     }
@@ -198,7 +208,7 @@ async fn odd_keys_survive_every_operation() {
     expected.sort_unstable();
     assert_eq!(listed, expected);
     for key in ODD_KEYS {
-        client.delete_object("photos", key, None).await.unwrap();
+        client.delete_object(deletion("photos", key)).await.unwrap();
         assert!(
             client
                 .head_object(get(key))
@@ -217,13 +227,14 @@ async fn a_multipart_upload_goes_from_create_to_complete() {
     let create = CreateUpload {
         bucket: "photos".into(),
         key: "film".into(),
-        options: ObjectOptions::default(),
         checksum: Some((ChecksumAlgorithm::Crc64Nvme, ChecksumKind::FullObject)),
+        ..CreateUpload::default()
     };
     let upload = Upload {
         bucket: "photos".into(),
         key: "film".into(),
         id: client.create_multipart_upload(create).await.unwrap(),
+        ..Upload::default()
     };
     let mut parts = Vec::new();
     for (number, part) in [(1, first), (2, second)] {

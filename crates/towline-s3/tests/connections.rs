@@ -5,11 +5,21 @@
 use std::fs;
 use std::sync::Arc;
 
-use towline_core::{Addressing, ConnectError, Connection, ConnectionSource, S3, S3ErrorKind};
+use towline_core::{
+    Addressing, ConnectError, Connection, ConnectionSource, DeleteObject, S3, S3ErrorKind,
+};
 use towline_s3::{
     Credentials, CredentialsError, CredentialsFn, Environment, S3Connector, StaticCredentials,
     check_bucket,
 };
+
+fn deletion(bucket: &str, key: &str) -> DeleteObject {
+    DeleteObject {
+        bucket: bucket.into(),
+        key: key.into(),
+        ..DeleteObject::default()
+    }
+}
 
 struct Home(std::path::PathBuf);
 
@@ -151,7 +161,7 @@ async fn a_profile_without_usable_keys_says_what_it_needs() {
     ] {
         let client = connector.client(&profile(name)).unwrap();
         let error = client
-            .delete_object("bucket", "key", None)
+            .delete_object(deletion("bucket", "key"))
             .await
             .unwrap_err();
         assert_eq!(error.kind, S3ErrorKind::Credentials);
@@ -160,7 +170,7 @@ async fn a_profile_without_usable_keys_says_what_it_needs() {
     let bare = S3Connector::with_environment(Environment::default());
     let client = bare.client(&Connection::default()).unwrap();
     let error = client
-        .delete_object("bucket", "key", None)
+        .delete_object(deletion("bucket", "key"))
         .await
         .unwrap_err();
     assert_eq!(error.kind, S3ErrorKind::Credentials);
@@ -186,14 +196,14 @@ async fn an_apps_callback_is_asked_once_and_again_after_a_refresh() {
         .unwrap();
     for _ in 0..3 {
         client
-            .delete_object("bucket", "key", None)
+            .delete_object(deletion("bucket", "key"))
             .await
             .unwrap_err();
     }
     assert_eq!(ASKED.load(Ordering::Relaxed), 1);
     client.refresh_credentials();
     client
-        .delete_object("bucket", "key", None)
+        .delete_object(deletion("bucket", "key"))
         .await
         .unwrap_err();
     assert_eq!(ASKED.load(Ordering::Relaxed), 2);
@@ -202,7 +212,7 @@ async fn an_apps_callback_is_asked_once_and_again_after_a_refresh() {
         Arc::new(StaticCredentials(Credentials::new("A", "c"))),
     );
     client
-        .delete_object("bucket", "key", None)
+        .delete_object(deletion("bucket", "key"))
         .await
         .unwrap_err();
     assert_eq!(ASKED.load(Ordering::Relaxed), 2);

@@ -112,7 +112,7 @@ pub(crate) fn read_changing(row: &Row<'_>, at: usize, record: &mut Record) -> Re
         codes::phase_of(row.get(at + 1)?, row.get(at + 2)?).ok_or_else(|| unknown("phase"))?;
     record.generation = row.get(at + 3)?;
     record.plan = match row.get::<_, Option<i64>>(at + 4)? {
-        Some(size) => Some(PartPlan::recorded(length(size)?, length(row.get(at + 5)?)?)),
+        Some(size) => Some(plan(size, row.get(at + 5)?)?),
         None => None,
     };
     record.source = match row.get::<_, Option<i64>>(at + 6)? {
@@ -193,8 +193,8 @@ pub(crate) fn write_changing(
         phase,
         sub,
         record.generation,
-        plan.map(|p| stored_length(p.size())).transpose()?,
-        plan.map(|p| stored_length(p.part_size())).transpose()?,
+        plan.map(stored_size).transpose()?,
+        plan.map(stored_part_size).transpose()?,
         source.map(|s| s.device.cast_signed()),
         source.map(|s| s.inode.cast_signed()),
         source.map(|s| stored_length(s.size)).transpose()?,
@@ -218,6 +218,29 @@ pub(crate) fn write_changing(
         state_changed,
     ])?;
     Ok(())
+}
+
+/// A size of -1 is that of a stream whose length is not known yet, a part size
+/// of -1 that of parts that grow.
+fn plan(size: i64, part_size: i64) -> Result<PartPlan, Trouble> {
+    match (size, part_size) {
+        (-1, _) | (_, -1) => {
+            let known = |bytes: i64| (bytes != -1).then(|| length(bytes)).transpose();
+            Ok(PartPlan::recorded_stream(known(size)?, known(part_size)?))
+        }
+        _ => Ok(PartPlan::recorded(length(size)?, length(part_size)?)),
+    }
+}
+
+fn stored_size(plan: PartPlan) -> Result<i64, Trouble> {
+    match plan.is_open() {
+        true => Ok(-1),
+        false => stored_length(plan.size()),
+    }
+}
+
+fn stored_part_size(plan: PartPlan) -> Result<i64, Trouble> {
+    plan.part_size().map_or(Ok(-1), stored_length)
 }
 
 /// One record by its id.

@@ -3,9 +3,11 @@
 //! Counted below `s3s`, at the bodies, so that a request cut half way counts
 //! for what arrived and is never taken for a completed one.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use hyper::HeaderMap;
 use serde::{Deserialize, Serialize};
 
 use crate::operation::{Operation, Target};
@@ -34,6 +36,11 @@ pub struct Request {
     pub version_id: Option<String>,
     /// Its `Range` header.
     pub range: Option<String>,
+    /// Its headers, names in lower case, values of one name joined by `, `.
+    /// Left out are those that carry secrets: the signature, the session
+    /// token and the keys of SSE-C.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
     /// Bytes of its body that arrived, with any `aws-chunked` framing.
     pub bytes_received: u64,
     /// Whether its body arrived to the end.
@@ -50,6 +57,13 @@ pub struct Request {
     pub fault: Option<String>,
     #[serde(skip)]
     sent_whole: bool,
+}
+
+impl Request {
+    /// The value of one header, by its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
 }
 
 /// The requests a server has seen, in order. A cheap handle: clones look at the same history.
@@ -123,7 +137,7 @@ impl History {
     }
 
     /// Notes that a request arrived.
-    pub(crate) fn begin(&self, target: &Target) -> Entry {
+    pub(crate) fn begin(&self, target: &Target, headers: &HeaderMap) -> Entry {
         let mut inner = self.lock();
         let sequence = inner.cleared + inner.requests.len() as u64 + 1;
         let since_1970 = SystemTime::now()
@@ -139,6 +153,7 @@ impl History {
             upload_id: target.upload_id.clone(),
             version_id: target.version_id.clone(),
             range: target.range.clone(),
+            headers: shown(headers),
             bytes_received: 0,
             received_whole: false,
             status: None,
@@ -156,6 +171,25 @@ impl History {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The headers that may be seen.
+fn shown(headers: &HeaderMap) -> BTreeMap<String, String> {
+    let mut shown = BTreeMap::new();
+    for name in headers.keys().filter(|name| !is_secret(name.as_str())) {
+        let values = headers.get_all(name).iter();
+        let values: Vec<_> = values
+            .map(|value| String::from_utf8_lossy(value.as_bytes()))
+            .collect();
+        shown.insert(name.as_str().to_owned(), values.join(", "));
+    }
+    shown
+}
+
+fn is_secret(name: &str) -> bool {
+    // The keys of SSE-C, of the object and of the one it is a copy of.
+    matches!(name, "authorization" | "cookie" | "x-amz-security-token")
+        || name.ends_with("-customer-key")
 }
 
 /// The place of one request in the history, to note what becomes of it.

@@ -31,6 +31,7 @@ mod history;
 mod line;
 mod operation;
 mod ops;
+mod presigned;
 mod refusals;
 mod server;
 mod service;
@@ -43,4 +44,4 @@ pub use faults::{
 pub use history::{History, Request};
 pub use operation::Operation;
 pub use server::{Builder, StartError, TestServer, WriteError};
-pub use storage::{OpenUpload, ReadError, StoredVersion};
+pub use storage::{OWNER_CANONICAL_ID, OWNER_ID, OpenUpload, ReadError, StoredVersion};

@@ -13,6 +13,7 @@ usage: towline-testserver [options]
   --listen 127.0.0.1:PORT   default 127.0.0.1:0, a free port
   --dir DIR                 keep everything in DIR; default: in memory
   --bucket NAME             make sure this bucket exists; may be repeated
+  --requester-pays NAME     the same, of one whose requesters pay
   --access-key KEY          default test
   --secret-key SECRET       default testsecret
   --bandwidth BYTES         body bytes a second, both directions together; default no limit
@@ -83,6 +84,7 @@ impl Options {
                 "--listen" => builder = builder.port(loopback_port(&value)?),
                 "--dir" => builder = builder.directory(value),
                 "--bucket" => builder = builder.bucket(value),
+                "--requester-pays" => builder = builder.requester_pays(value),
                 "--access-key" => access_key = value,
                 "--secret-key" => secret_key = value,
                 "--bandwidth" => {

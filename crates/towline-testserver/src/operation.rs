@@ -20,12 +20,22 @@ pub enum Operation {
     DeleteBucket,
     GetBucketVersioning,
     PutBucketVersioning,
+    GetBucketLocation,
+    GetBucketLifecycleConfiguration,
+    PutBucketLifecycleConfiguration,
+    DeleteBucketLifecycle,
+    DeleteObjects,
+    ListObjects,
     ListObjectsV2,
     ListMultipartUploads,
     PutObject,
     GetObject,
     HeadObject,
     DeleteObject,
+    GetObjectAcl,
+    GetObjectTagging,
+    PutObjectTagging,
+    DeleteObjectTagging,
     CreateMultipartUpload,
     UploadPart,
     CompleteMultipartUpload,
@@ -81,10 +91,17 @@ impl Target {
 
 fn bucket_operation(method: &Method, query: &Query<'_>) -> Operation {
     let versioning = query.has("versioning");
+    let lifecycle = query.has("lifecycle");
     match method.as_str() {
+        "GET" if lifecycle => Operation::GetBucketLifecycleConfiguration,
+        "PUT" if lifecycle => Operation::PutBucketLifecycleConfiguration,
+        "DELETE" if lifecycle => Operation::DeleteBucketLifecycle,
+        "GET" if query.has("location") => Operation::GetBucketLocation,
+        "POST" if query.has("delete") => Operation::DeleteObjects,
         "GET" if versioning => Operation::GetBucketVersioning,
         "GET" if query.has("uploads") => Operation::ListMultipartUploads,
         "GET" if query.value("list-type").as_deref() == Some("2") => Operation::ListObjectsV2,
+        "GET" if query.is_listing() => Operation::ListObjects,
         "PUT" if versioning => Operation::PutBucketVersioning,
         "PUT" if query.is_plain() => Operation::CreateBucket,
         "HEAD" => Operation::HeadBucket,
@@ -107,6 +124,10 @@ fn object_operation(method: &Method, query: &Query<'_>, headers: &HeaderMap) -> 
     .iter()
     .any(|name| query.has(name));
     match method.as_str() {
+        "GET" if query.has("acl") => Operation::GetObjectAcl,
+        "GET" if query.has("tagging") => Operation::GetObjectTagging,
+        "PUT" if query.has("tagging") => Operation::PutObjectTagging,
+        "DELETE" if query.has("tagging") => Operation::DeleteObjectTagging,
         _ if copies || subresource => Operation::Other,
         "GET" if upload => Operation::ListParts,
         "GET" => Operation::GetObject,
@@ -156,6 +177,14 @@ impl Query<'_> {
             .all(|(key, _)| key.is_empty() || key.to_ascii_lowercase().starts_with("x-"))
     }
 
+    /// Nothing but what the older listing knows.
+    fn is_listing(&self) -> bool {
+        let known = ["delimiter", "encoding-type", "marker", "max-keys", "prefix"];
+        self.pairs().all(|(key, _)| {
+            key.is_empty() || known.contains(&key) || key.to_ascii_lowercase().starts_with("x-")
+        })
+    }
+
     fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0
             .split('&')
@@ -200,6 +229,11 @@ mod tests {
             target(Method::PUT, "/b?versioning=").operation,
             Operation::PutBucketVersioning
         );
+        assert_eq!(
+            target(Method::GET, "/b?prefix=x&marker=y").operation,
+            Operation::ListObjects
+        );
+        assert_eq!(target(Method::GET, "/b?policy").operation, Operation::Other);
         assert_eq!(target(Method::PUT, "/b").operation, Operation::CreateBucket);
         assert_eq!(target(Method::PUT, "/b?policy").operation, Operation::Other);
         assert_eq!(target(Method::GET, "/").operation, Operation::ListBuckets);

@@ -1,8 +1,9 @@
-//! What the server as a whole refuses: signatures of another time, of expired credentials, for another region.
+//! What the server as a whole refuses: signatures of another time, of expired credentials, for another region, of
+//! less than there is to sign.
 
 use std::time::{Duration, Instant, SystemTime};
 
-use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode, Uri};
 use s3s::Body;
 use s3s::dto::{Timestamp, TimestampFormat};
@@ -10,10 +11,11 @@ use s3s::dto::{Timestamp, TimestampFormat};
 use crate::answer::error_document;
 use crate::faults::{Globals, WrongRegion};
 use crate::operation::Query;
+use crate::presigned;
 
 /// How far the date of a request may be from the server's clock.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/RESTAuthentication.html#RESTAuthenticationTimeStamp>
-const MOST_SKEW: Duration = Duration::from_secs(900);
+pub(crate) const MOST_SKEW: Duration = Duration::from_secs(900);
 
 /// What a request says of its signature.
 struct Signature {
@@ -21,6 +23,8 @@ struct Signature {
     region: String,
     /// `20261122T061500Z`
     date: Option<String>,
+    /// The names it covers, in lower case.
+    signed_headers: Vec<String>,
 }
 
 impl Signature {
@@ -28,41 +32,47 @@ impl Signature {
         let text = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
         let query = Query(uri.query().unwrap_or_default());
         let presigned = query.value("X-Amz-Credential");
-        let scope = match text("authorization") {
+        let (scope, signed_headers) = match text("authorization") {
             Some(line) => {
-                let (_, rest) = line.split_once("Credential=")?;
-                rest.split(',').next()?.to_owned()
+                let field = |name: &str| {
+                    let (_, rest) = line.split_once(name)?;
+                    rest.split(',').next().map(str::to_owned)
+                };
+                (field("Credential=")?, field("SignedHeaders="))
             }
-            None => presigned.clone()?,
+            None => (presigned.clone()?, query.value("X-Amz-SignedHeaders")),
         };
+        let signed_headers = signed_headers.unwrap_or_default();
         let mut fields = scope.split('/');
         Some(Self {
             access_key: fields.next()?.to_owned(),
             region: fields.nth(1)?.to_owned(),
-            // A presigned request has a time of its own, which s3s checks.
+            // A presigned request has a time of its own.
             date: text("x-amz-date").filter(|_| presigned.is_none()),
+            signed_headers: signed_headers.split(';').map(str::to_owned).collect(),
         })
-    }
-
-    fn time(&self) -> Option<Timestamp> {
-        let date = self.date.as_deref()?;
-        let at = |from: usize, to: usize| date.get(from..to);
-        let text = format!(
-            "{}-{}-{}T{}:{}:{}Z",
-            at(0, 4)?,
-            at(4, 6)?,
-            at(6, 8)?,
-            at(9, 11)?,
-            at(11, 13)?,
-            at(13, 15)?
-        );
-        Timestamp::parse(TimestampFormat::DateTime, &text).ok()
     }
 }
 
-/// A refusal, and what of the globals it is by.
+/// `20261122T061500Z`, the form every date of a signature has.
+pub(crate) fn time_of(date: &str) -> Option<Timestamp> {
+    let at = |from: usize, to: usize| date.get(from..to);
+    let text = format!(
+        "{}-{}-{}T{}:{}:{}Z",
+        at(0, 4)?,
+        at(4, 6)?,
+        at(6, 8)?,
+        at(9, 11)?,
+        at(11, 13)?,
+        at(13, 15)?
+    );
+    Timestamp::parse(TimestampFormat::DateTime, &text).ok()
+}
+
+/// A refusal.
 pub(crate) struct Refusal {
-    pub(crate) by: &'static str,
+    /// Which of the globals it is by; S3 itself would refuse without them.
+    pub(crate) by: Option<&'static str>,
     pub(crate) response: Response<Body>,
 }
 
@@ -73,15 +83,75 @@ pub(crate) fn of(
     headers: &HeaderMap,
     request_id: &str,
 ) -> Option<Refusal> {
+    let now = shifted_now(globals.clock_offset_s);
+    if let Some(refusal) = presigned(uri, headers, now, request_id) {
+        return Some(refusal);
+    }
     let signature = Signature::of(uri, headers)?;
     let clock = || wrong_clock(globals, &signature, request_id);
     let credentials = || expired(globals, &signature, request_id);
     let region = || wrong_region(globals, &signature, request_id);
-    clock().or_else(credentials).or_else(region)
+    let unsigned = || unsigned(headers, &signature, request_id);
+    clock()
+        .or_else(credentials)
+        .or_else(region)
+        .or_else(unsigned)
+}
+
+/// A presigned URL that is no good, or not any more.
+fn presigned(uri: &Uri, headers: &HeaderMap, now: SystemTime, request_id: &str) -> Option<Refusal> {
+    let query = Query(uri.query().unwrap_or_default());
+    let response = match presigned::fault_of(&query, headers, now)? {
+        presigned::Fault::Parameters(message) => refusal(
+            StatusCode::BAD_REQUEST,
+            "AuthorizationQueryParametersError",
+            message,
+            "",
+            request_id,
+        ),
+        presigned::Fault::TwoSignatures => refusal(
+            StatusCode::BAD_REQUEST,
+            "InvalidArgument",
+            "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter \
+             or the Authorization header should be specified",
+            "",
+            request_id,
+        ),
+        presigned::Fault::Time(message, more) => refusal(
+            StatusCode::FORBIDDEN,
+            "AccessDenied",
+            message,
+            &more,
+            request_id,
+        ),
+    };
+    Some(Refusal { by: None, response })
+}
+
+/// S3 takes no `x-amz-` header that anyone could have added on the way.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html>
+fn unsigned(headers: &HeaderMap, signature: &Signature, request_id: &str) -> Option<Refusal> {
+    let names = headers.keys().map(HeaderName::as_str);
+    let unsigned: Vec<&str> = names
+        .filter(|name| name.starts_with("x-amz-"))
+        .filter(|name| !signature.signed_headers.iter().any(|signed| signed == name))
+        .collect();
+    if unsigned.is_empty() {
+        return None;
+    }
+    let names = unsigned.join(", ");
+    let response = refusal(
+        StatusCode::FORBIDDEN,
+        "AccessDenied",
+        "There were headers present in the request which were not signed",
+        &format!("<HeadersNotSigned>{names}</HeadersNotSigned>"),
+        request_id,
+    );
+    Some(Refusal { by: None, response })
 }
 
 fn wrong_clock(globals: &Globals, signature: &Signature, request_id: &str) -> Option<Refusal> {
-    let asked = signature.time()?;
+    let asked = time_of(signature.date.as_deref()?)?;
     let now = shifted_now(globals.clock_offset_s);
     let near = Timestamp::from(now - MOST_SKEW)..=Timestamp::from(now + MOST_SKEW);
     if near.contains(&asked) {
@@ -94,7 +164,7 @@ fn wrong_clock(globals: &Globals, signature: &Signature, request_id: &str) -> Op
         text(&Timestamp::from(now), TimestampFormat::DateTime),
     );
     Some(Refusal {
-        by: "the clock",
+        by: Some("the clock"),
         response: refusal(
             StatusCode::FORBIDDEN,
             "RequestTimeTooSkewed",
@@ -115,7 +185,7 @@ fn expired(globals: &Globals, signature: &Signature, request_id: &str) -> Option
         return None;
     }
     Some(Refusal {
-        by: "expired credentials",
+        by: Some("expired credentials"),
         response: refusal(
             StatusCode::BAD_REQUEST,
             "ExpiredToken",
@@ -155,7 +225,7 @@ fn wrong_region(globals: &Globals, signature: &Signature, request_id: &str) -> O
         response.headers_mut().insert("x-amz-bucket-region", name);
     }
     Some(Refusal {
-        by: "the region",
+        by: Some("the region"),
         response,
     })
 }
@@ -196,7 +266,7 @@ fn shifted_now(offset_s: i64) -> SystemTime {
     shifted.unwrap_or(now)
 }
 
-fn text(time: &Timestamp, format: TimestampFormat) -> String {
+pub(crate) fn text(time: &Timestamp, format: TimestampFormat) -> String {
     let mut text = Vec::new();
     // Writing to memory does not fail, and a year of five digits is not asked for.
     let _ = time.format(format, &mut text);

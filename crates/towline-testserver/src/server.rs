@@ -9,7 +9,7 @@ use s3s::auth::{S3Auth, SecretKey};
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::crypto::{Checksum as _, Sha256};
 use s3s::service::S3ServiceBuilder;
-use s3s::{S3Result, s3_error};
+use s3s::{S3Error, S3Result, s3_error};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -25,6 +25,7 @@ use crate::storage::{OpenUpload, ReadError, Storage, StoredVersion};
 pub struct Builder {
     directory: Option<PathBuf>,
     buckets: Vec<String>,
+    requester_pays: Vec<String>,
     access_key: String,
     secret_key: String,
     port: u16,
@@ -93,6 +94,15 @@ impl Builder {
         self
     }
 
+    /// Makes sure that this bucket exists and that who asks pays: requests for
+    /// its objects and uploads without `x-amz-request-payer: requester` are
+    /// answered with 403 `AccessDenied`, the owner's own too.
+    pub fn requester_pays(mut self, bucket: impl Into<String>) -> Self {
+        let bucket = bucket.into();
+        self.requester_pays.push(bucket.clone());
+        self.bucket(bucket)
+    }
+
     /// The only credentials accepted. Default: `test`, `testsecret`.
     pub fn credentials(
         mut self,
@@ -120,13 +130,17 @@ impl Builder {
             })?,
         };
         for bucket in &self.buckets {
+            let failed = |error: S3Error| StartError::Bucket {
+                bucket: bucket.clone(),
+                reason: error.code().as_str().to_owned(),
+            };
             if storage.bucket(bucket).is_err() {
+                storage.create_bucket(bucket).map_err(failed)?;
+            }
+            if self.requester_pays.contains(bucket) {
                 storage
-                    .create_bucket(bucket)
-                    .map_err(|error| StartError::Bucket {
-                        bucket: bucket.clone(),
-                        reason: error.code().as_str().to_owned(),
-                    })?;
+                    .change_bucket(bucket, |bucket| bucket.requester_pays = true)
+                    .map_err(failed)?;
             }
         }
         let storage = Arc::new(storage);
@@ -182,6 +196,7 @@ impl TestServer {
         Builder {
             directory: None,
             buckets: Vec::new(),
+            requester_pays: Vec::new(),
             access_key: "test".to_owned(),
             secret_key: "testsecret".to_owned(),
             port: 0,

@@ -21,6 +21,7 @@ use crate::faults::{Act, Apply, Event, Faults, Point};
 use crate::history::{Entry, History};
 use crate::operation::Target;
 use crate::ops::{self, IgnoreRange};
+use crate::presigned;
 use crate::refusals;
 use crate::storage::Storage;
 use crate::wire::{Plan, Wire};
@@ -51,7 +52,7 @@ impl Service {
             return Ok(answer.map(|body| SentBody::uncounted(body, wire)));
         }
         let target = Target::of(request.method(), request.uri(), request.headers());
-        let entry = self.history.begin(&target);
+        let entry = self.history.begin(&target, request.headers());
         let verdict = self.faults.verdict(&target, reused);
         if let Some(told) = verdict.told {
             entry.fault(told);
@@ -66,7 +67,7 @@ impl Service {
         let cut = act.cut.is_some_and(|cut| cut.at.is_before_applying());
         let drains = !cut && !request.headers().contains_key(header::EXPECT);
         let faults = self.faults.clone();
-        let request = request
+        let mut request = request
             .map(|body| ReceivedBody::new(body, entry.clone(), faults, drains).act(&act, &wire));
 
         if let Some(delay_ms) = act.delay_ms {
@@ -78,7 +79,12 @@ impl Service {
                 read_some(&mut request.into_body(), u64::MAX).await?;
                 response
             }
-            None => self.perform(request, &act, &target, &entry).await?,
+            None => {
+                if self.faults.globals().clock_offset_s != 0 {
+                    presigned::into_headers(&mut request);
+                }
+                self.perform(request, &act, &target, &entry).await?
+            }
         };
         reach(Point::AfterRequest, &act, &wire).await;
         Ok(self.finish(response, &act, entry, is_head, wire))
@@ -89,7 +95,9 @@ impl Service {
         let globals = self.faults.globals();
         let id = request_id(entry.sequence());
         let refusal = refusals::of(&globals, request.uri(), request.headers(), &id)?;
-        entry.fault(format!("refused by {}", refusal.by));
+        if let Some(by) = refusal.by {
+            entry.fault(format!("refused by {by}"));
+        }
         Some(refusal.response)
     }
 

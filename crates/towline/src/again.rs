@@ -63,7 +63,10 @@ pub(crate) async fn look(
                     verdict = judge(&record, spec);
                 }
                 newest_same = false;
-            } else if !record.phase.is_final() && same_target(&record.spec, spec) {
+            } else if !record.phase.is_final()
+                && same_target(&record.spec, spec)
+                && !same_token(&record.spec, spec)
+            {
                 return Ok(Err(taken(&record)));
             }
         }
@@ -93,9 +96,18 @@ fn judge(record: &Record, spec: &Spec) -> Result<Option<Again>, SubmitError> {
     }
 }
 
-/// Same direction, endpoint, object, version and path.
+/// The store tells that they are one.
+fn same_token(one: &Spec, other: &Spec) -> bool {
+    one.token.is_some() && one.token == other.token
+}
+
+/// Same direction, endpoint, object, version and path. Two streams are never
+/// the same.
 fn same_request(one: &Spec, other: &Spec) -> bool {
-    same_target(one, other) && one.object == other.object && one.path == other.path
+    !one.is_stream()
+        && same_target(one, other)
+        && one.object == other.object
+        && one.path == other.path
 }
 
 /// What is written is the same: the object, or the file.
@@ -104,7 +116,7 @@ fn same_target(one: &Spec, other: &Spec) -> bool {
         Direction::Upload => {
             one.connection.endpoint == other.connection.endpoint && one.object == other.object
         }
-        Direction::Download => one.path == other.path,
+        Direction::Download => !one.is_stream() && one.path == other.path,
     }
 }
 
@@ -143,6 +155,23 @@ fn differing(one: &TransferOptions, other: &TransferOptions) -> Vec<&'static str
     let (a, b) = (&one.object, &other.object);
     let pairs = [
         ("part size", one.part_size == other.part_size),
+        ("mode", one.upload_mode == other.upload_mode),
+        ("range", one.range == other.range),
+        ("condition", one.condition == other.condition),
+        (
+            "requester pays",
+            one.access.requester_pays == other.access.requester_pays,
+        ),
+        (
+            "expected bucket owner",
+            one.access.expected_bucket_owner == other.access.expected_bucket_owner,
+        ),
+        (
+            "customer key",
+            one.access.customer_key == other.access.customer_key,
+        ),
+        ("headers", one.extra.headers == other.extra.headers),
+        ("parameters", one.extra.parameters == other.extra.parameters),
         ("checksum", one.checksum == other.checksum),
         ("if-absent", one.if_absent == other.if_absent),
         (
@@ -157,6 +186,10 @@ fn differing(one: &TransferOptions, other: &TransferOptions) -> Vec<&'static str
         ),
         ("content language", a.content_language == b.content_language),
         ("cache control", a.cache_control == b.cache_control),
+        ("expires", a.expires == b.expires),
+        ("grants", a.grants == b.grants),
+        ("website redirect", a.website_redirect == b.website_redirect),
+        ("encryption", a.encryption == b.encryption),
         ("metadata", a.metadata == b.metadata),
         ("tags", a.tags == b.tags),
         ("ACL", a.acl == b.acl),

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use towline_core::{BucketName, Connection, ConnectionSource};
-use towline_engine::{Config, Engine};
-use towline_s3::{Credentials, CredentialsProvider, Environment, S3Connector, StaticCredentials};
+use towline_engine::{Config, Engine, Recovery};
+use towline_s3::{
+    Credentials, CredentialsProvider, CustomerKey, Environment, S3Connector, StaticCredentials,
+};
 use towline_store_sqlite::SqliteStore;
 
 use crate::{Error, SettingsError, SubmitError, TransferUtility};
@@ -21,6 +23,7 @@ pub struct Builder {
     /// An identity pool that gives the credentials, unless others are set.
     pub(crate) pool: Option<Pool>,
     connections: HashMap<String, Connection>,
+    keys: Vec<(String, CustomerKey)>,
     pub(crate) config: Config,
 }
 
@@ -40,6 +43,7 @@ impl Builder {
             providers: Vec::new(),
             pool: None,
             connections: HashMap::new(),
+            keys: Vec::new(),
             config: Config::default(),
         }
     }
@@ -132,6 +136,15 @@ impl Builder {
         }
     }
 
+    /// Gives a key for SSE-C under a name, for transfers with
+    /// [`KeyReference::Registered`](towline_core::KeyReference::Registered). To be
+    /// given at each opening: keys are never stored, and a transfer whose key is
+    /// not there waits for it.
+    pub fn customer_key(mut self, name: impl Into<String>, key: CustomerKey) -> Self {
+        self.keys.push((name.into(), key));
+        self
+    }
+
     /// Reads settings and credentials from this instead of the process's own
     /// environment and home directory.
     pub fn environment(mut self, environment: Environment) -> Self {
@@ -162,21 +175,32 @@ impl Builder {
         for (name, provider) in self.providers {
             connector.register(name, provider);
         }
+        for (name, key) in self.keys {
+            connector.register_key(name, key);
+        }
         let connector = Arc::new(connector);
+        let state_dir = dir.clone();
         let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&dir)).await;
         let store = match opened {
             Ok(store) => Arc::new(store?),
             Err(error) => return Err(Error::Start(error.into())),
         };
+        let recovers = self.config.recovery == Recovery::All;
         let engine = Engine::start(store, connector.clone(), self.config.clone()).await?;
-        Ok(TransferUtility::new(
+        let utility = TransferUtility::new(
             engine,
             connector,
             self.connection,
             default_bucket,
             self.connections,
             self.config,
-        ))
+            state_dir,
+        );
+        if recovers {
+            utility.end_lost_streams().await?;
+            utility.sweep_spool().await?;
+        }
+        Ok(utility)
     }
 }
 

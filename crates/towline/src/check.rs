@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
-use towline_core::{Fingerprint, PartPlan, TransferOptions};
+use towline_core::{Fingerprint, PartPlan, TransferOptions, UploadMode};
 
 use crate::SubmitError;
+use crate::check_options::bad;
 
 /// The path made absolute without resolving links: what a person named is what
 /// is stored and shown.
@@ -24,8 +25,26 @@ pub(crate) fn source(path: &Path, options: &TransferOptions) -> Result<Fingerpri
         });
     }
     let found = towline_engine::inspect_source(path).map_err(SubmitError::Source)?;
-    PartPlan::new(found.size, options.part_size)?;
+    PartPlan::for_upload(found.size, options)?;
     Ok(found)
+}
+
+/// The source of an upload that is no file.
+pub(crate) fn stream(
+    length: Option<u64>,
+    options: &TransferOptions,
+) -> Result<Option<Fingerprint>, SubmitError> {
+    match length {
+        Some(length) => {
+            PartPlan::for_upload(length, options)?;
+            Ok(Some(Fingerprint::of_bytes(length)))
+        }
+        None if options.upload_mode == UploadMode::Single => {
+            let why = "one PUT tells its length first: say the length, or let it go in parts";
+            Err(bad("mode", why))
+        }
+        None => Ok(None),
+    }
 }
 
 /// The target of a download: a file name in a directory that can be written.

@@ -3,11 +3,15 @@
 
 use std::path::PathBuf;
 
-use towline_core::{AddressError, ConnectError, LocalFailure, StoreError, TransferId};
+use towline_core::{
+    AddressError, ConnectError, LocalFailure, Outcome, State, StoreError, TransferId,
+};
 use towline_engine::EngineError;
 use towline_s3::PresignError;
 
 use crate::{RequestError, SettingsError};
+
+use crate::Transfer;
 
 /// Why a call did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +23,18 @@ pub enum Error {
     /// The state could not be opened, read or written.
     #[error(transparent)]
     Store(StoreError),
+    /// The transfer ended, and not in the way that was asked for: failed,
+    /// canceled, or with nothing to move. Its [`error`](Transfer::error) says why.
+    #[error("the transfer is {}{}", .0.state, why(.0))]
+    Ended(Box<Transfer>),
+    /// The writer that a download went to failed; the transfer was canceled.
+    #[error("after {written} bytes the writer failed: {source}")]
+    Writer {
+        /// How many bytes it had got.
+        written: u64,
+        /// In its words.
+        source: std::io::Error,
+    },
     /// The utility is closed, or its store failed.
     #[error("the transfer utility is closed")]
     Closed,
@@ -65,6 +81,14 @@ impl From<EngineError> for Error {
     }
 }
 
+fn why(transfer: &Transfer) -> String {
+    match (&transfer.error, transfer.outcome) {
+        (Some(error), _) => format!(": {}", error.message),
+        (None, Some(Outcome::NotModified)) => ": the object was not modified".into(),
+        _ => String::new(),
+    }
+}
+
 impl Error {
     /// There is no such transfer, or no more.
     pub(crate) fn is_unknown(&self) -> bool {
@@ -83,6 +107,12 @@ impl Error {
             Self::Store(StoreError::UnknownCursor(_)) => "UnknownCursor",
             Self::Store(StoreError::TokenTaken { .. }) => "TokenTaken",
             Self::Store(_) => "StoreFailed",
+            Self::Ended(transfer) => match (transfer.state, transfer.outcome) {
+                (State::Canceled, _) => "TransferCanceled",
+                (_, Some(Outcome::NotModified)) => "NotModified",
+                _ => "TransferFailed",
+            },
+            Self::Writer { .. } => "WriterFailed",
             Self::Closed => "Closed",
             Self::Start(_) => "CannotStart",
             Self::Settings(error) => error.code(),
@@ -121,6 +151,20 @@ pub enum SubmitError {
         /// What is wrong with it.
         why: String,
     },
+    /// An option that S3 would refuse, or that would break the transfer.
+    #[error("{option}: {why}")]
+    BadOption {
+        /// The option.
+        option: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The same download is unfinished, and another stream takes its bytes.
+    #[error("transfer {id} does the same for another stream; wait for it or cancel it")]
+    StreamTaken {
+        /// The unfinished transfer.
+        id: TransferId,
+    },
     /// The file is larger than an object can be.
     #[error(transparent)]
     TooLarge(#[from] towline_core::PlanError),
@@ -155,6 +199,13 @@ pub enum SubmitError {
 }
 
 impl SubmitError {
+    pub(crate) fn no_path() -> Self {
+        Self::BadOption {
+            option: "path".into(),
+            why: "it is empty".into(),
+        }
+    }
+
     /// The stable name of this error.
     pub fn code(&self) -> &'static str {
         match self {
@@ -168,6 +219,8 @@ impl SubmitError {
             Self::Source(failure) => failure.code(),
             Self::Directory { .. } => "IsDirectory",
             Self::Target { .. } => "TargetUnwritable",
+            Self::BadOption { .. } => "BadOption",
+            Self::StreamTaken { .. } => "StreamTaken",
             Self::TooLarge(_) => "TooLarge",
             Self::OptionsDiffer { .. } => "OptionsDiffer",
             Self::Clash { .. } => "TargetClash",

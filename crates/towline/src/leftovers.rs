@@ -6,13 +6,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::StreamExt;
 use towline_core::{
-    Connection, Direction, ListedUpload, Operation, Outcome, Query, Record, Remote, Request, S3,
-    State, Status, Timestamp, TransferId, Upload, UploadMarker,
+    Access, Connection, Direction, ListUploads, ListedUpload, Operation, Outcome, Query, Record,
+    Remote, Request, S3, State, Status, Timestamp, TransferId, Upload, UploadMarker, UploadsPage,
 };
 use towline_s3::S3Client;
 
-use crate::ask::Asker;
-use crate::{Error, RequestError, TransferUtility};
+use crate::{Error, RequestError, TransferUtility, ask::Asker};
 
 /// How many are aborted at the same time.
 const AT_ONCE: usize = 16;
@@ -71,6 +70,7 @@ pub struct Leftovers {
     key: Option<String>,
     prefix: Option<String>,
     before: Option<Timestamp>,
+    access: Access,
 }
 
 impl TransferUtility {
@@ -84,6 +84,7 @@ impl TransferUtility {
             key: None,
             prefix: None,
             before: None,
+            access: Access::default(),
         }
     }
 }
@@ -119,6 +120,13 @@ impl Leftovers {
         self.initiated_before(Timestamp::from_millis(millis))
     }
 
+    /// What S3 wants to see on each request: that the requester pays, who has to
+    /// own the bucket. Default: nothing.
+    pub fn access(mut self, access: Access) -> Self {
+        self.access = access;
+        self
+    }
+
     /// Another connection than the utility's own.
     pub fn connection(mut self, connection: Connection) -> Self {
         self.connection = Some(connection);
@@ -152,9 +160,9 @@ impl Leftovers {
             ..LeftoverReport::default()
         };
         let mut ends = futures_util::stream::iter(doomed.into_iter().map(|leftover| {
-            let asker = &asker;
+            let (asker, access) = (&asker, &self.access);
             async move {
-                let end = abort(asker, &leftover).await;
+                let end = abort(asker, &leftover, access).await;
                 (leftover, end)
             }
         }))
@@ -178,7 +186,16 @@ impl Leftovers {
         let mut found = Vec::new();
         let mut after = None;
         loop {
-            let page = uploads(asker, bucket, &prefix, after).await?;
+            let page = uploads(
+                asker,
+                ListUploads {
+                    bucket: bucket.to_owned(),
+                    prefix: prefix.clone(),
+                    after,
+                    access: self.access.clone(),
+                },
+            );
+            let page = page.await?;
             found.extend(page.uploads.into_iter().filter(|upload| self.means(upload)));
             // Keys are in order: behind the exact one there is none of it.
             let past = |next: &UploadMarker| self.key.as_ref().is_some_and(|key| next.key > *key);
@@ -256,29 +273,20 @@ fn holder(records: &[Record], upload_id: &str) -> Option<KeptBecause> {
     found.or_else(|| records.iter().find(may_hold).map(may_be_of))
 }
 
-async fn uploads(
-    asker: &Asker,
-    bucket: &str,
-    prefix: &str,
-    after: Option<UploadMarker>,
-) -> Result<towline_core::UploadsPage, Error> {
-    let asked = Arc::new((bucket.to_owned(), prefix.to_owned(), after));
+async fn uploads(asker: &Asker, asked: ListUploads) -> Result<UploadsPage, Error> {
     let send = move |s3: Arc<S3Client>| {
         let asked = asked.clone();
-        async move {
-            let (bucket, prefix, after) = &*asked;
-            s3.list_multipart_uploads(bucket, prefix, after.clone())
-                .await
-        }
+        async move { s3.list_multipart_uploads(asked).await }
     };
     asker.ask(Operation::ListMultipartUploads, send).await
 }
 
-async fn abort(asker: &Asker, leftover: &Leftover) -> Result<(), Error> {
+async fn abort(asker: &Asker, leftover: &Leftover, access: &Access) -> Result<(), Error> {
     let upload = Arc::new(Upload {
         bucket: leftover.bucket.clone(),
         key: leftover.key.clone(),
         id: leftover.upload_id.clone(),
+        access: access.clone(),
     });
     let send = move |s3: Arc<S3Client>| {
         let upload = upload.clone();

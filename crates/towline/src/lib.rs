@@ -19,11 +19,14 @@
 
 mod again;
 mod ask;
+mod blocking;
 mod builder;
 mod building;
 mod check;
+mod check_options;
 mod compatibility;
 mod credentials;
+mod download_stream;
 mod error;
 mod leftovers;
 mod lifecycle;
@@ -35,15 +38,20 @@ mod path_json;
 mod place;
 mod presign;
 mod request;
+mod request_headers;
 mod settings;
+mod spool;
 mod steer;
+mod streams;
 mod submit;
 mod transfer;
 mod utility;
 
 pub use ask::RequestError;
+pub use blocking::Wait;
 pub use builder::Builder;
-pub use building::{DownloadRequest, UploadRequest};
+pub use building::{DownloadRequest, StreamRequest, UploadRequest};
+pub use download_stream::DownloadStream;
 pub use error::{Error, SubmitError};
 pub use leftovers::{KeptBecause, Leftover, LeftoverReport, Leftovers};
 pub use lifecycle::{AbortRule, LifecycleCheck};
@@ -57,16 +65,19 @@ pub use transfer::Transfer;
 pub use utility::{TransferChange, TransferUtility};
 
 pub use towline_core::{
-    AddressError, Addressing, BucketName, ChecksumAlgorithm, Command, ConnectError, Connection,
-    ConnectionSource, Cursor, Direction, ErrorRecord, Incident, ListedObject, ObjectAddress,
-    ObjectKey, ObjectOptions, ObjectsPage, Outcome, ParkReason, PartSize, PartSizeError, Query,
-    Reason, State, StoreError, Timestamp, TransferId, TransferOptions, Verified, WhenTargetExists,
+    Access, AddressError, Addressing, BucketName, ByteRange, Checksum, ChecksumAlgorithm,
+    ChecksumKind, Command, ConnectError, Connection, ConnectionSource, Cursor, Direction,
+    Encryption, ErrorRecord, Extra, Grant, Grantee, Incident, KeyReference, ListedObject,
+    ObjectAddress, ObjectKey, ObjectOptions, ObjectsPage, Outcome, ParkReason, PartSize,
+    PartSizeError, Permission, Query, ReadCondition, Reason, State, StoreError, Timestamp,
+    TransferId, TransferOptions, UploadMode, Verified, WhenTargetExists,
 };
 pub use towline_engine::{Config, Recovery};
 #[cfg(feature = "cognito")]
 pub use towline_s3::CognitoIdentity;
 pub use towline_s3::{
-    Credentials, CredentialsError, CredentialsFn, CredentialsProvider, Environment, HandedOver,
-    PresignError, PresignedUrl, S3Connector, Secret, StaticCredentials,
+    Credentials, CredentialsError, CredentialsFn, CredentialsProvider, CustomerKey,
+    CustomerKeyError, Environment, HandedOver, PresignError, PresignedUrl, S3Connector, Secret,
+    StaticCredentials,
 };
 pub use towline_store_sqlite::SqliteReader;

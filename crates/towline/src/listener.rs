@@ -34,6 +34,40 @@ pub trait TransferListener: Send + 'static {
     fn on_error(&mut self, _id: TransferId, _error: &ErrorRecord) {}
 }
 
+/// A listener that a request has, if it has one.
+#[derive(Default)]
+pub(crate) struct Listener(Option<Box<dyn TransferListener>>);
+
+impl Listener {
+    pub(crate) fn new(listener: impl TransferListener) -> Self {
+        Self(Some(Box::new(listener)))
+    }
+
+    pub(crate) fn take(self) -> Option<Box<dyn TransferListener>> {
+        self.0
+    }
+}
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Listener" } else { "None" })
+    }
+}
+
+impl TransferListener for Box<dyn TransferListener> {
+    fn on_state_changed(&mut self, id: TransferId, state: State) {
+        (**self).on_state_changed(id, state);
+    }
+
+    fn on_progress_changed(&mut self, id: TransferId, moved: u64, total: Option<u64>) {
+        (**self).on_progress_changed(id, moved, total);
+    }
+
+    fn on_error(&mut self, id: TransferId, error: &ErrorRecord) {
+        (**self).on_error(id, error);
+    }
+}
+
 /// The listener that an observer has; its clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Slot(Arc<Mutex<Option<oneshot::Sender<()>>>>);

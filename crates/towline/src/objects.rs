@@ -3,7 +3,7 @@
 use std::future::IntoFuture;
 use std::pin::Pin;
 
-use towline_core::{Connection, ListObjects, ObjectsPage, Operation, S3};
+use towline_core::{Access, Connection, DeleteObject, ListObjects, ObjectsPage, Operation, S3};
 
 use crate::{Error, TransferUtility, place};
 
@@ -31,9 +31,7 @@ pub struct ListRequest {
 pub struct DeleteRequest {
     utility: TransferUtility,
     connection: Option<Connection>,
-    bucket: String,
-    key: String,
-    version_id: Option<String>,
+    object: DeleteObject,
 }
 
 impl TransferUtility {
@@ -64,9 +62,11 @@ impl TransferUtility {
         DeleteRequest {
             utility: self.clone(),
             connection: None,
-            bucket: bucket.into(),
-            key: key.into(),
-            version_id: None,
+            object: DeleteObject {
+                bucket: bucket.into(),
+                key: key.into(),
+                ..DeleteObject::default()
+            },
         }
     }
 }
@@ -104,6 +104,13 @@ impl ListRequest {
         self
     }
 
+    /// What S3 wants to see on the request: that the requester pays, who has to
+    /// own the bucket. Default: nothing.
+    pub fn access(mut self, access: Access) -> Self {
+        self.list.access = access;
+        self
+    }
+
     /// Another connection than the utility's own.
     pub fn connection(mut self, connection: Connection) -> Self {
         self.connection = Some(connection);
@@ -129,7 +136,14 @@ impl DeleteRequest {
     /// A version of the object, which then is gone for good. Default: the
     /// object as it is now.
     pub fn version_id(mut self, version: impl Into<String>) -> Self {
-        self.version_id = Some(version.into());
+        self.object.version_id = Some(version.into());
+        self
+    }
+
+    /// What S3 wants to see on the request: that the requester pays, who has to
+    /// own the bucket. Default: nothing.
+    pub fn access(mut self, access: Access) -> Self {
+        self.object.access = access;
         self
     }
 
@@ -140,15 +154,16 @@ impl DeleteRequest {
     }
 
     async fn send(self) -> Result<(), Error> {
-        let place = self.utility.place(&self.bucket, self.connection.as_ref())?;
+        let place = self
+            .utility
+            .place(&self.object.bucket, self.connection.as_ref())?;
         let asker = self.utility.asker(&place)?;
-        let named = std::sync::Arc::new((place.bucket, place::key(&self.key)?, self.version_id));
+        let mut object = self.object;
+        object.bucket = place.bucket;
+        object.key = place::key(&object.key)?;
         let send = move |s3: std::sync::Arc<towline_s3::S3Client>| {
-            let named = named.clone();
-            async move {
-                let (bucket, key, version) = &*named;
-                s3.delete_object(bucket, key, version.as_deref()).await
-            }
+            let object = object.clone();
+            async move { s3.delete_object(object).await }
         };
         asker.ask(Operation::DeleteObject, send).await
     }

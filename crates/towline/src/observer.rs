@@ -8,7 +8,7 @@ use futures_util::stream;
 use towline_core::{State, TransferId};
 use towline_engine::Watch;
 
-use crate::listener::Slot;
+use crate::listener::{Listener, Slot};
 use crate::{Error, Transfer, TransferListener, TransferUtility};
 
 /// Follows one transfer. Cheap to clone; dropping it changes nothing.
@@ -68,6 +68,27 @@ impl TransferObserver {
         }
     }
 
+    /// How it ended; `None` when the utility closed first.
+    pub(crate) async fn ended(self) -> Option<State> {
+        // Held no longer than needed: it keeps the utility open.
+        let Self { watch, utility, .. } = self;
+        drop(utility);
+        let mut watch = watch;
+        loop {
+            let state = watch.now().status.state;
+            if state.is_final() {
+                return Some(state);
+            }
+            watch.next().await?;
+        }
+    }
+
+    pub(crate) fn listen(&self, listener: Listener) {
+        if let Some(listener) = listener.take() {
+            self.set_listener(listener);
+        }
+    }
+
     /// Stops it and keeps what was moved; see [`TransferUtility::pause`].
     pub async fn pause(&self) -> Result<bool, Error> {
         self.utility.pause(self.id).await
@@ -76,6 +97,26 @@ impl TransferObserver {
     /// Goes on after a pause; see [`TransferUtility::resume`].
     pub async fn resume(&self) -> Result<bool, Error> {
         self.utility.resume(self.id).await
+    }
+
+    /// The same, and has a listener called from now on.
+    pub async fn resume_with(&self, listener: impl TransferListener) -> Result<bool, Error> {
+        let resumed = self.resume().await?;
+        self.set_listener(listener);
+        Ok(resumed)
+    }
+
+    /// Goes on after a failure, or anew after a cancel; see
+    /// [`TransferUtility::retry`]. This observer has seen the end; follow it with
+    /// [`TransferUtility::observe`].
+    pub async fn retry(&self) -> Result<bool, Error> {
+        self.utility.retry(self.id).await
+    }
+
+    /// Forgets it, after canceling it where it is unfinished; see
+    /// [`TransferUtility::remove`].
+    pub async fn remove(&self) -> Result<(), Error> {
+        self.utility.remove(self.id).await
     }
 
     /// Stops it and removes what was moved; see [`TransferUtility::cancel`].

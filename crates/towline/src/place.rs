@@ -1,6 +1,6 @@
 //! Where a request goes: checked, and with what was left open settled.
 
-use towline_core::{BucketName, Connection, ObjectKey};
+use towline_core::{BucketName, ConnectError, Connection, ObjectKey};
 
 use crate::{SubmitError, TransferUtility};
 
@@ -28,6 +28,29 @@ impl TransferUtility {
             connection: self.resolve(connection, bucket.as_str())?,
             bucket: bucket.into(),
         })
+    }
+
+    /// What a connection means here and now, so that what is stored does not
+    /// change its meaning with the environment.
+    pub(crate) fn resolve(
+        &self,
+        connection: &Connection,
+        bucket: &str,
+    ) -> Result<Connection, ConnectError> {
+        let connection = self.connector().resolve(connection.clone())?;
+        towline_s3::check_bucket(&connection, bucket)?;
+        Ok(connection)
+    }
+
+    /// A connection that was resolved elsewhere, if it can be used here.
+    pub(crate) fn check_connection(
+        &self,
+        connection: &Connection,
+        bucket: &str,
+    ) -> Result<Connection, ConnectError> {
+        self.connector().check(connection)?;
+        towline_s3::check_bucket(connection, bucket)?;
+        Ok(connection.clone())
     }
 }
 

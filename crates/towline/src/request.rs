@@ -7,7 +7,7 @@ use towline_core::{
     BucketName, Connection, Direction, Fingerprint, ObjectAddress, ObjectKey, Spec, TransferOptions,
 };
 
-use crate::{SubmitError, TransferUtility, check, path_json};
+use crate::{SubmitError, TransferUtility, check, check_options, path_json};
 
 /// One transfer to be submitted with [`TransferUtility::submit`].
 ///
@@ -43,6 +43,12 @@ pub struct TransferRequest {
     /// Cancels an unfinished transfer of the same and starts anew.
     #[serde(default)]
     pub restart: bool,
+    /// Its bytes are in no file: the path is empty.
+    #[serde(skip)]
+    pub(crate) stream: bool,
+    /// Uploads of streams: their length in bytes, where it is known.
+    #[serde(skip)]
+    pub(crate) length: Option<u64>,
 }
 
 impl TransferRequest {
@@ -69,6 +75,20 @@ impl TransferRequest {
         )
     }
 
+    /// One whose bytes come from, or go to, this process.
+    pub(crate) fn stream(direction: Direction, bucket: String, key: String) -> Self {
+        Self {
+            stream: true,
+            ..Self::new(direction, bucket, key, Path::new(""))
+        }
+    }
+
+    /// The bytes are in this file after all.
+    pub(crate) fn be_of_file(&mut self, path: &Path) {
+        self.path = path.to_owned();
+        self.stream = false;
+    }
+
     fn new(direction: Direction, bucket: String, key: String, path: &Path) -> Self {
         Self {
             direction,
@@ -80,6 +100,8 @@ impl TransferRequest {
             options: TransferOptions::default(),
             token: None,
             restart: false,
+            stream: false,
+            length: None,
         }
     }
 
@@ -99,7 +121,10 @@ impl TransferRequest {
         let key = ObjectKey::new(self.key.as_str())?;
         let mut object = ObjectAddress::new(bucket, key);
         object.version_id = self.version_id.clone();
-        let path = check::absolute(&self.path)?;
+        let path = match self.stream {
+            true => PathBuf::new(),
+            false => check::absolute(&self.path)?,
+        };
         let bucket = object.bucket.as_str();
         let connection = match &self.connection {
             Some(connection) if resolved => utility.check_connection(connection, bucket)?,
@@ -107,14 +132,20 @@ impl TransferRequest {
             None => utility.resolve(utility.default_connection(), bucket)?,
         };
         let mut options = self.options.clone();
+        check_options::settle(&mut options, self.direction, |key| utility.lacks_key(key))?;
+        if self.direction == Direction::Upload && options.object.content_type.is_none() {
+            let name = if self.stream {
+                Path::new(&self.key)
+            } else {
+                &path
+            };
+            let guess = mime_guess::from_path(name).first_or_octet_stream();
+            options.object.content_type = Some(guess.to_string());
+        }
         let source = match self.direction {
-            Direction::Upload => {
-                if options.object.content_type.is_none() {
-                    let guess = mime_guess::from_path(&path).first_or_octet_stream();
-                    options.object.content_type = Some(guess.to_string());
-                }
-                Some(check::source(&path, &options)?)
-            }
+            Direction::Upload if self.stream => check::stream(self.length, &options)?,
+            Direction::Download if self.stream => None,
+            Direction::Upload => Some(check::source(&path, &options)?),
             Direction::Download => {
                 check::target(&path)?;
                 None

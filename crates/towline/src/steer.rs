@@ -106,9 +106,10 @@ impl TransferUtility {
     pub async fn remove(&self, id: TransferId) -> Result<(), Error> {
         loop {
             self.steer(id, Command::Cancel).await?;
-            self.observe(id).await?.finished().await?;
+            let ended = self.observe(id).await?.finished().await?;
             // None if somebody revived it in between.
             if self.engine().remove(vec![id]).await? > 0 {
+                self.forget_copy(&ended.path);
                 return Ok(());
             }
         }

@@ -13,7 +13,7 @@ use towline_s3::Credentials;
 
 use crate::again::{self, Again};
 use crate::request::Settled;
-use crate::{Error, SubmitError, Transfer, TransferRequest, TransferUtility};
+use crate::{Error, SubmitError, Transfer, TransferObserver, TransferRequest, TransferUtility};
 
 impl TransferUtility {
     /// Submits requests. When this returns, all of them survive power loss; when
@@ -25,6 +25,21 @@ impl TransferUtility {
         let settled = self.settle(&requests, false)?;
         let records = self.submit_settled(settled, None).await?;
         Ok(records.iter().map(|record| record.id).collect())
+    }
+
+    pub(crate) async fn submit_one(
+        &self,
+        request: TransferRequest,
+    ) -> Result<TransferObserver, Error> {
+        let ids = self.submit(vec![request]).await?;
+        self.observe(*ids.first().ok_or(Error::Closed)?).await
+    }
+
+    /// Fails where an unfinished transfer writes what a stream is to be written
+    /// to.
+    pub(crate) async fn refuse_second_writer(&self, settled: &Settled) -> Result<(), Error> {
+        again::look(self.store(), &settled.spec).await?.map(drop)?;
+        Ok(())
     }
 
     /// As [`submit`](Self::submit), for another process of the same user. The
@@ -180,7 +195,7 @@ enum Verdict {
 }
 
 impl Settled {
-    fn into_new(self) -> NewTransfer {
+    pub(crate) fn into_new(self) -> NewTransfer {
         let since = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();

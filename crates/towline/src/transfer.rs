@@ -32,7 +32,8 @@ pub struct Transfer {
     /// The version asked for, if one was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    /// The file; in JSON with replacement characters where it is not UTF-8,
+    /// The file: under the name it took, where the target's was taken and it was
+    /// to take another. Empty for bytes and streams. In JSON with replacement characters where it is not UTF-8,
     /// and then whole in `path_b64`.
     #[serde(flatten, with = "path_json")]
     pub path: PathBuf,
@@ -87,6 +88,7 @@ impl From<Snapshot> for Transfer {
             store_answered,
             ..
         } = snapshot;
+        let renamed = record.proof.as_ref().and_then(|proof| proof.renamed);
         let bytes_total = record.bytes_total();
         let object = &record.spec.object;
         Self {
@@ -98,7 +100,7 @@ impl From<Snapshot> for Transfer {
             bucket: object.bucket.as_str().to_owned(),
             key: object.key.as_str().to_owned(),
             version_id: object.version_id.clone(),
-            path: record.spec.path.clone(),
+            path: towline_engine::numbered(&record.spec.path, renamed),
             bytes_total,
             bytes_transferred,
             generation: record.generation,

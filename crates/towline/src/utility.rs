@@ -4,16 +4,20 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
+use tokio::io::AsyncRead;
 use tokio::sync::watch;
 use towline_core::{
-    BucketName, Changed, Changes, ConnectError, Connection, Cursor, Incident, Query, Store,
+    BucketName, Changed, Changes, Connection, Cursor, Incident, KeyReference, Query, Store,
     StoreError, TransferId,
 };
 use towline_engine::{Config, Engine};
 use towline_s3::S3Connector;
 
 use crate::listener::Dispatcher;
-use crate::{Builder, DownloadRequest, Error, Transfer, TransferObserver, UploadRequest};
+use crate::{
+    Builder, DownloadRequest, Error, StreamRequest, Transfer, TransferObserver, UploadRequest,
+};
 
 /// Moves files to and from S3 and does not lose them. Cheap to clone; all
 /// clones are one.
@@ -30,6 +34,7 @@ struct Inner {
     default_bucket: Option<BucketName>,
     connections: HashMap<String, Connection>,
     config: Config,
+    state_dir: PathBuf,
     /// One submit at a time, so that none overlooks the other.
     submitting: tokio::sync::Mutex<()>,
     dispatcher: Dispatcher,
@@ -62,8 +67,10 @@ impl TransferUtility {
         default_bucket: Option<BucketName>,
         connections: HashMap<String, Connection>,
         config: Config,
+        state_dir: PathBuf,
     ) -> Self {
         Self(Arc::new(Inner {
+            state_dir,
             engine,
             connector,
             connection,
@@ -86,7 +93,51 @@ impl TransferUtility {
         key: impl Into<String>,
         file: impl AsRef<Path>,
     ) -> UploadRequest {
-        UploadRequest::new(self.clone(), bucket.into(), key.into(), file.as_ref())
+        UploadRequest::file(self.clone(), bucket.into(), key.into(), file.as_ref())
+    }
+
+    /// Uploads bytes in memory. Await the request to submit it. The upload can
+    /// be steered like any, but ends with this process, as failed with
+    /// `SourceNotReopenable`, unless it is [spooled](UploadRequest::spool).
+    ///
+    /// An empty `bucket` is the default bucket.
+    pub fn upload_data(
+        &self,
+        bucket: impl Into<String>,
+        key: impl Into<String>,
+        bytes: impl Into<Bytes>,
+    ) -> UploadRequest {
+        UploadRequest::bytes(self.clone(), bucket.into(), key.into(), bytes.into())
+    }
+
+    /// Uploads what a reader gives, to its end, as it comes: at most 32 MiB or one
+    /// part of it are in memory, and nothing on disk. Await the request to submit
+    /// it. The upload can be steered like any, but ends with this process, as
+    /// failed with `SourceNotReopenable`, unless it is
+    /// [spooled](UploadRequest::spool). The reader is polled on a runtime of the
+    /// utility's own.
+    ///
+    /// An empty `bucket` is the default bucket.
+    pub fn upload_stream(
+        &self,
+        bucket: impl Into<String>,
+        key: impl Into<String>,
+        reader: impl AsyncRead + Send + 'static,
+    ) -> UploadRequest {
+        UploadRequest::reader(self.clone(), bucket.into(), key.into(), reader)
+    }
+
+    /// Downloads an object to memory, to a writer, or as a stream:
+    /// [`to_bytes`](StreamRequest::to_bytes),
+    /// [`to_writer`](StreamRequest::to_writer), or await it.
+    ///
+    /// An empty `bucket` is the default bucket.
+    pub fn download_stream(
+        &self,
+        bucket: impl Into<String>,
+        key: impl Into<String>,
+    ) -> StreamRequest {
+        StreamRequest::new(self.clone(), bucket.into(), key.into())
     }
 
     /// Downloads an object to a file, which appears under its name only when it
@@ -193,31 +244,17 @@ impl TransferUtility {
         &self.0.config
     }
 
+    pub(crate) fn state_dir(&self) -> &Path {
+        &self.0.state_dir
+    }
+
+    /// Why a key for SSE-C cannot be had here; `None` if it can.
+    pub(crate) fn lacks_key(&self, key: &KeyReference) -> Option<String> {
+        self.0.connector.lacks_key(key)
+    }
+
     pub(crate) fn default_connection(&self) -> &Connection {
         &self.0.connection
-    }
-
-    /// What a connection means here and now, so that what is stored does not
-    /// change its meaning with the environment.
-    pub(crate) fn resolve(
-        &self,
-        connection: &Connection,
-        bucket: &str,
-    ) -> Result<Connection, ConnectError> {
-        let connection = self.0.connector.resolve(connection.clone())?;
-        towline_s3::check_bucket(&connection, bucket)?;
-        Ok(connection)
-    }
-
-    /// A connection that was resolved elsewhere, if it can be used here.
-    pub(crate) fn check_connection(
-        &self,
-        connection: &Connection,
-        bucket: &str,
-    ) -> Result<Connection, ConnectError> {
-        self.0.connector.check(connection)?;
-        towline_s3::check_bucket(connection, bucket)?;
-        Ok(connection.clone())
     }
 
     /// Cancels a transfer and waits until nothing of it is left.

@@ -38,12 +38,7 @@ pub trait S3: Send + Sync + 'static {
     async fn list_parts(&self, upload: &Upload, after: Option<u32>) -> Result<PartsPage, S3Error>;
 
     /// One page of the open uploads whose key starts with `prefix`.
-    async fn list_multipart_uploads(
-        &self,
-        bucket: &str,
-        prefix: &str,
-        after: Option<UploadMarker>,
-    ) -> Result<UploadsPage, S3Error>;
+    async fn list_multipart_uploads(&self, request: ListUploads) -> Result<UploadsPage, S3Error>;
 
     /// What an object is, without its bytes; checksums included.
     async fn head_object(&self, request: GetObject) -> Result<ObjectHead, S3Error>;
@@ -55,12 +50,7 @@ pub trait S3: Send + Sync + 'static {
     async fn list_objects(&self, request: ListObjects) -> Result<ObjectsPage, S3Error>;
 
     /// Deletes an object, or one version of it.
-    async fn delete_object(
-        &self,
-        bucket: &str,
-        key: &str,
-        version_id: Option<&str>,
-    ) -> Result<(), S3Error>;
+    async fn delete_object(&self, request: DeleteObject) -> Result<(), S3Error>;
 
     /// Forgets cached credentials, so that the next request asks for them anew.
     fn refresh_credentials(&self) {}

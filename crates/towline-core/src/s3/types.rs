@@ -9,7 +9,10 @@ use std::pin::Pin;
 use bytes::Bytes;
 use futures_core::Stream;
 
-use crate::{Checksum, ChecksumAlgorithm, ChecksumKind, ObjectOptions, Timestamp};
+use crate::{
+    Access, Checksum, ChecksumAlgorithm, ChecksumKind, Extra, ObjectOptions, ReadCondition,
+    Timestamp,
+};
 
 /// Why a stream of bytes broke off.
 pub type StreamError = Box<dyn Error + Send + Sync>;
@@ -44,7 +47,7 @@ pub enum WriteCondition {
 }
 
 /// PutObject.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct PutObject {
     /// The bucket.
     pub bucket: String,
@@ -56,10 +59,14 @@ pub struct PutObject {
     pub checksum: Option<Checksum>,
     /// A condition, if any.
     pub condition: Option<WriteCondition>,
+    /// What every request for the object carries.
+    pub access: Access,
+    /// Further headers and parameters.
+    pub extra: Extra,
 }
 
 /// CreateMultipartUpload.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct CreateUpload {
     /// The bucket.
     pub bucket: String,
@@ -69,10 +76,14 @@ pub struct CreateUpload {
     pub options: ObjectOptions,
     /// The algorithm of its checksums, and what the object's will cover.
     pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
+    /// What every request for the object carries.
+    pub access: Access,
+    /// Further headers and parameters.
+    pub extra: Extra,
 }
 
 /// An open multipart upload.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Upload {
     /// The bucket.
     pub bucket: String,
@@ -80,6 +91,8 @@ pub struct Upload {
     pub key: String,
     /// S3's name for it.
     pub id: String,
+    /// What every request for the object carries.
+    pub access: Access,
 }
 
 /// UploadPart.
@@ -163,6 +176,19 @@ pub struct PartsPage {
     pub next: Option<u32>,
 }
 
+/// ListMultipartUploads.
+#[derive(Clone, Debug, Default)]
+pub struct ListUploads {
+    /// The bucket.
+    pub bucket: String,
+    /// Keys start with this.
+    pub prefix: String,
+    /// From the last page.
+    pub after: Option<UploadMarker>,
+    /// What every request carries.
+    pub access: Access,
+}
+
 /// Where a page of ListMultipartUploads starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UploadMarker {
@@ -205,10 +231,14 @@ pub struct GetObject {
     pub version_id: Option<String>,
     /// Half-open byte offsets; not empty. `None` is all.
     pub range: Option<Range<u64>>,
-    /// Only while the object has this ETag.
-    pub if_match: Option<String>,
+    /// Only while it is so. An `if_match` binds ranges to one version.
+    pub condition: ReadCondition,
     /// Only this part of a multipart object.
     pub part_number: Option<u32>,
+    /// What every request for the object carries.
+    pub access: Access,
+    /// Further headers and parameters.
+    pub extra: Extra,
 }
 
 /// What S3 says of an object beside its bytes.
@@ -228,10 +258,31 @@ pub struct ObjectHead {
     pub parts: Option<u32>,
     /// `Content-Type`.
     pub content_type: Option<String>,
+    /// `Content-Encoding`.
+    pub content_encoding: Option<String>,
+    /// `Content-Disposition`.
+    pub content_disposition: Option<String>,
+    /// `Content-Language`.
+    pub content_language: Option<String>,
+    /// `Cache-Control`.
+    pub cache_control: Option<String>,
+    /// `Expires`.
+    pub expires: Option<Timestamp>,
     /// `x-amz-meta-…`.
     pub metadata: BTreeMap<String, String>,
+    /// How many tags it has; they are asked for apart.
+    pub tag_count: Option<u32>,
+    /// Its storage class; S3 tells none for `STANDARD`.
+    pub storage_class: Option<String>,
+    /// `x-amz-website-redirect-location`.
+    pub redirect: Option<String>,
     /// `x-amz-server-side-encryption` (`aws:kms` makes ETags opaque).
     pub encryption: Option<String>,
+    /// The key in KMS that it is encrypted with.
+    pub kms_key: Option<String>,
+    /// It is encrypted with a key that S3 does not keep, which makes ETags
+    /// opaque.
+    pub customer_key: bool,
 }
 
 /// An object's bytes as they arrive.
@@ -271,6 +322,21 @@ pub struct ListObjects {
     pub start_after: Option<String>,
     /// The most keys and prefixes on a page. Default: S3's, which is 1,000.
     pub max_keys: Option<u32>,
+    /// What every request carries.
+    pub access: Access,
+}
+
+/// DeleteObject.
+#[derive(Clone, Debug, Default)]
+pub struct DeleteObject {
+    /// The bucket.
+    pub bucket: String,
+    /// The key.
+    pub key: String,
+    /// A version; `None` deletes the current one, or marks it deleted.
+    pub version_id: Option<String>,
+    /// What every request for the object carries.
+    pub access: Access,
 }
 
 /// An object as ListObjectsV2 shows it.

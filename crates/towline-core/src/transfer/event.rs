@@ -1,6 +1,9 @@
 //! What happens to a transfer.
 
-use crate::{Failure, FileIdentity, Fingerprint, ObjectIdentity, PartNumber, PartRow, Proof, Temp};
+use crate::{
+    Failure, FileIdentity, Fingerprint, ObjectIdentity, Outcome, PartNumber, PartPlan, PartRow,
+    Proof, Temp,
+};
 
 /// Something that has happened; it cannot be refused.
 ///
@@ -12,6 +15,19 @@ pub enum Event {
     Started,
     /// The source was looked at anew, for a new generation.
     Inspected(Fingerprint),
+    /// Uploads of streams: so much came that it goes in parts, and the length is
+    /// not known yet.
+    StreamBegun(PartPlan),
+    /// Uploads of streams: asked for this part, the stream said that it has
+    /// ended before or within it.
+    StreamEnded {
+        /// Which part; it is not moved yet.
+        part: PartNumber,
+        /// All bytes of the stream.
+        size: u64,
+    },
+    /// Downloads: nothing is to be moved.
+    Spared(Outcome),
     /// The multipart upload is open, under this name.
     UploadOpened(String),
     /// The object to download is known, and where its bytes will go.

@@ -130,7 +130,7 @@ impl Transfer {
             }
             // A second answer must not change the plan of a generation.
             (Phase::Preparing, Event::Inspected(source)) if self.record.plan.is_none() => {
-                match PartPlan::new(source.size, self.record.spec.options.part_size) {
+                match PartPlan::for_upload(source.size, &self.record.spec.options) {
                     Ok(plan) => {
                         let source = Some(source);
                         self.change(&mut step, Change::Planned { plan, source });
@@ -138,6 +138,16 @@ impl Transfer {
                     }
                     Err(error) => self.unplannable(&mut step, error, now),
                 }
+            }
+            (Phase::Preparing, Event::StreamBegun(plan)) if self.record.plan.is_none() => {
+                self.change(&mut step, Change::Planned { plan, source: None });
+                self.proceed(&mut step, now);
+            }
+            (Phase::Moving, Event::StreamEnded { part, size }) => {
+                self.stream_ended(&mut step, part, size, now);
+            }
+            (Phase::Preparing, Event::Spared(outcome)) => {
+                self.spared(&mut step, outcome, now);
             }
             // Also when the stop came too late for it: the name is known only here.
             (phase, Event::UploadOpened(id)) if !phase.is_final() && self.asked_to_open() => {
@@ -222,7 +232,7 @@ impl Transfer {
         let upload = self.record.spec.direction == Direction::Upload;
         if self.record.plan.is_none()
             && let Some(source) = self.record.source
-            && let Ok(plan) = PartPlan::new(source.size, self.record.spec.options.part_size)
+            && let Ok(plan) = PartPlan::for_upload(source.size, &self.record.spec.options)
         {
             self.change(
                 step,
@@ -235,8 +245,8 @@ impl Transfer {
         let all_moved = self
             .record
             .plan
-            .is_some_and(|plan| self.parts.len() == plan.parts() as usize);
-        let single = self.record.plan.is_some_and(|plan| plan.is_single());
+            .is_some_and(|plan| !plan.is_open() && self.parts.len() == plan.parts() as usize);
+        let single = self.record.is_one_put();
         let (phase, action, question) = match (&self.record.remote, &self.record.plan) {
             (_, None) if upload => (Phase::Preparing, Action::Inspect, None),
             (None, _) if upload && single => {
@@ -297,18 +307,20 @@ impl Transfer {
     }
 
     fn complete(&mut self, step: &mut Step, proof: Proof, now: Now) {
+        self.end(step, Outcome::Transferred, Some(proof), now);
+    }
+
+    /// There was nothing to move.
+    fn spared(&mut self, step: &mut Step, outcome: Outcome, now: Now) {
+        self.end(step, outcome, None, now);
+    }
+
+    fn end(&mut self, step: &mut Step, outcome: Outcome, proof: Option<Proof>, now: Now) {
         step.act(Action::Stop);
         if self.record.error.is_some() {
             self.change(step, Change::Error(None));
         }
-        let proof = Some(proof);
-        self.change(
-            step,
-            Change::Ended {
-                outcome: Outcome::Transferred,
-                proof,
-            },
-        );
+        self.change(step, Change::Ended { outcome, proof });
         self.enter(step, Phase::Completed, now);
     }
 
@@ -454,8 +466,12 @@ impl Transfer {
         step.act(Action::WatchFor(reason));
     }
 
-    /// Ends it for now and keeps what was moved, for `retry`.
+    /// Ends it for now and keeps what was moved, for `retry`. Of a stream
+    /// nothing is kept: nobody could go on with it.
     fn give_up(&mut self, step: &mut Step, error: ErrorRecord, now: Now) {
+        if self.record.spec.is_stream() {
+            return self.fail(step, error, now);
+        }
         self.stop(step);
         self.change(step, Change::Error(Some(error)));
         self.enter(step, Phase::Failed, now);

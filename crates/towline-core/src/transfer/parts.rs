@@ -12,17 +12,22 @@ impl Transfer {
     /// Takes the next part that nobody has, lowest number first; `None` when
     /// there is none now.
     pub fn take_part(&mut self) -> Option<PartNumber> {
+        let next = self.next_part()?;
+        self.run.in_flight.insert(next);
+        Some(next)
+    }
+
+    /// The part that [`take_part`](Self::take_part) would take.
+    pub fn next_part(&self) -> Option<PartNumber> {
         if self.record.phase != Phase::Moving || self.run.doubt || !self.run.started {
             return None;
         }
         let plan = self.record.plan?;
-        let next = plan.numbers().find(|number| {
+        plan.numbers().find(|number| {
             !self.parts.contains_key(number)
                 && !self.run.in_flight.contains(number)
                 && !self.run.backing_off.contains(number)
-        })?;
-        self.run.in_flight.insert(next);
-        Some(next)
+        })
     }
 
     /// How many parts are handed out and not answered for.
@@ -65,11 +70,24 @@ impl Transfer {
         if self.record.phase != Phase::Moving || self.run.doubt {
             return;
         }
-        let plan_parts = self.record.plan.map_or(0, |plan| plan.parts() as usize);
-        if self.parts.len() == plan_parts {
+        let all = |plan: PartPlan| !plan.is_open() && self.parts.len() == plan.parts() as usize;
+        if self.record.plan.is_some_and(all) {
             self.proceed(step, now);
         } else {
             step.act(Action::OfferParts);
+        }
+    }
+
+    /// The length of a stream is known now: its last part may be taken, if it
+    /// has one that is not moved yet.
+    pub(super) fn stream_ended(&mut self, step: &mut Step, part: PartNumber, size: u64, now: Now) {
+        self.run.in_flight.remove(&part);
+        let open = self.record.plan.filter(PartPlan::is_open);
+        if let Some(plan) = open.and_then(|plan| plan.ended(size)) {
+            self.change(step, Change::Planned { plan, source: None });
+        }
+        if !self.run.doubt {
+            self.proceed(step, now);
         }
     }
 

@@ -7,7 +7,9 @@ use crate::act::{Context, blocking};
 use crate::files::TargetDir;
 
 pub(crate) async fn discard(context: &Context) -> Result<Event, Failure> {
-    if let Ok((_, temp)) = identity(context) {
+    if !context.spec().is_stream()
+        && let Ok((_, temp)) = identity(context)
+    {
         let (path, name) = (context.spec().path.clone(), temp.name.clone());
         // A directory that is gone took the file with it.
         let gone = path.parent().is_some_and(|dir| !dir.exists());

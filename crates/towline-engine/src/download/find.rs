@@ -1,46 +1,62 @@
-//! Asks S3 what the object is, and chooses the temporary file's name.
+//! Asks S3 what the object is, whether anything is to be moved at all, and
+//! chooses the temporary file's name.
 
 use towline_core::{
-    ChecksumKind, Event, Failure, LocalFailure, ObjectIdentity, Temp, WhenTargetExists,
+    ChecksumAlgorithm, ChecksumKind, Event, Failure, LocalFailure, ObjectHead, ObjectIdentity,
+    Outcome, RangeOf, Temp, WhenTargetExists,
 };
 
+use super::identical::is_identical;
+use super::seal::md5_of;
 use crate::act::{Context, blocking};
 use crate::files::{TargetDir, boot_id};
 use crate::head;
 use crate::random::temp_name;
 
 pub(crate) async fn find(context: &Context) -> Result<Event, Failure> {
-    let path = context.spec().path.clone();
-    let keep = context.spec().options.when_target_exists == WhenTargetExists::Fail;
-    blocking(move || {
-        let dir = TargetDir::of(&path)?;
-        if keep && dir.target_exists() {
-            return Err(LocalFailure::TargetExists {
-                path: crate::files::shown(&path),
-            });
+    let there = target_is_there(context).await?;
+    let policy = context.spec().options.when_target_exists;
+    if there && policy == WhenTargetExists::Fail {
+        return Err(LocalFailure::TargetExists {
+            path: crate::files::shown(&context.spec().path),
         }
-        Ok(())
-    })
-    .await?;
-    let head = head::existing(context).await?;
-    let size = head
+        .into());
+    }
+    let Some(head) = head::existing(context).await? else {
+        return Ok(Event::Spared(Outcome::NotModified));
+    };
+    let whole = head
         .size
         .ok_or_else(|| super::wrong_bytes(context, "its length is not told"))?;
-    // A checksum of all bytes is worth more than one of checksums.
-    let checksum = head
-        .checksums
-        .iter()
-        .find(|(_, kind)| *kind == ChecksumKind::FullObject)
-        .or(head.checksums.first())
-        .copied();
-    let identity = ObjectIdentity {
-        etag: head.etag,
-        version_id: head.version_id,
-        last_modified: head.last_modified,
-        checksum,
-        parts: head.parts,
-        encryption: head.encryption,
-    };
+    let mut identity = identity_of(head);
+    let mut size = whole;
+    if let Some(range) = context.spec().options.range {
+        let range = range.of(whole).ok_or_else(|| LocalFailure::NoSuchRange {
+            object: context.object().to_string(),
+            size: whole,
+        })?;
+        size = range.end - range.start;
+        identity.range = Some(RangeOf {
+            start: range.start,
+            size: whole,
+        });
+    }
+    if there
+        && policy == WhenTargetExists::SkipIfIdentical
+        && is_identical(context, &identity, size).await?
+    {
+        return Ok(Event::Spared(Outcome::Skipped));
+    }
+    if context.spec().is_stream() {
+        super::sink(context)?.begin(summed_on_the_way(&identity))?;
+        let (name, boot) = (String::new(), String::new());
+        let temp = Temp { name, boot };
+        return Ok(Event::ObjectFound {
+            identity,
+            size,
+            temp,
+        });
+    }
     let temp = Temp {
         name: temp_name(),
         boot: boot_id(),
@@ -50,4 +66,41 @@ pub(crate) async fn find(context: &Context) -> Result<Event, Failure> {
         size,
         temp,
     })
+}
+
+async fn target_is_there(context: &Context) -> Result<bool, Failure> {
+    if context.spec().is_stream() {
+        return Ok(false);
+    }
+    let path = context.spec().path.clone();
+    Ok(blocking(move || Ok::<_, LocalFailure>(TargetDir::of(&path)?.target_exists())).await?)
+}
+
+fn identity_of(head: ObjectHead) -> ObjectIdentity {
+    // A checksum of all bytes is worth more than one of checksums.
+    let checksum = head
+        .checksums
+        .iter()
+        .find(|(_, kind)| *kind == ChecksumKind::FullObject)
+        .or(head.checksums.first())
+        .copied();
+    let opaque = head.customer_key.then(|| "SSE-C".to_owned());
+    ObjectIdentity {
+        etag: head.etag,
+        version_id: head.version_id,
+        last_modified: head.last_modified,
+        checksum,
+        parts: head.parts,
+        encryption: head.encryption.or(opaque),
+        range: None,
+    }
+}
+
+/// By what all bytes together are proven, where the sums of parts cannot tell.
+fn summed_on_the_way(identity: &ObjectIdentity) -> Option<ChecksumAlgorithm> {
+    match identity.checksum {
+        Some((sum, ChecksumKind::FullObject)) if sum.algorithm().combines() => None,
+        Some((sum, ChecksumKind::FullObject)) => Some(sum.algorithm()),
+        _ => md5_of(identity).map(|md5| md5.algorithm()),
+    }
 }

@@ -2,6 +2,7 @@
 
 mod discard;
 mod find;
+mod identical;
 mod part;
 mod publish;
 mod reconcile;
@@ -21,12 +22,21 @@ use towline_core::{
 };
 
 use crate::act::Context;
+use crate::stream::{Sink, Stream};
 
 /// What is downloaded, and to which temporary file.
 pub(crate) fn identity(context: &Context) -> Result<(&ObjectIdentity, &Temp), Failure> {
     match &context.record.remote {
         Some(Remote::Object(identity, temp)) => Ok((identity, temp)),
         _ => Err(temp_gone(context)),
+    }
+}
+
+/// Who takes the bytes, if they go to no file and somebody is still there.
+pub(crate) fn sink(context: &Context) -> Result<&Sink, LocalFailure> {
+    match &context.stream {
+        Some(Stream::Down(sink)) => Ok(sink),
+        _ => Err(LocalFailure::TargetNotReopenable),
     }
 }
 

@@ -5,11 +5,11 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;
 use towline_core::{
     ByteStream, Checksum, ChecksumAlgorithm, Event, Failure, GetObject, LocalFailure, ObjectBody,
-    Operation, PartNumber, PartRow, S3Error, S3ErrorKind,
+    ObjectIdentity, Operation, PartNumber, PartRow, ReadCondition, S3Error, S3ErrorKind,
 };
 
 use super::{identity, part_algorithm, wrong_bytes};
@@ -18,6 +18,7 @@ use crate::files::target_failure;
 use crate::hash::{Hasher, checksum_of};
 use crate::progress::Moved;
 use crate::stall;
+use crate::stream::Sink;
 
 pub(crate) async fn part(context: &Context, number: PartNumber) -> Event {
     match fetch(context, number).await {
@@ -34,7 +35,10 @@ async fn fetch(context: &Context, number: PartNumber) -> Result<PartRow, Failure
     let algorithm = part_algorithm(identity);
     let range = context.plan().range(number);
     let len = range.end - range.start;
-    let file = context.open.file(context).await?;
+    let place = match context.spec().is_stream() {
+        true => Place::Sink(super::sink(context)?),
+        false => Place::File(context.open.file(context).await?),
+    };
     if len == 0 {
         let checksum = Some(checksum_of(algorithm, &[]));
         return Ok(PartRow {
@@ -51,16 +55,29 @@ async fn fetch(context: &Context, number: PartNumber) -> Result<PartRow, Failure
             .version_id
             .clone()
             .or(context.object().version_id.clone()),
-        range: Some(range.clone()),
-        if_match: identity.etag.clone(),
+        range: Some(from_object(identity, &range)),
+        condition: ReadCondition {
+            if_match: identity.etag.clone(),
+            ..ReadCondition::default()
+        },
         part_number: None,
+        access: context.spec().options.access.clone(),
+        extra: context.spec().options.extra.clone(),
     };
     let moved = Arc::new(Moved::of(Arc::clone(&context.progress)));
     let _grant = context.budget.take_buffers(4).await;
     let attempt = async {
         let body = context.s3.get_object(request).await?;
         check_answer(context, &body, &range)?;
-        write(context, body.stream, &file, range, algorithm, &moved).await
+        match &place {
+            Place::File(file) => write(context, body.stream, file, range, algorithm, &moved).await,
+            Place::Sink(sink) => {
+                let bytes = collect(context, body.stream, len, &moved).await?;
+                let sum = checksum_of(algorithm, &bytes);
+                sink.put(number, bytes)?;
+                Ok(sum)
+            }
+        }
     };
     // The failures on this machine pass through the watch untouched.
     let mut local = None;
@@ -85,7 +102,9 @@ async fn fetch(context: &Context, number: PartNumber) -> Result<PartRow, Failure
         Ok(sum) => sum,
         Err(error) => return Err(local.unwrap_or_else(|| changed(context, error))),
     };
-    context.open.wrote(&file, len);
+    if let Place::File(file) = &place {
+        context.open.wrote(file, len);
+    }
     Ok(PartRow {
         number,
         len,
@@ -94,16 +113,29 @@ async fn fetch(context: &Context, number: PartNumber) -> Result<PartRow, Failure
     })
 }
 
+/// Where the bytes go.
+enum Place<'a> {
+    File(Arc<File>),
+    Sink(&'a Sink),
+}
+
+/// The bytes of the object that are a range of what is downloaded.
+fn from_object(identity: &ObjectIdentity, range: &Range<u64>) -> Range<u64> {
+    let start = identity.range.map_or(0, |of| of.start);
+    range.start + start..range.end + start
+}
+
 /// Whether the answer covers exactly the bytes asked for, of the same object.
 fn check_answer(context: &Context, body: &ObjectBody, asked: &Range<u64>) -> Result<(), Failure> {
     let (identity, _) = identity(context)?;
-    if body.range != *asked {
+    let asked = from_object(identity, asked);
+    if body.range != asked {
         return Err(wrong_bytes(
             context,
             format!("asked for {asked:?}, got {:?}", body.range),
         ));
     }
-    let size = context.plan().size();
+    let size = identity.range.map_or(context.plan().size(), |of| of.size);
     if body.head.size.is_some_and(|there| there != size) {
         return Err(wrong_bytes(
             context,
@@ -128,6 +160,28 @@ fn changed(context: &Context, error: S3Error) -> Failure {
         .into();
     }
     error.into()
+}
+
+/// All bytes of a stream, in memory.
+async fn collect(
+    context: &Context,
+    mut stream: ByteStream,
+    len: u64,
+    moved: &Moved,
+) -> Result<Bytes, Failure> {
+    let mut all = BytesMut::with_capacity(usize::try_from(len).unwrap_or_default());
+    while let Some(bytes) = std::future::poll_fn(|cx| stream.as_mut().poll_next(cx)).await {
+        let bytes = bytes.map_err(broken)?;
+        if (all.len() + bytes.len()) as u64 > len {
+            return Err(wrong_bytes(context, "more bytes than announced"));
+        }
+        moved.add(bytes.len() as u64);
+        all.extend_from_slice(&bytes);
+    }
+    match len - all.len() as u64 {
+        0 => Ok(all.freeze()),
+        left => Err(broken(format!("the body ended {left} bytes early").into()).into()),
+    }
 }
 
 /// Writes a stream at its place, hashing it on the way, on a thread of its own

@@ -1,21 +1,40 @@
 //! Gives the finished file its name.
 
-use towline_core::{Event, Failure, WhenTargetExists};
+use towline_core::{Event, Failure, LocalFailure, WhenTargetExists};
 
 use super::identity;
-use super::seal::prove;
+use super::seal::{Bytes, prove};
 use crate::act::{Context, blocking};
 use crate::files::TargetDir;
 
 pub(crate) async fn publish(context: &Context) -> Result<Event, Failure> {
     let (identity, temp) = identity(context)?;
-    let proof = match context.open.proof() {
+    let mut proof = match context.open.proof() {
         Some(proof) => proof,
+        None if context.spec().is_stream() => {
+            return Err(LocalFailure::TargetNotReopenable.into());
+        }
         // Sealed by a run that was killed: prove it again.
-        None => prove(context, identity, &context.open.file(context).await?).await?,
+        None => {
+            let file = context.open.file(context).await?;
+            prove(context, identity, &Bytes::File(file)).await?
+        }
     };
+    if context.spec().is_stream() {
+        return Ok(Event::Finished(proof));
+    }
     let (path, name) = (context.spec().path.clone(), temp.name.clone());
-    let replace = context.spec().options.when_target_exists == WhenTargetExists::Overwrite;
-    blocking(move || TargetDir::of(&path)?.publish(&name, replace)).await?;
+    let policy = context.spec().options.when_target_exists;
+    proof.renamed = blocking(move || {
+        let dir = TargetDir::of(&path)?;
+        match policy {
+            WhenTargetExists::Rename => dir.publish_beside(&name),
+            WhenTargetExists::Fail => dir.publish(&name, false).map(|()| None),
+            WhenTargetExists::Overwrite | WhenTargetExists::SkipIfIdentical => {
+                dir.publish(&name, true).map(|()| None)
+            }
+        }
+    })
+    .await?;
     Ok(Event::Finished(proof))
 }

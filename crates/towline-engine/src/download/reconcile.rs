@@ -2,37 +2,47 @@
 
 use towline_core::{Event, Failure, Found, PartNumber};
 
-use super::seal::{checksum_of_range, prove};
+use super::seal::{Bytes, checksum_of_range, prove};
 use super::{identity, part_algorithm};
 use crate::act::{Context, blocking};
-use crate::files::{TargetDir, boot_id, target_failure};
+use crate::files::{TargetDir, boot_id, numbered, target_failure};
 
 pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
     let Ok((identity, temp)) = identity(context) else {
         return Ok(Event::Reconciled(Found::Nothing));
     };
+    if context.spec().is_stream() {
+        super::sink(context)?; // what it has, it keeps
+        return Ok(Event::Reconciled(Found::Temp { lost: Vec::new() }));
+    }
     let (path, name) = (context.spec().path.clone(), temp.name.clone());
-    let size = context.plan().size();
-    let (there, target, file) = blocking(move || {
+    let (size, sealed) = (context.plan().size(), context.record.sealed);
+    let (there, published, file) = blocking(move || {
         let dir = TargetDir::of(&path)?;
         let file = dir.open_temp(&name, size)?.map(std::sync::Arc::new);
-        Ok::<_, Failure>((dir.temp_identity(&name), dir.target_identity(), file))
+        let published = sealed.and_then(|sealed| dir.published_as(sealed));
+        Ok::<_, Failure>((dir.temp_identity(&name), published, file))
     })
     .await?;
     let Some(file) = file else {
-        return Ok(Event::Reconciled(match context.record.sealed {
-            // Renamed before the crash.
-            Some(sealed) if there.is_none() && target == Some(sealed) => {
-                let path = context.spec().path.clone();
-                let renamed = blocking(move || std::fs::File::open(&path).map(std::sync::Arc::new))
-                    .await
-                    .map_err(|error| target_failure(&context.spec().path, &error))?;
-                Found::Landed(prove(context, identity, &renamed).await?)
-            }
-            // Not made yet, or nothing in it.
-            None if context.parts.is_empty() => Found::Temp { lost: Vec::new() },
-            _ => Found::Gone,
-        }));
+        return Ok(Event::Reconciled(
+            match (context.record.sealed, published) {
+                // Renamed before the crash.
+                (Some(_), Some(renamed)) if there.is_none() => {
+                    let path = numbered(&context.spec().path, renamed);
+                    let open =
+                        blocking(move || std::fs::File::open(&path).map(std::sync::Arc::new))
+                            .await
+                            .map_err(|error| target_failure(&context.spec().path, &error))?;
+                    let mut proof = prove(context, identity, &Bytes::File(open)).await?;
+                    proof.renamed = renamed;
+                    Found::Landed(proof)
+                }
+                // Not made yet, or nothing in it.
+                (None, _) if context.parts.is_empty() => Found::Temp { lost: Vec::new() },
+                _ => Found::Gone,
+            },
+        ));
     };
     if temp.boot == boot_id() && !temp.boot.is_empty() {
         return Ok(Event::Reconciled(Found::Temp { lost: Vec::new() }));

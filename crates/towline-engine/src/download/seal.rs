@@ -5,8 +5,8 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use towline_core::{
-    Checksum, ChecksumAlgorithm, ChecksumKind, Event, Failure, LocalFailure, ObjectIdentity, Proof,
-    Verified,
+    Checksum, ChecksumAlgorithm, ChecksumKind, Event, Failure, Fingerprint, LocalFailure,
+    ObjectIdentity, Proof, Verified,
 };
 
 use super::identity;
@@ -17,33 +17,81 @@ use crate::hash::{Hasher, etag_md5};
 use crate::upload::whole_of;
 
 pub(crate) async fn seal(context: &Context) -> Result<Event, Failure> {
-    let file = context.open.file(context).await?;
     let (identity, _) = identity(context)?;
+    if context.spec().is_stream() {
+        let sum = super::sink(context)?.complete();
+        let proof = prove(context, identity, &Bytes::Taken(sum)).await?;
+        context.open.keep_proof(proof);
+        return Ok(Event::Sealed(Fingerprint::of_bytes(0).into()));
+    }
+    let file = context.open.file(context).await?;
+    let bytes = Bytes::File(Arc::clone(&file));
     context
         .open
-        .keep_proof(prove(context, identity, &file).await?);
+        .keep_proof(prove(context, identity, &bytes).await?);
     let (path, modified) = (context.spec().path.clone(), identity.last_modified);
     let sealed = blocking(move || TargetDir::of(&path)?.seal_temp(&file, modified)).await?;
     Ok(Event::Sealed(sealed))
 }
 
-/// Compares the file with the strongest checksum that the object has.
+/// The bytes to be proven.
+pub(crate) enum Bytes {
+    /// In the file.
+    File(Arc<File>),
+    /// Given away; their checksum, if it was needed.
+    Taken(Option<Checksum>),
+}
+
+impl Bytes {
+    async fn sum(
+        &self,
+        context: &Context,
+        algorithm: ChecksumAlgorithm,
+    ) -> Result<Checksum, Failure> {
+        match self {
+            Self::File(file) => read_back(context, file, algorithm).await,
+            Self::Taken(sum) => {
+                let known = sum.filter(|sum| sum.algorithm() == algorithm);
+                known.ok_or_else(|| LocalFailure::TargetNotReopenable.into())
+            }
+        }
+    }
+}
+
+/// The MD5 that the ETag of a plain object is, unless its key is managed by KMS
+/// or by its owner.
+pub(crate) fn md5_of(identity: &ObjectIdentity) -> Option<Checksum> {
+    let how = identity.encryption.as_deref();
+    match (
+        how.is_none_or(|how| how == "AES256"),
+        etag_md5(identity.etag.as_deref()?),
+    ) {
+        (true, Some((md5, None))) => Some(md5),
+        _ => None,
+    }
+}
+
+/// Compares the bytes with the strongest checksum that the object has.
 pub(crate) async fn prove(
     context: &Context,
     identity: &ObjectIdentity,
-    file: &Arc<File>,
+    bytes: &Bytes,
 ) -> Result<Proof, Failure> {
     let proof = |verified, checksum| Proof {
         verified,
         etag: identity.etag.clone(),
         version_id: identity.version_id.clone(),
         checksum,
+        renamed: None,
     };
+    if identity.range.is_some() {
+        return Ok(proof(Verified::SizeOnly, None)); // S3 tells checksums of all bytes alone
+    }
     if let Some((expected, ChecksumKind::FullObject)) = identity.checksum {
         let combined = whole_of(&context.parts);
         let ours = match combined.filter(|sum| sum.algorithm() == expected.algorithm()) {
             Some(sum) => sum,
-            None => read_back(context, file, expected.algorithm()).await?,
+            None => bytes.sum(context, expected.algorithm()).await?,
         };
         agree(context, expected, ours)?;
         return Ok(proof(
@@ -51,21 +99,11 @@ pub(crate) async fn prove(
             Some((expected, ChecksumKind::FullObject)),
         ));
     }
-    // The ETag of a plain object is its MD5, unless its key is managed by KMS.
-    let plain = identity
-        .encryption
-        .as_deref()
-        .is_none_or(|how| how == "AES256");
-    if plain && let Some((expected, None)) = identity.etag.as_deref().and_then(etag_md5) {
-        agree(
-            context,
-            expected,
-            read_back(context, file, ChecksumAlgorithm::Md5).await?,
-        )?;
-        return Ok(proof(
-            Verified::Md5,
-            Some((expected, ChecksumKind::FullObject)),
-        ));
+    if let Some(expected) = md5_of(identity) {
+        let ours = bytes.sum(context, ChecksumAlgorithm::Md5).await?;
+        agree(context, expected, ours)?;
+        let covers = ChecksumKind::FullObject;
+        return Ok(proof(Verified::Md5, Some((expected, covers))));
     }
     Ok(proof(Verified::SizeOnly, None))
 }

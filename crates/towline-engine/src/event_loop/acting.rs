@@ -57,6 +57,7 @@ impl EventLoop {
             config: Arc::clone(&self.config),
             progress: Arc::clone(&live.progress),
             open: Arc::clone(&live.open),
+            stream: live.stream.clone(),
             stop,
         };
         tracing::debug!(transfer = %id, ?act, "act begins");

@@ -10,11 +10,15 @@ use towline_core::{
 
 use super::{EventLoop, Load, Message, Reply};
 use crate::live::Live;
+use crate::stream::Stream;
 use crate::unusable;
 
 impl EventLoop {
     pub(super) fn on_added(&mut self, records: Vec<Record>) {
         for record in records {
+            if self.live.contains_key(&record.id) {
+                continue; // it came with the backlog
+            }
             let room = self.live.len() < self.config.window;
             if self.backlog.more || self.backlog.loading || !room {
                 self.backlog.more = true; // it comes when its turn does
@@ -76,10 +80,28 @@ impl EventLoop {
             .unwrap_or_else(unusable::client);
         let profile = self.profiles.of(connection);
         let transfer = Transfer::load(record, parts, self.config.retry_limit);
-        self.live.insert(id, Live::new(transfer, s3, profile));
+        let mut live = Live::new(transfer, s3, profile);
+        live.stream = self.streams.get(&id).cloned();
+        self.live.insert(id, live);
         self.scheduler.join(id);
         if self.backlog.loading {
             self.backlog.touched.insert(id);
+        }
+    }
+
+    pub(super) fn on_stream(&mut self, id: TransferId, stream: Stream) {
+        if self.broken || self.closing.is_some() {
+            return stream.close();
+        }
+        if let Some(live) = self.live.get_mut(&id) {
+            live.stream = Some(stream.clone());
+        }
+        self.streams.insert(id, stream);
+    }
+
+    fn close_stream(&mut self, id: TransferId) {
+        if let Some(stream) = self.streams.remove(&id) {
+            stream.close();
         }
     }
 
@@ -99,6 +121,7 @@ impl EventLoop {
         if phase.is_final() {
             self.watchers.remove(&id);
             self.connector.ended(id);
+            self.close_stream(id);
         }
         self.load_backlog();
     }
@@ -189,6 +212,7 @@ impl EventLoop {
         self.scheduler.leave(id);
         self.watchers.remove(&id);
         self.connector.ended(id);
+        self.close_stream(id);
         let (its, others): (VecDeque<_>, _) = std::mem::take(&mut self.pending)
             .into_iter()
             .partition(|pending| pending.id == id);

@@ -24,12 +24,17 @@ use crate::profile::Profiles;
 use crate::random::jitter;
 use crate::scheduler::Scheduler;
 use crate::snapshot::{Snapshot, Watch};
+use crate::stream::Stream;
 use crate::writer::Writer;
 
 /// What the loop is told.
 pub(crate) enum Message {
     /// Transfers were recorded.
     Added(Vec<Record>),
+    /// A transfer that was recorded has this stream.
+    Stream(TransferId, Stream),
+    /// A stream has bytes, or room.
+    Wake,
     /// Somebody steers a transfer.
     Command {
         id: TransferId,
@@ -104,6 +109,8 @@ pub(crate) struct EventLoop {
     next_act: ActId,
     backlog: Backlog,
     loads: HashMap<TransferId, Load>,
+    /// Of the unfinished transfers of this process that have one.
+    streams: HashMap<TransferId, Stream>,
     closing: Option<oneshot::Sender<()>>,
     broken: bool,
 }
@@ -170,6 +177,7 @@ impl EventLoop {
                 touched: HashSet::new(),
             },
             loads: HashMap::new(),
+            streams: HashMap::new(),
             closing: None,
             broken: false,
         }
@@ -203,6 +211,8 @@ impl EventLoop {
     fn on_message(&mut self, message: Message) {
         match message {
             Message::Added(records) => self.on_added(records),
+            Message::Stream(id, stream) => self.on_stream(id, stream),
+            Message::Wake => {} // what can be done now is looked for anyway
             Message::Command { id, command, reply } => self.on_command(id, command, reply),
             Message::Loaded { id, read } => self.on_loaded(id, *read),
             Message::Backlog(page) => self.on_backlog(page),
@@ -222,6 +232,7 @@ impl EventLoop {
             Message::Close { reply } => {
                 self.closing = Some(reply);
                 self.live.values_mut().for_each(Live::stop);
+                self.streams.drain().for_each(|(_, stream)| stream.close());
             }
         }
     }
@@ -428,6 +439,7 @@ impl EventLoop {
         self.broken = true;
         self.pending.clear();
         self.live.values_mut().for_each(Live::give_up);
+        self.streams.drain().for_each(|(_, stream)| stream.close());
         self.watchers.clear();
     }
 

@@ -16,11 +16,13 @@ use crate::stall;
 const PATIENCE: Duration = Duration::from_secs(30 * 60);
 
 pub(crate) async fn complete(context: &Context) -> Result<Event, Failure> {
-    let path = context.spec().path.clone();
-    let shown = crate::files::shown(&path);
-    let found = blocking(move || inspect_source(&path)).await?;
-    if Some(found) != context.record.source {
-        return Err(LocalFailure::SourceChanged { path: shown }.into());
+    if !context.spec().is_stream() {
+        let path = context.spec().path.clone();
+        let shown = crate::files::shown(&path);
+        let found = blocking(move || inspect_source(&path)).await?;
+        if Some(found) != context.record.source {
+            return Err(LocalFailure::SourceChanged { path: shown }.into());
+        }
     }
     let Some(upload) = open_upload(context) else {
         return Err(LocalFailure::Connection {

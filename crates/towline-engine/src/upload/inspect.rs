@@ -1,11 +1,19 @@
 //! Looks at the source anew, for a generation that starts from zero.
 
-use towline_core::{Event, Failure};
+use towline_core::{Event, Failure, Fingerprint};
 
+use super::piece;
 use crate::act::{Context, blocking};
 use crate::files::inspect_source;
+use crate::stream::Begun;
 
 pub(crate) async fn inspect(context: &Context) -> Result<Event, Failure> {
+    if context.spec().is_stream() {
+        return Ok(match piece::source(context)?.begun().await? {
+            Begun::Known(size) => Event::Inspected(Fingerprint::of_bytes(size)),
+            Begun::Open(plan) => Event::StreamBegun(plan),
+        });
+    }
     let path = context.spec().path.clone();
     let source = blocking(move || inspect_source(&path)).await?;
     Ok(Event::Inspected(source))

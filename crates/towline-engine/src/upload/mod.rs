@@ -6,6 +6,7 @@ mod inspect;
 mod object;
 mod open;
 mod part;
+mod piece;
 mod reconcile;
 
 pub(crate) use complete::complete;
@@ -33,6 +34,7 @@ pub(crate) fn upload_named(context: &Context, id: String) -> Upload {
         bucket: context.bucket(),
         key: context.key(),
         id,
+        access: context.spec().options.access.clone(),
     }
 }
 

@@ -5,9 +5,8 @@ use towline_core::{
     Stored, Verified,
 };
 
-use super::part::source_range;
-use crate::act::{Context, blocking};
-use crate::body::{self, SourceRange};
+use super::piece::{self, Piece, Wanted};
+use crate::act::Context;
 use crate::hash::{composite, etag_md5};
 use crate::head;
 
@@ -50,7 +49,7 @@ pub(crate) fn check_echo(
 /// the same one, and otherwise the checksum that was sent.
 pub(crate) async fn checksum_that_the_store_shows(
     context: &Context,
-    source: SourceRange,
+    source: Piece,
     sent: Checksum,
     etag: &str,
 ) -> Result<Checksum, LocalFailure> {
@@ -60,7 +59,7 @@ pub(crate) async fn checksum_that_the_store_shows(
     if sent.algorithm() == ChecksumAlgorithm::Md5 {
         return Ok(sent);
     }
-    let ours = read_checksum(context, source, ChecksumAlgorithm::Md5).await?;
+    let ours = piece::checksum(context, source, ChecksumAlgorithm::Md5).await?;
     Ok(if ours == shown { ours } else { sent })
 }
 
@@ -190,7 +189,13 @@ pub(crate) async fn is_ours(context: &Context, head: &ObjectHead) -> Result<Judg
     let mut whole = None;
     if by_part {
         for number in plan.numbers() {
-            let sum = read_checksum(context, source_range(context, number)?, algorithm).await?;
+            let source = match piece::of_part(context, number) {
+                Ok(Wanted::Piece(piece)) => piece,
+                Err(failure) if !context.spec().is_stream() => return Err(failure.into()),
+                // It was given away, so nothing can be told.
+                Ok(Wanted::Ended(_)) | Err(_) => return Ok(Judgement::Unknown),
+            };
+            let sum = piece::checksum(context, source, algorithm).await?;
             let len = plan.len(number);
             rows.push(PartRow {
                 number,
@@ -200,25 +205,14 @@ pub(crate) async fn is_ours(context: &Context, head: &ObjectHead) -> Result<Judg
             });
         }
     } else {
-        let first = source_range(context, towline_core::PartNumber::FIRST)?;
-        let all = SourceRange {
-            range: 0..plan.size(),
-            ..first
+        let all = match piece::whole(context) {
+            Ok(Some(all)) => all,
+            Err(failure) if !context.spec().is_stream() => return Err(failure.into()),
+            Ok(None) | Err(_) => return Ok(Judgement::Unknown),
         };
-        whole = Some(read_checksum(context, all, algorithm).await?);
+        whole = Some(piece::checksum(context, all, algorithm).await?);
     }
     Ok(judge(context, &rows, whole, head))
-}
-
-/// The checksum of a range of the source, read again.
-pub(crate) async fn read_checksum(
-    context: &Context,
-    source: SourceRange,
-    algorithm: ChecksumAlgorithm,
-) -> Result<Checksum, LocalFailure> {
-    let budget = context.budget.clone();
-    let prepared = blocking(move || body::prepare(source, algorithm, &budget)).await?;
-    Ok(prepared.checksum)
 }
 
 /// The checksum of all parts together, where their algorithm combines.
@@ -265,5 +259,6 @@ fn proof(
         etag: head.etag.clone(),
         version_id: head.version_id.clone(),
         checksum,
+        renamed: None,
     }
 }

@@ -12,6 +12,8 @@ pub(crate) async fn open(context: &Context) -> Result<Event, Failure> {
         key: context.key(),
         options: context.spec().options.object.clone(),
         checksum: checksum_of_parts(context),
+        access: context.spec().options.access.clone(),
+        extra: context.spec().options.extra.clone(),
     };
     let create = context.s3.create_multipart_upload(request);
     let id = stall::within(Operation::CreateMultipartUpload, SMALL_REQUEST, create).await?;

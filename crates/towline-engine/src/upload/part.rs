@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use towline_core::{
-    Event, Failure, LocalFailure, Operation, PartNumber, PartRow, Proof, PutObject, S3Error,
-    S3ErrorKind, Stored, UploadPart,
+    Event, Failure, Operation, PartNumber, PartRow, Proof, PutObject, S3Error, S3ErrorKind, Stored,
+    UploadPart,
 };
 
+use super::piece::{self, Piece, Wanted};
 use super::{condition, object, open_upload};
 use crate::act::{Context, blocking};
-use crate::body::{self, SourceRange};
+use crate::body::SourceRange;
 use crate::files::{check_source, open_source};
 use crate::progress::Moved;
 use crate::stall;
@@ -44,15 +45,14 @@ pub(crate) async fn part(context: &Context, number: PartNumber) -> Option<Event>
 }
 
 async fn send(context: &Context, number: PartNumber, moved: Arc<Moved>) -> Result<Event, Failure> {
-    let source = source_range(context, number)?;
-    let algorithm = context.profile.checksum(context.spec().options.checksum);
-    let budget = context.budget.clone();
-    let prepared = {
-        let (source, budget) = (source.clone(), budget.clone());
-        blocking(move || body::prepare(source, algorithm, &budget)).await?
+    let source = match piece::of_part(context, number)? {
+        Wanted::Piece(piece) => piece,
+        Wanted::Ended(size) => return Ok(Event::StreamEnded { part: number, size }),
     };
+    let algorithm = context.profile.checksum(context.spec().options.checksum);
+    let prepared = piece::prepare(context, source.clone(), algorithm).await?;
     let sum = prepared.checksum;
-    let (body, verdict) = prepared.body(&budget, Arc::clone(&moved)).await;
+    let (body, verdict) = prepared.body(&context.budget, Arc::clone(&moved)).await;
     let len = body.len;
     let answer = match open_upload(context) {
         Some(upload) => {
@@ -74,6 +74,8 @@ async fn send(context: &Context, number: PartNumber, moved: Arc<Moved>) -> Resul
                 options: context.spec().options.object.clone(),
                 checksum: Some(sum),
                 condition: condition(context),
+                access: context.spec().options.access.clone(),
+                extra: context.spec().options.extra.clone(),
             };
             let attempt = context.s3.put_object(request, body);
             let operation = Operation::PutObject;
@@ -95,6 +97,9 @@ async fn send(context: &Context, number: PartNumber, moved: Arc<Moved>) -> Resul
                 Some(_) => sum,
                 None => object::checksum_that_the_store_shows(context, source, sum, &etag).await?,
             };
+            if let Ok(stream) = piece::source(context) {
+                stream.release(number);
+            }
             let row = PartRow {
                 number,
                 len,
@@ -117,7 +122,7 @@ enum Answer {
 /// A PUT is done once S3's answer agrees and the source is still what was sent.
 async fn put_proof(
     context: &Context,
-    source: SourceRange,
+    source: Piece,
     sum: towline_core::Checksum,
     stored: Stored,
 ) -> Result<Proof, Failure> {
@@ -129,31 +134,14 @@ async fn put_proof(
         }
         _ => sum,
     };
-    let SourceRange { path, planned, .. } = source;
-    blocking(move || {
-        let (file, _) = open_source(&path)?;
-        check_source(&path, &file, planned)
-    })
-    .await?;
+    if let Piece::File(SourceRange { path, planned, .. }) = source {
+        blocking(move || {
+            let (file, _) = open_source(&path)?;
+            check_source(&path, &file, planned)
+        })
+        .await?;
+    }
     object::prove(context, Some(sum), &stored).await
-}
-
-pub(crate) fn source_range(
-    context: &Context,
-    number: PartNumber,
-) -> Result<SourceRange, LocalFailure> {
-    let path = context.spec().path.clone();
-    let planned = context
-        .record
-        .source
-        .ok_or_else(|| LocalFailure::SourceChanged {
-            path: crate::files::shown(&path),
-        })?;
-    Ok(SourceRange {
-        path,
-        planned,
-        range: context.plan().range(number),
-    })
 }
 
 fn no_etag(sent: u64) -> S3Error {

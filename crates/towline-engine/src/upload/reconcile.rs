@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use towline_core::{
-    Asked, ChecksumAlgorithm, Direction, Event, Failure, Found, ListedPart, LocalFailure,
-    Operation, PartNumber, PartRow, Query, Remote, Request, S3Error, S3ErrorKind, Upload,
+    Asked, ChecksumAlgorithm, Direction, Event, Failure, Found, ListUploads, ListedPart,
+    LocalFailure, Operation, PartNumber, PartRow, Query, Remote, Request, S3Error, S3ErrorKind,
+    Upload,
 };
 
-use super::object::{self, Judgement, read_checksum};
+use super::object::{self, Judgement};
 use super::open_upload;
-use super::part::source_range;
+use super::piece::{self, Wanted};
 use crate::act::Context;
 use crate::hash::etag_md5;
 use crate::head;
@@ -40,6 +41,18 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
         ) => put_landed(context).await?,
         (None, _) => Found::Nothing,
     };
+    // A stream whose process is gone can only be found done, or all sent.
+    let finishes = match &found {
+        Found::Landed(_) => true,
+        Found::Upload { parts, .. } => {
+            let plan = context.plan();
+            !plan.is_open() && parts.len() == plan.parts() as usize
+        }
+        _ => false,
+    };
+    if context.spec().is_stream() && !finishes {
+        piece::source(context)?;
+    }
     Ok(Event::Reconciled(found))
 }
 
@@ -134,15 +147,21 @@ async fn matching_parts(
             _ => None,
         });
         let Some(shown) = shown else { continue };
-        let source = source_range(context, number)?;
-        if read_checksum(context, source.clone(), shown.algorithm()).await? != shown {
+        // What a stream gave away is known by what was recorded of it alone.
+        let source = match piece::of_part(context, number) {
+            Ok(Wanted::Piece(piece)) => piece,
+            Ok(Wanted::Ended(_)) => continue,
+            Err(_) if context.spec().is_stream() => continue,
+            Err(failure) => return Err(failure.into()),
+        };
+        if piece::checksum(context, source.clone(), shown.algorithm()).await? != shown {
             continue;
         }
         let wished = context.profile.checksum(context.spec().options.checksum);
         let sum = if shown.algorithm() == wished || shown.algorithm() == ChecksumAlgorithm::Md5 {
             shown
         } else {
-            read_checksum(context, source, wished).await?
+            piece::checksum(context, source, wished).await?
         };
         let len = there.size;
         rows.push(PartRow {
@@ -182,14 +201,17 @@ pub(crate) async fn candidates(
     context: &Context,
     asked_at: towline_core::Timestamp,
 ) -> Result<Vec<String>, Failure> {
-    let (bucket, key) = (context.bucket(), context.key());
+    let key = context.key();
     let known = uploads_of_other_transfers(context).await?;
     let mut found = Vec::new();
     let mut after = None;
     loop {
-        let asked = context
-            .s3
-            .list_multipart_uploads(&bucket, &key, after.clone());
+        let asked = context.s3.list_multipart_uploads(ListUploads {
+            bucket: context.bucket(),
+            prefix: key.clone(),
+            after: after.clone(),
+            access: context.spec().options.access.clone(),
+        });
         let page = stall::within(Operation::ListMultipartUploads, SMALL_REQUEST, asked).await?;
         found.extend(page.uploads.into_iter().filter(|upload| {
             upload.key == key

@@ -16,7 +16,8 @@ impl S3Client {
             &upload.bucket,
         )
         .key(&upload.key)
-        .query(Query::default().pair("uploadId", &upload.id));
+        .query(Query::default().pair("uploadId", &upload.id))
+        .access(&upload.access)?;
         let mut answer = self.send(call).await?;
         match answer.drain().await? {
             false => Ok(()),

@@ -42,6 +42,7 @@ impl S3Client {
             headers::set_some(map, "x-amz-checksum-type", kind)?;
             headers::set_condition(map, request.condition.as_ref())
         })?
+        .access_to_bytes(&upload.access)?
         .payload(Payload::Bytes(list(&request.parts).into()));
         let mut answer = self.send(call).await?;
         let page = answer.page().await?;

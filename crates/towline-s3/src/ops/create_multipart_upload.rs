@@ -22,6 +22,8 @@ impl S3Client {
         )
         .key(&request.key)
         .query(Query::default().flag("uploads"))
+        .access_to_bytes(&request.access)?
+        .extra(&request.extra)?
         .headers(|map| {
             headers::set_options(map, &request.options)?;
             if let Some((algorithm, kind)) = request.checksum {

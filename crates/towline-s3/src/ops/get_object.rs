@@ -30,7 +30,9 @@ impl S3Client {
         let call = Call::new(Operation::GetObject, Method::GET, &request.bucket)
             .key(&request.key)
             .query(query(&request))
-            .headers(|map| set_headers(map, &request))?;
+            .headers(|map| set_headers(map, &request))?
+            .access_to_bytes(&request.access)?
+            .extra(&request.extra)?;
         let answer = self.send(call).await?;
         expect_object(&answer)?;
         let (range, size) = extent(&answer)?;

@@ -14,7 +14,9 @@ impl S3Client {
         let call = Call::new(Operation::HeadObject, Method::HEAD, &request.bucket)
             .key(&request.key)
             .query(query(&request))
-            .headers(|map| set_headers(map, &request))?;
+            .headers(|map| set_headers(map, &request))?
+            .access_to_bytes(&request.access)?
+            .extra(&request.extra)?;
         let answer = self.send(call).await?;
         expect_object(&answer)?;
         let size = match headers::content_range(&answer.headers) {
@@ -37,7 +39,7 @@ pub(super) fn query(request: &GetObject) -> Query {
 /// The headers that HEAD and GET share.
 pub(super) fn set_headers(map: &mut HeaderMap, request: &GetObject) -> Result<(), BadHeader> {
     headers::set(map, "x-amz-checksum-mode", "ENABLED")?;
-    headers::set_some(map, "if-match", request.if_match.as_deref())?;
+    headers::set_read_condition(map, &request.condition)?;
     match &request.range {
         Some(range) => {
             let last = range.end.saturating_sub(1);

@@ -2,7 +2,7 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html>
 
 use http::Method;
-use towline_core::{ListedUpload, Operation, S3Error, UploadMarker, UploadsPage};
+use towline_core::{ListUploads, ListedUpload, Operation, S3Error, UploadMarker, UploadsPage};
 
 use crate::client::S3Client;
 use crate::headers;
@@ -13,24 +13,30 @@ use crate::xml::{self, XmlError};
 impl S3Client {
     pub(crate) async fn do_list_multipart_uploads(
         &self,
-        bucket: &str,
-        prefix: &str,
-        after: Option<UploadMarker>,
+        request: ListUploads,
     ) -> Result<UploadsPage, S3Error> {
+        let ListUploads {
+            bucket,
+            prefix,
+            after,
+            access,
+        } = request;
         let marker = after.as_ref();
         let query = Query::default()
             .pair("encoding-type", "url")
             .maybe("key-marker", marker.map(|marker| marker.key.as_str()))
-            .pair("prefix", prefix)
+            .pair("prefix", &prefix)
             .maybe(
                 "upload-id-marker",
                 marker.and_then(|marker| marker.upload_id.as_deref()),
             )
             .flag("uploads");
-        let call = Call::new(Operation::ListMultipartUploads, Method::GET, bucket).query(query);
+        let call = Call::new(Operation::ListMultipartUploads, Method::GET, &bucket)
+            .query(query)
+            .access(&access)?;
         let mut answer = self.send(call).await?;
         let page = answer.page().await?;
-        parse(&page, prefix, after.as_ref()).map_err(|error| answer.bad_xml(error))
+        parse(&page, &prefix, after.as_ref()).map_err(|error| answer.bad_xml(error))
     }
 }
 

@@ -24,7 +24,9 @@ impl S3Client {
             .maybe("max-keys", max_keys.as_deref())
             .pair("prefix", &request.prefix)
             .maybe("start-after", request.start_after.as_deref());
-        let call = Call::new(Operation::ListObjects, Method::GET, &request.bucket).query(query);
+        let call = Call::new(Operation::ListObjects, Method::GET, &request.bucket)
+            .query(query)
+            .access(&request.access)?;
         let mut answer = self.send(call).await?;
         let page = answer.page().await?;
         parse(&page, &request).map_err(|error| answer.bad_xml(error))

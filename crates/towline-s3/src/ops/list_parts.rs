@@ -23,7 +23,8 @@ impl S3Client {
             .pair("uploadId", &upload.id);
         let call = Call::new(Operation::ListParts, Method::GET, &upload.bucket)
             .key(&upload.key)
-            .query(query);
+            .query(query)
+            .access_to_bytes(&upload.access)?;
         let mut answer = self.send(call).await?;
         let page = answer.page().await?;
         parse(&page, after.unwrap_or(0)).map_err(|error| answer.bad_xml(error))

@@ -22,6 +22,8 @@ impl S3Client {
                 headers::set_checksum(map, request.checksum.as_ref());
                 headers::set_condition(map, request.condition.as_ref())
             })?
+            .access_to_bytes(&request.access)?
+            .extra(&request.extra)?
             .payload(Payload::Body(body));
         let mut answer = self.send(call).await?;
         let etag = stored_etag(&mut answer).await?;

@@ -23,6 +23,7 @@ impl S3Client {
         let call = Call::new(Operation::UploadPart, Method::PUT, &upload.bucket)
             .key(&upload.key)
             .query(query)
+            .access_to_bytes(&upload.access)?
             .headers(|map| {
                 headers::set_checksum(map, request.checksum.as_ref());
                 Ok(())

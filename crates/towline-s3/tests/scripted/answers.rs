@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 use towline_core::{ListObjects, S3, S3ErrorKind};
 
 use super::server::{Script, Step, http};
-use super::{client, complete, object, put, upload};
+use super::{client, complete, deletion, object, put, upload};
 
 #[tokio::test]
 async fn an_error_under_status_200_of_complete_is_an_error() {
@@ -152,7 +152,7 @@ async fn the_page_of_a_captive_portal_is_no_success_of_any_operation() {
         client.list_parts(&upload(), None).await.map_err(kind).err(),
         malformed
     );
-    let deleted = client.delete_object("bucket", "key", None).await;
+    let deleted = client.delete_object(deletion("bucket", "key")).await;
     assert_eq!(deleted.map_err(kind).err(), malformed);
 }
 

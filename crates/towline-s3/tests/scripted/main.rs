@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use towline_core::{
-    Body, CompleteUpload, CompletedPart, Connection, ConnectionSource, GetObject, ObjectOptions,
+    Body, CompleteUpload, CompletedPart, Connection, ConnectionSource, DeleteObject, GetObject,
     PutObject, S3, S3Error, Stored, Upload,
 };
 use towline_s3::{Credentials, Environment, S3Client, S3Connector, StaticCredentials};
@@ -39,6 +39,15 @@ fn upload() -> Upload {
         bucket: "bucket".into(),
         key: "key".into(),
         id: "id".into(),
+        ..Upload::default()
+    }
+}
+
+fn deletion(bucket: &str, key: &str) -> DeleteObject {
+    DeleteObject {
+        bucket: bucket.into(),
+        key: key.into(),
+        ..DeleteObject::default()
     }
 }
 
@@ -77,9 +86,7 @@ async fn put(client: &S3Client, frames: usize) -> Result<Stored, S3Error> {
     let request = PutObject {
         bucket: "bucket".into(),
         key: "key".into(),
-        options: ObjectOptions::default(),
-        checksum: None,
-        condition: None,
+        ..PutObject::default()
     };
     client.put_object(request, body).await
 }

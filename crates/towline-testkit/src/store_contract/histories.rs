@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use fastrand::Rng;
 use towline_core::{
     Asked, Change, ChecksumAlgorithm, ChecksumKind, FileIdentity, Fingerprint, ObjectIdentity,
-    Outcome, ParkReason, PartNumber, PartPlan, PartRow, Phase, Proof, Record, Remote, Request,
-    Temp, Timestamp, Verified,
+    Outcome, ParkReason, PartNumber, PartPlan, PartRow, Phase, Proof, RangeOf, Record, Remote,
+    Request, Temp, Timestamp, Verified,
 };
 
 use super::samples::{error, sum};
@@ -60,9 +60,14 @@ pub fn random_change(rng: &mut Rng, history: &History) -> Change {
             at: moment(rng),
         },
         2 => Change::Planned {
-            plan: match rng.bool() {
-                true => PartPlan::new(rng.u64(0..1 << 45), None).unwrap(),
-                false => PartPlan::recorded(rng.u64(0..1 << 30), rng.u64(0..1 << 30)),
+            plan: match rng.u8(0..4) {
+                0 => PartPlan::new(rng.u64(0..1 << 45), None).unwrap(),
+                1 => PartPlan::open(None, None).unwrap(),
+                2 => {
+                    let open = PartPlan::open(None, None).unwrap();
+                    open.ended(rng.u64(0..1 << 36)).unwrap()
+                }
+                _ => PartPlan::recorded(rng.u64(0..1 << 30), rng.u64(0..1 << 30)),
             },
             source: maybe(rng, fingerprint),
         },
@@ -122,6 +127,7 @@ pub fn random_change(rng: &mut Rng, history: &History) -> Change {
                 etag: maybe(rng, text),
                 version_id: maybe(rng, text),
                 checksum: maybe(rng, checksum),
+                renamed: maybe(rng, |rng| rng.u32(..)),
             }),
         },
     }
@@ -156,6 +162,10 @@ fn object(rng: &mut Rng) -> ObjectIdentity {
         checksum: maybe(rng, checksum),
         parts: maybe(rng, |rng| rng.u32(..)),
         encryption: maybe(rng, text),
+        range: maybe(rng, |rng| RangeOf {
+            start: rng.u64(..),
+            size: rng.u64(..),
+        }),
     }
 }
 

@@ -95,6 +95,7 @@ pub fn completed() -> Vec<Change> {
         etag: Some("\"done\"".into()),
         version_id: None,
         checksum: None,
+        renamed: None,
     };
     let ended = Change::Ended {
         outcome: Outcome::Transferred,

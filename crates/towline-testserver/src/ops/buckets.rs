@@ -45,6 +45,16 @@ pub(crate) async fn head(
     }))
 }
 
+/// S3 names no region for the one it began in.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html>
+pub(crate) async fn location(
+    storage: &Storage,
+    request: S3Request<GetBucketLocationInput>,
+) -> S3Result<S3Response<GetBucketLocationOutput>> {
+    storage.bucket(&request.input.bucket)?;
+    Ok(S3Response::new(GetBucketLocationOutput::default()))
+}
+
 pub(crate) async fn delete(
     storage: &Storage,
     request: S3Request<DeleteBucketInput>,
@@ -79,6 +89,6 @@ pub(crate) async fn put_versioning(
         Some(BucketVersioningStatus::SUSPENDED) => Versioning::Suspended,
         _ => return Err(s3_error!(IllegalVersioningConfigurationException)),
     };
-    storage.set_versioning(&input.bucket, versioning)?;
+    storage.change_bucket(&input.bucket, |bucket| bucket.versioning = versioning)?;
     Ok(S3Response::new(PutBucketVersioningOutput::default()))
 }

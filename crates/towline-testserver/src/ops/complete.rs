@@ -1,14 +1,15 @@
 //! `CompleteMultipartUpload`: checks the list against the parts and makes the object.
 
+use hyper::HeaderMap;
 use s3s::crypto::{Checksum as _, Md5};
 use s3s::dto::*;
 use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 
 use super::fields::{self, set_checksum};
 use super::receive::bad_digest;
-use super::{conditions, get_object};
+use super::{conditions, encryption};
 use crate::checksum::{Algorithm, Checksum, Kind, ObjectChecksum};
-use crate::storage::{Content, Part as StoredPart, Storage, Upload};
+use crate::storage::{Content, Encryption, Part as StoredPart, Storage, Upload};
 
 /// Every part but the last has at least this size.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>
@@ -32,6 +33,7 @@ pub(crate) async fn run(
     let (bucket, key) = (input.bucket, input.key);
     let version =
         storage.complete_upload(&bucket, &key, &input.upload_id, &condition, |upload| {
+            encryption::check_upload(&request.headers, upload)?;
             claims.assemble(upload)
         })?;
     let Some(content) = &version.content else {
@@ -41,7 +43,6 @@ pub(crate) async fn run(
         location: Some(format!("/{bucket}/{key}")),
         e_tag: Some(fields::quoted(&content.etag)),
         checksum_type: Some(ChecksumType::from_static(content.checksum.kind.name())),
-        server_side_encryption: Some(get_object::encryption(&content.headers)),
         version_id: fields::version_id(storage, &bucket, &version),
         bucket: Some(bucket),
         key: Some(key),
@@ -52,7 +53,12 @@ pub(crate) async fn run(
         content.checksum.algorithm,
         content.checksum.value.clone()
     );
-    Ok(S3Response::new(output))
+    let mut told = HeaderMap::new();
+    // Of a customer's key, this answer alone says nothing.
+    if !matches!(content.headers.sse, Encryption::Customer { .. }) {
+        content.headers.sse.tell(&mut told);
+    }
+    Ok(S3Response::with_headers(output, told))
 }
 
 /// What the client says the object is.
@@ -111,7 +117,7 @@ impl Claims {
         self.check_checksum(&checksum)?;
         Ok(Content {
             size,
-            etag: etag(&parts)?,
+            etag: etag(&upload.headers.sse, &parts)?,
             checksum,
             headers: upload.headers.clone(),
             parts,
@@ -142,7 +148,7 @@ impl Claims {
 }
 
 /// Unlike everywhere else, the value may end in `-N` here.
-fn complete_checksum(headers: &hyper::HeaderMap) -> S3Result<Option<(Algorithm, String)>> {
+fn complete_checksum(headers: &HeaderMap) -> S3Result<Option<(Algorithm, String)>> {
     for algorithm in Algorithm::ALL {
         let Some(value) = headers.get(algorithm.header()) else {
             continue;
@@ -202,13 +208,17 @@ fn object_checksum(upload: &Upload, parts: &[StoredPart]) -> S3Result<ObjectChec
     }
 }
 
-/// The MD5 of the MD5s of the parts, and how many they are.
-fn etag(parts: &[StoredPart]) -> S3Result<String> {
+/// The MD5 of the MD5s of the parts where keys are S3's, and how many they are.
+fn etag(sse: &Encryption, parts: &[StoredPart]) -> S3Result<String> {
     let mut md5 = Md5::new();
     for part in parts {
         md5.update(&hex::decode(&part.etag).map_err(S3Error::internal_error)?);
     }
-    Ok(format!("{}-{}", hex::encode(md5.finalize()), parts.len()))
+    Ok(format!(
+        "{}-{}",
+        sse.etag(md5.finalize().as_ref()),
+        parts.len()
+    ))
 }
 
 fn invalid_part() -> S3Error {

@@ -1,9 +1,11 @@
 //! Between S3's fields and ours: checksums, ETags, stored headers, validators.
 
-use hyper::HeaderMap;
+use std::sync::Arc;
+
 use hyper::header::{self, HeaderValue};
+use hyper::{HeaderMap, StatusCode};
 use s3s::dto::{ETag, TimestampFormat};
-use s3s::{S3Error, S3Result, s3_error};
+use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 
 use crate::checksum::{Algorithm, Checksum};
 use crate::storage::{NULL_VERSION, Storage, Version, Versioning};
@@ -22,26 +24,28 @@ macro_rules! set_checksum {
     }};
 }
 
-/// The headers a PUT and a Create both may store with the object.
+/// What a PUT and a Create both may say of the object.
 macro_rules! stored_headers {
-    ($input:expr) => {
-        $crate::storage::Headers {
-            cache_control: $input.cache_control,
-            content_disposition: $input.content_disposition,
-            content_encoding: $input
-                .content_encoding
-                .and_then($crate::ops::fields::without_chunking),
-            content_language: $input.content_language,
-            content_type: $input.content_type,
-            expires: $input.expires,
-            storage_class: $input.storage_class.map(|class| class.as_str().to_owned()),
-            encryption: $input
-                .server_side_encryption
-                .map(|kind| kind.as_str().to_owned()),
-            redirect: $input.website_redirect_location,
-            tagging: $input.tagging,
-            metadata: $input.metadata.unwrap_or_default().into_iter().collect(),
-        }
+    ($input:expr, $headers:expr) => {
+        $crate::ops::stored::checked(
+            $crate::storage::Headers {
+                cache_control: $input.cache_control,
+                content_disposition: $input.content_disposition,
+                content_encoding: $input
+                    .content_encoding
+                    .and_then($crate::ops::fields::without_chunking),
+                content_language: $input.content_language,
+                content_type: $input.content_type,
+                expires: $input.expires,
+                storage_class: $input.storage_class.map(|class| class.as_str().to_owned()),
+                redirect: $input.website_redirect_location,
+                metadata: $input.metadata.unwrap_or_default().into_iter().collect(),
+                tags: $crate::ops::tagging::asked($headers)?,
+                acl: $crate::ops::acl::asked($headers)?,
+                sse: $crate::ops::encryption::asked($headers)?,
+            },
+            $headers,
+        )
     };
 }
 
@@ -59,6 +63,48 @@ pub(crate) fn without_chunking(encoding: String) -> Option<String> {
 
 pub(crate) fn quoted(etag: &str) -> ETag {
     ETag::Strong(etag.to_owned())
+}
+
+/// The value of a header, where it is text.
+pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// A refusal whose code `s3s` does not know.
+pub(crate) fn bad_request(code: &'static str, message: &'static str) -> S3Error {
+    let mut error = S3Error::with_message(S3ErrorCode::Custom(code.into()), message);
+    error.set_status_code(StatusCode::BAD_REQUEST);
+    error
+}
+
+/// The version asked for, or the current one, if it is an object.
+pub(crate) fn object_of(
+    storage: &Storage,
+    bucket: &str,
+    key: &str,
+    id: Option<&str>,
+) -> S3Result<Arc<Version>> {
+    let version = storage.version(bucket, key, id)?;
+    match version.content {
+        Some(_) => Ok(version),
+        None => Err(is_delete_marker(&version, id.is_some())),
+    }
+}
+
+fn is_delete_marker(version: &Version, asked_for: bool) -> S3Error {
+    let mut error = if asked_for {
+        s3_error!(
+            MethodNotAllowed,
+            "The specified method is not allowed against this resource."
+        )
+    } else {
+        s3_error!(NoSuchKey, "The specified key does not exist.")
+    };
+    let mut headers = HeaderMap::new();
+    insert(&mut headers, "x-amz-delete-marker", b"true");
+    insert(&mut headers, "x-amz-version-id", version.id.as_bytes());
+    error.set_headers(headers);
+    error
 }
 
 /// The version id to tell: none while its bucket was never versioned.

@@ -11,6 +11,7 @@ use s3s::dto::*;
 use s3s::{Body, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 
 use super::conditions::ReadConditions;
+use super::encryption;
 use super::fields::{self, insert, set_checksum};
 use crate::checksum::{Algorithm, Kind};
 use crate::storage::{Content, Headers, Storage, Version};
@@ -58,26 +59,34 @@ macro_rules! wanted {
     };
 }
 
+// A query may say what the answer is to say instead of what was stored:
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 macro_rules! described {
-    ($output:ident, $found:expr, $content:expr, $version_id:expr) => {{
+    ($output:ident, $found:expr, $content:expr, $version_id:expr, $input:expr) => {{
         let (found, content, headers) = (&$found, $content, $content.headers.clone());
         let mut output = $output {
             accept_ranges: Some("bytes".to_owned()),
-            cache_control: headers.cache_control,
-            content_disposition: headers.content_disposition,
-            content_encoding: headers.content_encoding,
-            content_language: headers.content_language,
+            cache_control: $input.response_cache_control.or(headers.cache_control),
+            content_disposition: $input
+                .response_content_disposition
+                .or(headers.content_disposition),
+            content_encoding: $input
+                .response_content_encoding
+                .or(headers.content_encoding),
+            content_language: $input
+                .response_content_language
+                .or(headers.content_language),
             content_length: Some(signed(found.bytes.end - found.bytes.start)),
             content_range: found.content_range(content),
-            content_type: headers
-                .content_type
+            content_type: $input
+                .response_content_type
+                .or(headers.content_type)
                 .or_else(|| Some("binary/octet-stream".to_owned())),
             e_tag: Some(fields::quoted(&content.etag)),
-            expires: headers.expires,
+            expires: $input.response_expires.or(headers.expires),
             last_modified: Some(found.version.modified.timestamp()),
             metadata: Some(headers.metadata.into_iter().collect()),
             parts_count: found.parts_count,
-            server_side_encryption: Some(encryption(&content.headers)),
             // S3 does not tell the default class.
             storage_class: headers
                 .storage_class
@@ -104,13 +113,14 @@ pub(crate) async fn get(
         input.range = None;
     }
     let (bucket, key) = (input.bucket, input.key);
-    let found = find(storage, &bucket, &key, wanted!(input))?;
+    let found = find(storage, &bucket, &key, &request.headers, wanted!(input))?;
     let content = found.content()?;
+    check_class(content)?;
     let version_id = fields::version_id(storage, &bucket, &found.version);
-    let mut output = described!(GetObjectOutput, found, content, version_id);
-    output.tag_count = content.headers.tag_count();
+    let mut output = described!(GetObjectOutput, found, content, version_id, input);
     output.body = Some(StreamingBlob::from(body(content, found.bytes.clone())));
-    Ok(S3Response::new(output))
+    let headers = more_headers(&content.headers);
+    Ok(S3Response::with_headers(output, headers))
 }
 
 pub(crate) async fn head(
@@ -119,26 +129,52 @@ pub(crate) async fn head(
 ) -> S3Result<S3Response<HeadObjectOutput>> {
     let input = request.input;
     let (bucket, key) = (input.bucket, input.key);
-    let found = find(storage, &bucket, &key, wanted!(input))?;
+    let found = find(storage, &bucket, &key, &request.headers, wanted!(input))?;
     let content = found.content()?;
     let version_id = fields::version_id(storage, &bucket, &found.version);
-    let output = described!(HeadObjectOutput, found, content, version_id);
-    Ok(S3Response::new(output))
+    let output = described!(HeadObjectOutput, found, content, version_id, input);
+    let headers = more_headers(&content.headers);
+    Ok(S3Response::with_headers(output, headers))
 }
 
-/// How the object is encrypted, which S3 always tells.
-pub(crate) fn encryption(headers: &Headers) -> ServerSideEncryption {
-    match headers.encryption.clone() {
-        Some(encryption) => ServerSideEncryption::from(encryption),
-        None => ServerSideEncryption::from_static(ServerSideEncryption::AES256),
+/// What is archived is told of, and not given before it was restored, which nothing here is.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>
+fn check_class(content: &Content) -> S3Result<()> {
+    match content.headers.storage_class.as_deref() {
+        Some("GLACIER" | "DEEP_ARCHIVE") => Err(s3_error!(
+            InvalidObjectState,
+            "The operation is not valid for the object's storage class"
+        )),
+        _ => Ok(()),
     }
 }
 
-fn find(storage: &Storage, bucket: &str, key: &str, wanted: Wanted) -> S3Result<Found> {
-    let version = storage.version(bucket, key, wanted.version_id.as_deref())?;
+/// Headers that both answers have and not both of s3s's outputs.
+fn more_headers(headers: &Headers) -> HeaderMap {
+    let mut more = HeaderMap::new();
+    headers.sse.tell(&mut more);
+    if let Some(count) = headers.tag_count() {
+        insert(
+            &mut more,
+            "x-amz-tagging-count",
+            count.to_string().as_bytes(),
+        );
+    }
+    more
+}
+
+fn find(
+    storage: &Storage,
+    bucket: &str,
+    key: &str,
+    headers: &HeaderMap,
+    wanted: Wanted,
+) -> S3Result<Found> {
+    let version = fields::object_of(storage, bucket, key, wanted.version_id.as_deref())?;
     let Some(content) = &version.content else {
-        return Err(is_delete_marker(&version, wanted.version_id.is_some()));
+        return Err(s3_error!(NoSuchKey));
     };
+    encryption::check_read(headers, &content.headers.sse)?;
     wanted.conditions.check(&version, &content.etag)?;
     let whole = content.checksum.clone();
     let whole = wanted
@@ -239,22 +275,6 @@ fn body(content: &Content, range: ops::Range<u64>) -> Body {
         .map(|(blob, piece)| blob.read(piece))
         .flatten();
     Body::http_body_unsync(StreamBody::new(bytes.map_ok(Frame::data)))
-}
-
-fn is_delete_marker(version: &Version, asked_for: bool) -> S3Error {
-    let mut error = if asked_for {
-        s3_error!(
-            MethodNotAllowed,
-            "The specified method is not allowed against this resource."
-        )
-    } else {
-        s3_error!(NoSuchKey, "The specified key does not exist.")
-    };
-    let mut headers = HeaderMap::new();
-    insert(&mut headers, "x-amz-delete-marker", b"true");
-    insert(&mut headers, "x-amz-version-id", version.id.as_bytes());
-    error.set_headers(headers);
-    error
 }
 
 fn not_satisfiable(size: u64) -> S3Error {

@@ -3,8 +3,10 @@
 use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result};
 
+use super::encryption;
 use super::fields::{self, set_checksum};
 use super::get_object::{signed, signed_32};
+use super::lifecycle;
 use super::list_objects::{encoded, page_size};
 use crate::storage::{Part as StoredPart, Storage, Upload};
 
@@ -14,6 +16,10 @@ pub(crate) async fn parts(
 ) -> S3Result<S3Response<ListPartsOutput>> {
     let input = request.input;
     let upload = storage.upload(&input.bucket, &input.key, &input.upload_id)?;
+    encryption::check_upload(&request.headers, &upload)?;
+    let initiated = upload.initiated.into();
+    let abort = lifecycle::abort_of(storage, &input.bucket, &input.key, initiated);
+    let (abort_date, abort_rule_id) = abort.unzip();
     let marker = input.part_number_marker.unwrap_or(0);
     let most = page_size(input.max_parts);
     let after = u32::try_from(marker).unwrap_or(0).saturating_add(1);
@@ -21,6 +27,8 @@ pub(crate) async fn parts(
     let page: Vec<Part> = rest.by_ref().take(most).map(listed_part).collect();
     let is_truncated = rest.next().is_some();
     Ok(S3Response::new(ListPartsOutput {
+        abort_date,
+        abort_rule_id,
         bucket: Some(input.bucket),
         key: Some(input.key),
         upload_id: Some(input.upload_id),

@@ -1,4 +1,4 @@
-//! `ListObjectsV2`.
+//! `ListObjectsV2` and `ListObjects`.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use s3s::dto::*;
@@ -6,7 +6,7 @@ use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::fields;
 use super::get_object::{signed, signed_32};
-use crate::storage::{Content, Storage, Version};
+use crate::storage::{Content, OWNER_CANONICAL_ID, Storage, Version};
 
 /// No page is longer, whatever is asked for.
 const LONGEST_PAGE: usize = 1000;
@@ -18,93 +18,179 @@ enum After {
     Prefix(String),
 }
 
+/// What a listing asks for, in either version.
+struct Asked<'a> {
+    prefix: String,
+    delimiter: Option<String>,
+    after: After,
+    most: usize,
+    encoding: Option<&'a EncodingType>,
+    with_owner: bool,
+}
+
+/// One page of a listing.
+struct Page {
+    contents: Vec<Object>,
+    prefixes: Vec<String>,
+    /// Where the next one begins, if there is one.
+    next: Option<After>,
+}
+
 pub(crate) async fn run(
     storage: &Storage,
     request: S3Request<ListObjectsV2Input>,
 ) -> S3Result<S3Response<ListObjectsV2Output>> {
     let input = request.input;
     let encoding = input.encoding_type.as_ref();
-    let prefix = input.prefix.unwrap_or_default();
-    let delimiter = input.delimiter.filter(|delimiter| !delimiter.is_empty());
     let after = match (&input.continuation_token, &input.start_after) {
         (Some(token), _) => After::of_token(token)?,
         (None, start) => After::Key(start.clone().unwrap_or_default()),
     };
-    let most = page_size(input.max_keys);
-
-    let mut contents = Vec::new();
-    let mut prefixes: Vec<String> = Vec::new();
-    let mut last = None;
-    let mut is_truncated = false;
-    let start = after.text().max(prefix.as_str());
-    storage.scan(&input.bucket, start, |version, content| {
-        let Some(rest) = version.key.strip_prefix(&prefix) else {
-            // Keys are in order: behind the prefix there is nothing more.
-            return version.key < prefix;
-        };
-        if after.skips(&version.key) {
-            return true;
-        }
-        let common = delimiter.as_ref().and_then(|delimiter| {
-            let end = rest.find(delimiter.as_str())? + delimiter.len();
-            Some(format!("{prefix}{}", &rest[..end]))
-        });
-        if common.is_some() && prefixes.last() == common.as_ref() {
-            return true;
-        }
-        if contents.len() + prefixes.len() == most {
-            is_truncated = true;
-            return false;
-        }
-        match common {
-            Some(common) => {
-                last = Some(After::Prefix(common.clone()));
-                prefixes.push(common);
-            }
-            None => {
-                last = Some(After::Key(version.key.clone()));
-                contents.push(listed(version, content, encoding));
-            }
-        }
-        true
-    })?;
-
-    let common_prefixes = prefixes.iter().map(|prefix| CommonPrefix {
-        prefix: Some(encoded(prefix, encoding)),
-    });
+    let asked = Asked {
+        prefix: input.prefix.unwrap_or_default(),
+        delimiter: input.delimiter.filter(|delimiter| !delimiter.is_empty()),
+        after,
+        most: page_size(input.max_keys),
+        encoding,
+        with_owner: input.fetch_owner.unwrap_or(false),
+    };
+    let page = asked.page(storage, &input.bucket)?;
     Ok(S3Response::new(ListObjectsV2Output {
         name: Some(input.bucket),
-        key_count: Some(signed_32(contents.len() + prefixes.len())),
-        max_keys: Some(signed_32(most)),
-        is_truncated: Some(is_truncated),
-        next_continuation_token: last.filter(|_| is_truncated).map(|last| last.token()),
+        key_count: Some(signed_32(page.contents.len() + page.prefixes.len())),
+        max_keys: Some(signed_32(asked.most)),
+        is_truncated: Some(page.next.is_some()),
+        next_continuation_token: page.next.as_ref().map(After::token),
         continuation_token: input.continuation_token,
-        contents: Some(contents),
-        common_prefixes: Some(common_prefixes.collect()),
-        delimiter: delimiter.map(|delimiter| encoded(&delimiter, encoding)),
-        prefix: Some(encoded(&prefix, encoding)),
+        common_prefixes: Some(page.common_prefixes(encoding)),
+        contents: Some(page.contents),
+        delimiter: asked.delimiter.map(|text| encoded(&text, encoding)),
+        prefix: Some(encoded(&asked.prefix, encoding)),
         start_after: input.start_after.map(|start| encoded(&start, encoding)),
         encoding_type: input.encoding_type,
         ..Default::default()
     }))
 }
 
-fn listed(version: &Version, content: &Content, encoding: Option<&EncodingType>) -> Object {
-    let class = content.headers.storage_class.clone();
-    Object {
-        checksum_algorithm: Some(vec![ChecksumAlgorithm::from_static(
-            content.checksum.algorithm.name(),
-        )]),
-        checksum_type: Some(ChecksumType::from_static(content.checksum.kind.name())),
-        e_tag: Some(fields::quoted(&content.etag)),
-        key: Some(encoded(&version.key, encoding)),
-        last_modified: Some(version.modified.timestamp()),
-        size: Some(signed(content.size)),
-        storage_class: Some(class.map_or(
-            ObjectStorageClass::from_static(ObjectStorageClass::STANDARD),
-            ObjectStorageClass::from,
-        )),
+/// The older version, which goes on behind a key and not a token.
+pub(crate) async fn first_version(
+    storage: &Storage,
+    request: S3Request<ListObjectsInput>,
+) -> S3Result<S3Response<ListObjectsOutput>> {
+    let input = request.input;
+    let encoding = input.encoding_type.as_ref();
+    let delimiter = input.delimiter.filter(|delimiter| !delimiter.is_empty());
+    let marker = input.marker.unwrap_or_default();
+    let is_prefix = delimiter
+        .as_ref()
+        .is_some_and(|delimiter| marker.ends_with(delimiter.as_str()));
+    let asked = Asked {
+        prefix: input.prefix.unwrap_or_default(),
+        after: if is_prefix {
+            After::Prefix(marker.clone())
+        } else {
+            After::Key(marker.clone())
+        },
+        most: page_size(input.max_keys),
+        encoding,
+        with_owner: true,
+        delimiter,
+    };
+    let page = asked.page(storage, &input.bucket)?;
+    // Without a delimiter S3 leaves it to the client to take the last key.
+    let next = page.next.as_ref().filter(|_| asked.delimiter.is_some());
+    Ok(S3Response::new(ListObjectsOutput {
+        name: Some(input.bucket),
+        max_keys: Some(signed_32(asked.most)),
+        is_truncated: Some(page.next.is_some()),
+        next_marker: next.map(|next| encoded(next.text(), encoding)),
+        marker: Some(encoded(&marker, encoding)),
+        common_prefixes: Some(page.common_prefixes(encoding)),
+        contents: Some(page.contents),
+        delimiter: asked.delimiter.map(|text| encoded(&text, encoding)),
+        prefix: Some(encoded(&asked.prefix, encoding)),
+        encoding_type: input.encoding_type,
         ..Default::default()
+    }))
+}
+
+impl Asked<'_> {
+    fn page(&self, storage: &Storage, bucket: &str) -> S3Result<Page> {
+        let Self { prefix, after, .. } = self;
+        let mut contents = Vec::new();
+        let mut prefixes: Vec<String> = Vec::new();
+        let mut last = None;
+        let mut is_truncated = false;
+        let start = after.text().max(prefix.as_str());
+        storage.scan(bucket, start, |version, content| {
+            let Some(rest) = version.key.strip_prefix(prefix) else {
+                // Keys are in order: behind the prefix there is nothing more.
+                return version.key < *prefix;
+            };
+            if after.skips(&version.key) {
+                return true;
+            }
+            let common = self.delimiter.as_ref().and_then(|delimiter| {
+                let end = rest.find(delimiter.as_str())? + delimiter.len();
+                Some(format!("{prefix}{}", &rest[..end]))
+            });
+            if common.is_some() && prefixes.last() == common.as_ref() {
+                return true;
+            }
+            if contents.len() + prefixes.len() == self.most {
+                is_truncated = true;
+                return false;
+            }
+            match common {
+                Some(common) => {
+                    last = Some(After::Prefix(common.clone()));
+                    prefixes.push(common);
+                }
+                None => {
+                    last = Some(After::Key(version.key.clone()));
+                    contents.push(self.listed(version, content));
+                }
+            }
+            true
+        })?;
+        Ok(Page {
+            contents,
+            prefixes,
+            next: last.filter(|_| is_truncated),
+        })
+    }
+
+    fn listed(&self, version: &Version, content: &Content) -> Object {
+        let class = content.headers.storage_class.clone();
+        let owner = Owner {
+            display_name: None,
+            id: Some(OWNER_CANONICAL_ID.to_owned()),
+        };
+        Object {
+            checksum_algorithm: Some(vec![ChecksumAlgorithm::from_static(
+                content.checksum.algorithm.name(),
+            )]),
+            checksum_type: Some(ChecksumType::from_static(content.checksum.kind.name())),
+            e_tag: Some(fields::quoted(&content.etag)),
+            key: Some(encoded(&version.key, self.encoding)),
+            last_modified: Some(version.modified.timestamp()),
+            owner: self.with_owner.then_some(owner),
+            size: Some(signed(content.size)),
+            storage_class: Some(class.map_or(
+                ObjectStorageClass::from_static(ObjectStorageClass::STANDARD),
+                ObjectStorageClass::from,
+            )),
+            ..Default::default()
+        }
+    }
+}
+
+impl Page {
+    fn common_prefixes(&self, encoding: Option<&EncodingType>) -> Vec<CommonPrefix> {
+        let prefixes = self.prefixes.iter().map(|prefix| CommonPrefix {
+            prefix: Some(encoded(prefix, encoding)),
+        });
+        prefixes.collect()
     }
 }
 

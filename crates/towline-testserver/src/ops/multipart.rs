@@ -1,10 +1,12 @@
 //! `CreateMultipartUpload`, `UploadPart` and `AbortMultipartUpload`.
 
+use hyper::HeaderMap;
 use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
+use super::encryption;
 use super::fields::{self, set_checksum, stored_headers};
-use super::get_object;
+use super::lifecycle;
 use super::receive::Expected;
 use crate::checksum::{Algorithm, Kind};
 use crate::storage::{NewUpload, Storage, Upload};
@@ -22,8 +24,9 @@ pub(crate) async fn create(
     let initiator = request
         .credentials
         .map(|credentials| credentials.access_key);
-    let headers = stored_headers!(input);
-    let encryption = get_object::encryption(&headers);
+    let headers = stored_headers!(input, &request.headers)?;
+    let mut told = HeaderMap::new();
+    headers.sse.tell_with_context(&mut told);
     let upload = storage.create_upload(
         &input.bucket,
         NewUpload {
@@ -35,16 +38,20 @@ pub(crate) async fn create(
             headers,
         },
     )?;
-    Ok(S3Response::new(CreateMultipartUploadOutput {
+    let abort = lifecycle::abort_of(storage, &input.bucket, &upload.key, upload.initiated.into());
+    let (abort_date, abort_rule_id) = abort.unzip();
+    let output = CreateMultipartUploadOutput {
+        abort_date,
+        abort_rule_id,
         bucket: Some(input.bucket),
         key: Some(upload.key),
         upload_id: Some(upload.id),
         checksum_algorithm: declared
             .map(|(algorithm, _)| ChecksumAlgorithm::from_static(algorithm.name())),
         checksum_type: declared.map(|(_, kind)| ChecksumType::from_static(kind.name())),
-        server_side_encryption: Some(encryption),
         ..Default::default()
-    }))
+    };
+    Ok(S3Response::with_headers(output, told))
 }
 
 /// The algorithm and type a Create names, if they are a pair S3 has.
@@ -100,6 +107,7 @@ pub(crate) async fn upload_part(
         })?;
     let upload = storage.upload_head(bucket, key, upload_id)?;
     let expected = Expected::of(&request.headers, input.content_length)?;
+    encryption::check_part(&request.headers, &upload.headers.sse)?;
     check_algorithm(&upload, expected.algorithm())?;
     let mut part = expected
         .receive(
@@ -107,17 +115,19 @@ pub(crate) async fn upload_part(
             input.body,
             request.trailing_headers,
             upload.algorithm,
+            &upload.headers.sse,
         )
         .await?;
     part.number = number;
     let mut output = UploadPartOutput {
         e_tag: Some(fields::quoted(&part.etag)),
-        server_side_encryption: Some(get_object::encryption(&upload.headers)),
         ..Default::default()
     };
     set_checksum!(output, part.checksum.algorithm, part.checksum.base64());
     storage.put_part(bucket, key, upload_id, part)?;
-    Ok(S3Response::new(output))
+    let mut told = HeaderMap::new();
+    upload.headers.sse.tell(&mut told);
+    Ok(S3Response::with_headers(output, told))
 }
 
 /// A part may carry the checksum its upload was opened for, and no other.

@@ -11,7 +11,7 @@ use s3s::{S3Error, S3ErrorCode, S3Result, StdError, TrailingHeaders, s3_error};
 
 use super::fields;
 use crate::checksum::{Algorithm, Checksum, Hasher};
-use crate::storage::{Part, Seconds, Storage};
+use crate::storage::{Encryption, Part, Seconds, Storage};
 
 /// What a request says of its body.
 #[derive(Debug, Default)]
@@ -59,6 +59,7 @@ impl Expected {
         body: Option<StreamingBlob>,
         trailers: Option<TrailingHeaders>,
         algorithm: Algorithm,
+        sse: &Encryption,
     ) -> S3Result<Part> {
         let mut writer = storage.new_blob().await?;
         let mut size = 0;
@@ -83,7 +84,7 @@ impl Expected {
         Ok(Part {
             number: 1,
             size,
-            etag: hex::encode(md5),
+            etag: sse.etag(&md5),
             checksum,
             modified: Seconds::now(),
             blob_id,

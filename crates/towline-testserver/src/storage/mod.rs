@@ -6,6 +6,7 @@
 mod blobs;
 mod directory;
 mod model;
+mod options;
 mod uploads;
 mod versions;
 
@@ -19,9 +20,9 @@ use s3s::{S3Error, S3Result, s3_error};
 
 pub(crate) use blobs::{BlobWriter, Blobs};
 use directory::Directory;
-pub(crate) use model::{
-    Bucket, Content, Headers, NULL_VERSION, Part, Seconds, Upload, Version, Versioning,
-};
+pub(crate) use model::{Bucket, Content, NULL_VERSION, Part, Seconds, Upload, Version, Versioning};
+pub(crate) use options::{Acl, Encryption, Grant, Grantee, Headers};
+pub use options::{OWNER_CANONICAL_ID, OWNER_ID};
 pub(crate) use uploads::NewUpload;
 pub use uploads::OpenUpload;
 pub(crate) use versions::WriteCondition;
@@ -104,6 +105,8 @@ impl Storage {
             name: name.to_owned(),
             created: Seconds::now(),
             versioning: Versioning::Off,
+            requester_pays: false,
+            lifecycle: None,
         };
         self.write(|directory| directory.save_bucket(&bucket))?;
         index
@@ -139,13 +142,16 @@ impl Storage {
         Ok(self.index().bucket(name)?.bucket.clone())
     }
 
-    pub(crate) fn set_versioning(&self, name: &str, versioning: Versioning) -> S3Result<()> {
+    /// Changes what is set of a bucket.
+    pub(crate) fn change_bucket(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut Bucket),
+    ) -> S3Result<()> {
         let mut index = self.index();
         let bucket = &mut index.bucket_mut(name)?.bucket;
-        let changed = Bucket {
-            versioning,
-            ..bucket.clone()
-        };
+        let mut changed = bucket.clone();
+        change(&mut changed);
         self.write(|directory| directory.save_bucket(&changed))?;
         *bucket = changed;
         Ok(())

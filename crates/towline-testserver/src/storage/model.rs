@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use s3s::dto::Timestamp;
+use s3s::dto::{BucketLifecycleConfiguration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::blobs::Blob;
+use super::options::Headers;
 use crate::checksum::{Algorithm, Checksum, Kind, ObjectChecksum};
 
 /// Version id of what was stored while its bucket was not versioned.
@@ -21,6 +22,11 @@ pub(crate) struct Bucket {
     pub(crate) name: String,
     pub(crate) created: Seconds,
     pub(crate) versioning: Versioning,
+    /// Who asks pays, and is to say that they know.
+    #[serde(default)]
+    pub(crate) requester_pays: bool,
+    #[serde(default)]
+    pub(crate) lifecycle: Option<BucketLifecycleConfiguration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +68,7 @@ pub(crate) struct Content {
 pub(crate) struct Part {
     pub(crate) number: u32,
     pub(crate) size: u64,
-    /// The MD5 in hexadecimal digits.
+    /// The MD5 in hexadecimal digits, or others where S3's would not be the MD5.
     pub(crate) etag: String,
     pub(crate) checksum: Checksum,
     pub(crate) modified: Seconds,
@@ -90,23 +96,6 @@ pub(crate) struct Upload {
     pub(crate) parts: BTreeMap<u32, Part>,
 }
 
-/// The headers stored with an object.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Headers {
-    pub(crate) cache_control: Option<String>,
-    pub(crate) content_disposition: Option<String>,
-    pub(crate) content_encoding: Option<String>,
-    pub(crate) content_language: Option<String>,
-    pub(crate) content_type: Option<String>,
-    pub(crate) expires: Option<Timestamp>,
-    pub(crate) storage_class: Option<String>,
-    pub(crate) encryption: Option<String>,
-    pub(crate) redirect: Option<String>,
-    /// As sent: `a=1&b=2`.
-    pub(crate) tagging: Option<String>,
-    pub(crate) metadata: BTreeMap<String, String>,
-}
-
 /// A time in whole seconds since 1970, the resolution of `Last-Modified`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Seconds(pub(crate) u64);
@@ -118,24 +107,19 @@ impl Version {
     }
 }
 
-impl Headers {
-    /// How many tags the object carries.
-    pub(crate) fn tag_count(&self) -> Option<i32> {
-        let tagging = self
-            .tagging
-            .as_deref()
-            .filter(|tagging| !tagging.is_empty())?;
-        i32::try_from(tagging.split('&').count()).ok()
-    }
-}
-
 impl Seconds {
     pub(crate) fn now() -> Self {
         Self::from(SystemTime::now())
     }
 
     pub(crate) fn timestamp(self) -> Timestamp {
-        Timestamp::from(UNIX_EPOCH + Duration::from_secs(self.0))
+        Timestamp::from(SystemTime::from(self))
+    }
+}
+
+impl From<Seconds> for SystemTime {
+    fn from(seconds: Seconds) -> Self {
+        UNIX_EPOCH + Duration::from_secs(seconds.0)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use s3s::{S3Result, s3_error};
 
 use super::{
-    BucketIndex, Content, NULL_VERSION, Seconds, Storage, Version, Versioning, ordered_id,
+    BucketIndex, Content, Headers, NULL_VERSION, Seconds, Storage, Version, Versioning, ordered_id,
 };
 
 /// What must be true of the current object for a write to happen.
@@ -107,6 +107,32 @@ impl Storage {
             None => s3_error!(NoSuchKey, "The specified key does not exist."),
             Some(_) => s3_error!(NoSuchVersion, "The specified version does not exist."),
         })
+    }
+
+    /// Changes what is said of a version that is no delete marker; it stays the same version.
+    pub(crate) fn change_headers(
+        &self,
+        bucket: &str,
+        key: &str,
+        version: &Version,
+        change: impl FnOnce(&mut Headers),
+    ) -> S3Result<()> {
+        let mut index = self.index();
+        let versions = index.bucket_mut(bucket)?.objects.get_mut(key);
+        let stored = versions
+            .and_then(|versions| {
+                versions
+                    .iter_mut()
+                    .find(|stored| stored.sequence == version.sequence)
+            })
+            .ok_or_else(|| s3_error!(NoSuchKey, "The specified key does not exist."))?;
+        let mut changed = Version::clone(stored);
+        if let Some(content) = &mut changed.content {
+            change(&mut content.headers);
+        }
+        self.write(|directory| directory.save_version(bucket, &changed))?;
+        *stored = Arc::new(changed);
+        Ok(())
     }
 
     /// Deletes the version asked for, or puts a delete marker on top, or

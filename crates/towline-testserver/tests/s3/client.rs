@@ -1,11 +1,11 @@
 //! The test client: one signed request on one connection, nothing retried, nothing hidden.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
-    UriPathNormalizationMode, sign,
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation,
+    SigningSettings, UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4;
 use bytes::Bytes;
@@ -109,9 +109,24 @@ impl Client {
         payload: Payload<'_>,
     ) -> Result<Answer, hyper::Error> {
         let body = body.into();
-        let request = self
-            .sign(method, path, headers, &body, payload)
-            .map(|()| Full::new(body));
+        let request = self.sign(method, path, headers, &body, payload);
+        self.exchange(request, body).await
+    }
+
+    /// Sends a request that needs no other signature than it has.
+    pub(crate) async fn send_as_is(
+        &self,
+        method: &str,
+        uri: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let request = self.request(method, uri, headers);
+        self.exchange(request, body.into()).await.unwrap()
+    }
+
+    async fn exchange(&self, request: Request<()>, body: Bytes) -> Result<Answer, hyper::Error> {
+        let request = request.map(|()| Full::new(body));
         let stream = TcpStream::connect(&self.address).await.unwrap();
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
@@ -164,39 +179,72 @@ impl Client {
         body: &[u8],
         payload: Payload<'_>,
     ) -> Request<()> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("/{BUCKET}{path}"))
-            .header("host", &self.address);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let mut request = request.body(()).unwrap();
-
         let mut settings = SigningSettings::default();
-        settings.percent_encoding_mode = PercentEncodingMode::Single;
-        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
         settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-        let identity = Credentials::from_keys(&self.access_key, &self.secret, None).into();
-        let params = v4::SigningParams::builder()
-            .identity(&identity)
-            .region("us-east-1")
-            .name("s3")
-            .time(SystemTime::now())
-            .settings(settings)
-            .build()
-            .unwrap()
-            .into();
         let body = match payload {
             Payload::Signed => SignableBody::Bytes(body),
             Payload::Unsigned => SignableBody::UnsignedPayload,
             Payload::Hash(hash) => SignableBody::Precomputed(hash.to_owned()),
         };
+        let request = self.request(method, &format!("/{BUCKET}{path}"), headers);
+        self.apply_signature(request, body, settings, SystemTime::now())
+    }
+
+    /// The path and query of a URL that is good for `expires` from `at` on,
+    /// for requests that carry these headers.
+    pub(crate) fn presign(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        at: SystemTime,
+        expires: Duration,
+    ) -> String {
+        let mut settings = SigningSettings::default();
+        settings.signature_location = SignatureLocation::QueryParams;
+        settings.expires_in = Some(expires);
+        let request = self.request(method, &format!("/{BUCKET}{path}"), headers);
+        let body = SignableBody::UnsignedPayload;
+        let request = self.apply_signature(request, body, settings, at);
+        request.uri().path_and_query().unwrap().to_string()
+    }
+
+    fn request(&self, method: &str, uri: &str, headers: &[(&str, &str)]) -> Request<()> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(uri)
+            .header("host", &self.address);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap()
+    }
+
+    fn apply_signature(
+        &self,
+        mut request: Request<()>,
+        body: SignableBody<'_>,
+        mut settings: SigningSettings,
+        at: SystemTime,
+    ) -> Request<()> {
+        settings.percent_encoding_mode = PercentEncodingMode::Single;
+        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        let identity = Credentials::from_keys(&self.access_key, &self.secret, None).into();
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region("us-east-1")
+            .name("s3")
+            .time(at)
+            .settings(settings)
+            .build()
+            .unwrap()
+            .into();
         let signed_headers = request
             .headers()
             .iter()
             .map(|(name, value)| (name.as_str(), value.to_str().unwrap()));
         let url = format!("http://{}{}", self.address, request.uri());
+        let method = request.method().as_str();
         let signable = SignableRequest::new(method, url, signed_headers, body).unwrap();
         let (instructions, _) = sign(signable, &params).unwrap().into_parts();
         instructions.apply_to_request_http1x(&mut request);

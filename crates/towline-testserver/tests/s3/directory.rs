@@ -4,7 +4,7 @@ use std::path::Path;
 
 use towline_testserver::TestServer;
 
-use crate::client::{BUCKET, Client, MIB, Upload, bytes};
+use crate::client::{Answer, BUCKET, Client, MIB, Upload, bytes};
 
 async fn start(directory: &Path) -> (TestServer, Client) {
     let server = TestServer::builder()
@@ -86,6 +86,81 @@ async fn everything_survives_a_restart() {
     expected.extend_from_slice(b"end");
     assert!(server.object_bytes(BUCKET, "multi").unwrap() == expected);
     assert_eq!(server.open_uploads(BUCKET), []);
+}
+
+#[tokio::test]
+async fn the_options_of_objects_and_uploads_survive_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let (server, client) = start(directory.path()).await;
+    let options = [
+        ("content-language", "de"),
+        ("expires", "Wed, 21 Oct 2026 07:28:00 GMT"),
+        ("x-amz-acl", "public-read"),
+        ("x-amz-tagging", "a=1&b=2"),
+        ("x-amz-server-side-encryption", "aws:kms"),
+    ];
+    let told = |answer: &Answer| {
+        let names = ["content-language", "expires", "x-amz-tagging-count"];
+        let sse = [
+            "x-amz-server-side-encryption",
+            "x-amz-server-side-encryption-aws-kms-key-id",
+        ];
+        let names = names.into_iter().chain(sse);
+        let values = names.map(|name| answer.header(name).to_owned());
+        values.collect::<Vec<_>>()
+    };
+    client
+        .send("PUT", "/put", &options, "hello")
+        .await
+        .expect(200);
+    let before = told(&client.get("/put").await);
+    assert!(before.iter().all(|value| !value.is_empty()), "{before:?}");
+    let id = Upload::create(&client, "multi", &options).await.id;
+    server.shutdown().await;
+
+    let (_server, client) = start(directory.path()).await;
+    let key = "multi";
+    let client = &client;
+    let upload = Upload { client, key, id };
+    let etag = upload.part(1, "hello").await.expect(200).etag();
+    upload.complete(&[(1, &etag)], &[]).await.expect(200);
+    for key in ["/put", "/multi"] {
+        assert_eq!(told(&client.get(key).await.expect(200)), before);
+        let acl = client.get(&format!("{key}?acl=")).await.expect(200);
+        assert_eq!(acl.tags("Permission"), ["FULL_CONTROL", "READ"]);
+        let tags = client.get(&format!("{key}?tagging=")).await.expect(200);
+        assert_eq!(tags.tags("Value"), ["1", "2"]);
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_without_these_options_left_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let (server, client) = start(directory.path()).await;
+    client.put("/key", "hello").await.expect(200);
+    server.shutdown().await;
+    let bucket = directory.path().join("buckets/6275636b6574");
+    let version = std::fs::read_dir(bucket.join("versions")).unwrap().next();
+    for file in [bucket.join("bucket.json"), version.unwrap().unwrap().path()] {
+        let bytes = std::fs::read(&file).unwrap();
+        let mut json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        for (place, name) in [
+            ("", "requester_pays"),
+            ("", "lifecycle"),
+            ("/content/headers", "tags"),
+            ("/content/headers", "acl"),
+            ("/content/headers", "sse"),
+        ] {
+            if let Some(fields) = json.pointer_mut(place) {
+                fields.as_object_mut().unwrap().remove(name);
+            }
+        }
+        std::fs::write(&file, serde_json::to_vec(&json).unwrap()).unwrap();
+    }
+    let (_server, client) = start(directory.path()).await;
+    assert_eq!(client.get("/key").await.expect(200).body, "hello");
+    let acl = client.get("/key?acl=").await.expect(200);
+    assert_eq!(acl.tags("Permission"), ["FULL_CONTROL"]);
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! What the history says of requests, whole and cut.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use towline_testserver::{Operation, TestServer};
+use towline_testserver::{OWNER_ID, Operation, TestServer};
 
 use crate::client::{BUCKET, MIB, Upload, bytes, server};
 
@@ -66,6 +66,44 @@ async fn every_request_is_told_in_order() {
     assert_eq!(server.history().requests().len(), 0);
     client.get("/other").await.expect(404);
     assert_eq!(server.history().requests()[0].sequence, 6);
+}
+
+#[tokio::test]
+async fn the_headers_of_a_request_are_told_but_no_secret() {
+    let (server, client) = server().await;
+    let headers = [
+        ("user-agent", "a client/1.0"),
+        ("x-amz-request-payer", "requester"),
+        ("x-amz-expected-bucket-owner", OWNER_ID),
+        ("range", "bytes=0-4"),
+        ("if-match", "\"etag\""),
+        ("x-amz-security-token", "secret-token"),
+    ];
+    client.send("GET", "/key", &headers, "").await.expect(404);
+    let request = &server.history().requests()[0];
+    for (name, value) in &headers[..5] {
+        assert_eq!(request.header(name), Some(*value), "{name}");
+    }
+    assert_eq!(request.header("if-none-match"), None);
+    assert_eq!(request.header("authorization"), None);
+    assert!(!format!("{request:?}").contains("secret-token"));
+
+    // Directly on the socket: two headers of one name, and a presigned signature.
+    let uri = client.presign(
+        "GET",
+        "/key",
+        &[],
+        SystemTime::now(),
+        Duration::from_secs(60),
+    );
+    let twice = [
+        ("cache-control", "no-cache"),
+        ("cache-control", "max-age=0"),
+    ];
+    client.send_as_is("GET", &uri, &twice, "").await.expect(404);
+    let request = &server.history().requests()[1];
+    assert_eq!(request.header("cache-control"), Some("no-cache, max-age=0"));
+    assert!(!format!("{request:?}").contains("X-Amz-Signature"));
 }
 
 #[tokio::test]

@@ -4,11 +4,18 @@
 
 mod checksums;
 mod client;
+mod conditions;
 mod directory;
+mod encryption;
 mod faults;
 mod history;
+mod lifecycle;
+mod listing;
 mod multipart;
 mod objects;
+mod options;
+mod owners;
+mod presigned;
 mod signatures;
 mod versions;
 mod wire;

@@ -30,8 +30,7 @@ async fn open(scene: &Scene, keys: impl IntoIterator<Item = String>) {
             let create = CreateUpload {
                 bucket: BUCKET.into(),
                 key,
-                options: towline::ObjectOptions::default(),
-                checksum: None,
+                ..CreateUpload::default()
             };
             client.create_multipart_upload(create).await.unwrap()
         }

@@ -27,6 +27,7 @@ mod random_control;
 mod remove;
 mod seen;
 mod sizes;
+mod streams;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

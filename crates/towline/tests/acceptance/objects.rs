@@ -141,6 +141,27 @@ async fn bad_input_is_told_before_anything_is_sent() {
     assert!(scene.server.history().requests().is_empty());
 }
 
+#[tokio::test]
+async fn a_bucket_of_another_owner_is_refused_where_the_owner_was_named() {
+    let scene = scene_with(&["a"]).await;
+    let other = towline::Access {
+        expected_bucket_owner: Some("999999999999".into()),
+        ..towline::Access::default()
+    };
+    let utility = &scene.utility;
+    let list = utility.list(BUCKET).access(other.clone());
+    let delete = utility.delete_object(BUCKET, "a").access(other.clone());
+    let left = utility.leftovers(BUCKET).access(other);
+    for refused in [
+        list.await.map(drop),
+        delete.await,
+        left.list().await.map(drop),
+    ] {
+        assert_eq!(refused.unwrap_err().code(), "AccessDenied");
+    }
+    assert!(scene.server.object_bytes(BUCKET, "a").is_ok());
+}
+
 #[test]
 fn requests_need_no_runtime_of_the_caller() {
     let runtime = tokio::runtime::Runtime::new().unwrap();

@@ -39,6 +39,15 @@ pub(in crate::transfer) fn accepted(source: Option<Fingerprint>, if_absent: bool
     )
 }
 
+/// An upload of a stream, just accepted.
+pub(in crate::transfer) fn accepted_stream() -> Record {
+    let mut record = accepted(Some(file(0, 1)), false);
+    let spec = std::sync::Arc::make_mut(&mut record.spec);
+    spec.path = PathBuf::new();
+    record.source = None;
+    record
+}
+
 /// How long a file is that is moved in so many parts.
 pub(in crate::transfer) fn size_of(parts: u32) -> u64 {
     match parts {
@@ -74,6 +83,7 @@ pub(in crate::transfer) fn proof() -> Proof {
         etag: None,
         version_id: None,
         checksum: None,
+        renamed: None,
     }
 }
 

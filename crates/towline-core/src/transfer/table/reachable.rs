@@ -5,13 +5,17 @@ use std::collections::HashSet;
 
 use super::{STATES, Table};
 use crate::transfer::model::fixtures::{
-    accepted, file, lost, moment, offline, proof, refused, row, size_of, source_changed,
+    accepted, accepted_stream, file, lost, moment, offline, proof, refused, row, size_of,
+    source_changed,
 };
 use crate::transfer::{Command, Event, Found, Item, RESTART_LIMIT, Step, Transfer};
 use crate::{
-    Direction, Failure, ObjectIdentity, Operation, PartNumber, PartRow, Phase, Remote, Request,
-    Temp,
+    Direction, Failure, ObjectIdentity, Operation, Outcome, PartNumber, PartPlan, PartRow, Phase,
+    Remote, Request, Temp,
 };
+
+/// An open plan has 10,000 parts; so many of them show all that can happen.
+const STREAM_PARTS: usize = 2;
 
 /// One failure is forgiven, so that both sides of the limit are seen.
 const RETRY_LIMIT: u32 = 1;
@@ -29,6 +33,7 @@ impl Reachable {
         for source in [Some(file(0, 1)), Some(file(0, 2)), None] {
             all.reach(Transfer::load(accepted(source, true), vec![], RETRY_LIMIT));
         }
+        all.reach(Transfer::load(accepted_stream(), vec![], RETRY_LIMIT));
         while let Some(transfer) = all.open.pop() {
             assert!(all.known.len() < 50_000, "there is no end to it");
             all.leave(&transfer);
@@ -60,7 +65,10 @@ impl Reachable {
             }
         }
         let mut taken = from.clone();
-        taken.take_part();
+        let all = from.run.in_flight.len() + from.parts.len() < STREAM_PARTS;
+        if all || !is_open(from) {
+            taken.take_part();
+        }
         self.note_state(from, &taken);
         self.reach(taken);
         let parts = from.parts.values().cloned().collect();
@@ -122,7 +130,12 @@ fn situation(transfer: &Transfer) -> String {
         ),
         transfer.parts.keys().collect::<Vec<_>>(),
     );
-    format!("{:?} {stored:?} {volatile:?}", record.spec.direction)
+    let kind = (
+        record.spec.direction,
+        record.spec.is_stream(),
+        is_open(transfer),
+    );
+    format!("{kind:?} {stored:?} {volatile:?}")
 }
 
 /// The act that an engine would be at.
@@ -151,6 +164,10 @@ fn act(transfer: &Transfer) -> Option<Act> {
         Phase::Finishing => Some(Act::Finish),
         _ => None,
     }
+}
+
+fn is_open(transfer: &Transfer) -> bool {
+    transfer.record.plan.is_some_and(|plan| plan.is_open())
 }
 
 fn is_upload(transfer: &Transfer) -> bool {
@@ -188,6 +205,10 @@ fn events(transfer: &Transfer) -> Vec<(String, Event)> {
                 let part = part.number;
                 may("PartFailed", Event::PartFailed { part, failure });
             }
+            if is_open(transfer) {
+                let (part, size) = (part.number, part.len + size_of(1));
+                may("StreamEnded", Event::StreamEnded { part, size });
+            }
         } else if !late {
             continue;
         }
@@ -200,12 +221,20 @@ fn events(transfer: &Transfer) -> Vec<(String, Event)> {
         return events;
     };
     match act {
+        Act::Inspect if record.spec.is_stream() => {
+            may("Inspected", Event::Inspected(file(1, 1)));
+            let open = PartPlan::open(None, None).unwrap();
+            may("StreamBegun", Event::StreamBegun(open));
+        }
         Act::Inspect => {
             may("Inspected", Event::Inspected(file(1, 1)));
             may("Inspected", Event::Inspected(file(1, 2)));
         }
         Act::Prepare if is_upload(transfer) => {}
-        Act::Prepare => may("ObjectFound", object_found()),
+        Act::Prepare => {
+            may("ObjectFound", object_found());
+            may("Spared", Event::Spared(Outcome::NotModified));
+        }
         Act::Reconcile => {
             for (name, found) in found(transfer) {
                 may(&format!("Reconciled({name})"), Event::Reconciled(found));
@@ -240,7 +269,13 @@ fn rows(transfer: &Transfer) -> Vec<PartRow> {
     let Some(plan) = transfer.record.plan else {
         return vec![];
     };
+    let seen = if plan.is_open() {
+        STREAM_PARTS
+    } else {
+        usize::MAX
+    };
     plan.numbers()
+        .take(seen)
         .map(|number| row(plan, number, None))
         .collect()
 }

@@ -1,0 +1,36 @@
+//! Whether the target has the object's bytes already.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use towline_core::{ChecksumKind, Failure, ObjectIdentity};
+
+use super::seal::{checksum_of_range, md5_of};
+use crate::act::{Context, blocking};
+use crate::files::open_source;
+
+/// Compares lengths, and the strongest checksum that can be computed from the
+/// file alone. What cannot be compared is not the same.
+pub(crate) async fn is_identical(
+    context: &Context,
+    identity: &ObjectIdentity,
+    size: u64,
+) -> Result<bool, Failure> {
+    let expected = match identity.checksum {
+        Some((sum, ChecksumKind::FullObject)) => Some(sum),
+        _ => md5_of(identity),
+    };
+    let Some(expected) = expected.filter(|_| identity.range.is_none()) else {
+        return Ok(false);
+    };
+    let path = context.spec().path.clone();
+    let same = blocking(move || {
+        let Ok((file, found)) = open_source(&path) else {
+            return false; // a directory, a link to nowhere: not the object
+        };
+        let file: Arc<File> = Arc::new(file);
+        found.size == size
+            && checksum_of_range(&file, 0..size, expected.algorithm()).ok() == Some(expected)
+    });
+    Ok(same.await)
+}

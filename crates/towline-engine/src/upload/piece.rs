@@ -1,0 +1,94 @@
+//! The bytes of an upload's parts, wherever they are.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use towline_core::{Checksum, ChecksumAlgorithm, LocalFailure, PartNumber};
+
+use crate::act::{Context, blocking};
+use crate::body::{self, Prepared, SourceRange};
+use crate::stream::{Given, Source, Stream};
+
+/// Some bytes of the source.
+#[derive(Clone, Debug)]
+pub(crate) enum Piece {
+    /// In its file.
+    File(SourceRange),
+    /// In memory.
+    Held(Bytes),
+}
+
+/// What the source has for a part.
+pub(crate) enum Wanted {
+    Piece(Piece),
+    /// The stream has ended, and the plan is still open.
+    Ended(u64),
+}
+
+/// The bytes of a part.
+pub(crate) fn of_part(context: &Context, number: PartNumber) -> Result<Wanted, LocalFailure> {
+    if !context.spec().is_stream() {
+        return Ok(Wanted::Piece(in_file(
+            context,
+            context.plan().range(number),
+        )?));
+    }
+    Ok(match source(context)?.part(number, context.plan())? {
+        Given::Part(bytes) => Wanted::Piece(Piece::Held(bytes)),
+        Given::Ended(size) => Wanted::Ended(size),
+    })
+}
+
+/// All bytes; `None` of a reader, which does not have them any more.
+pub(crate) fn whole(context: &Context) -> Result<Option<Piece>, LocalFailure> {
+    if !context.spec().is_stream() {
+        return in_file(context, 0..context.plan().size()).map(Some);
+    }
+    Ok(source(context)?.whole().map(Piece::Held))
+}
+
+/// The stream that it is read from, if it is still there.
+pub(crate) fn source(context: &Context) -> Result<&Source, LocalFailure> {
+    match &context.stream {
+        Some(Stream::Up(source)) => Ok(source),
+        _ => Err(LocalFailure::SourceNotReopenable),
+    }
+}
+
+fn in_file(context: &Context, range: Range<u64>) -> Result<Piece, LocalFailure> {
+    let path = context.spec().path.clone();
+    let planned = context
+        .record
+        .source
+        .ok_or_else(|| LocalFailure::SourceChanged {
+            path: crate::files::shown(&path),
+        })?;
+    Ok(Piece::File(SourceRange {
+        path,
+        planned,
+        range,
+    }))
+}
+
+/// Reads it through once.
+pub(crate) async fn prepare(
+    context: &Context,
+    piece: Piece,
+    algorithm: ChecksumAlgorithm,
+) -> Result<Prepared, LocalFailure> {
+    let budget = context.budget.clone();
+    blocking(move || match piece {
+        Piece::File(source) => body::prepare(source, algorithm, &budget),
+        Piece::Held(bytes) => Ok(body::held(&bytes, algorithm)),
+    })
+    .await
+}
+
+/// Its checksum.
+pub(crate) async fn checksum(
+    context: &Context,
+    piece: Piece,
+    algorithm: ChecksumAlgorithm,
+) -> Result<Checksum, LocalFailure> {
+    Ok(prepare(context, piece, algorithm).await?.checksum)
+}

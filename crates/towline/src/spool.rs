@@ -1,0 +1,167 @@
+//! Copies of bytes and readers beside the state, so that their uploads go on in
+//! a later process.
+
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+use towline_core::{LocalFailure, Query, State};
+
+use crate::building::Body;
+use crate::{Error, SubmitError, TransferObserver, TransferRequest, TransferUtility};
+
+/// The directory of the copies, within that of the state.
+const DIR: &str = "spool";
+/// Bytes that are copied at a time.
+const PIECE: usize = 256 << 10;
+
+impl TransferUtility {
+    pub(crate) async fn upload_spooled(
+        &self,
+        mut request: TransferRequest,
+        body: Body,
+    ) -> Result<TransferObserver, Error> {
+        let settled = request.settle(self, false)?; // before a byte is copied
+        let mut reader: Pin<Box<dyn AsyncRead + Send>> = match body {
+            Body::Bytes(bytes) => Box::pin(std::io::Cursor::new(bytes)),
+            Body::Reader(reading) => reading.reader,
+            Body::File => return Err(SubmitError::no_path().into()),
+        };
+        let copy = Copy::make(self.state_dir()).await.map_err(failed)?;
+        let length = request.length;
+        let copied = copy.fill(&mut reader).await;
+        let fits = copied.and_then(|copied| match length {
+            Some(length) if length != copied => Err(std::io::Error::other(format!(
+                "the stream has {copied} bytes, not the {length} announced"
+            ))),
+            _ => Ok(()),
+        });
+        if let Err(error) = fits {
+            copy.remove();
+            return Err(failed(error).into());
+        }
+        request.options.object.content_type = settled.spec.options.object.content_type;
+        request.be_of_file(&copy.path);
+        let submitted = self.submit_one(request).await;
+        match &submitted {
+            Ok(observer) if observer.transfer().path == copy.path => {
+                self.remove_when_done(observer.clone(), copy);
+            }
+            // Refused, or one that is there already and has a copy of its own.
+            _ => copy.remove(),
+        }
+        submitted
+    }
+
+    /// Removes what an earlier process left of copies that nobody needs.
+    pub(crate) async fn sweep_spool(&self) -> Result<(), Error> {
+        let Ok(entries) = std::fs::read_dir(self.state_dir().join(DIR)) else {
+            return Ok(()); // there was never one
+        };
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+            let query = Query {
+                path: Some(path.clone()),
+                newest_first: true,
+                limit: 1,
+                ..Query::default()
+            };
+            let (found, _) = self.find(query).await?;
+            let copy = Copy { path };
+            match found.into_iter().next() {
+                None => copy.remove(),
+                Some(transfer) => {
+                    let observer = self.observe(transfer.id).await?;
+                    self.remove_when_done(observer, copy);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A failed one keeps its copy, for a retry.
+    fn remove_when_done(&self, observer: TransferObserver, copy: Copy) {
+        let watch = async move {
+            let ended = observer.ended().await;
+            if ended.is_some_and(|state| matches!(state, State::Completed | State::Canceled)) {
+                copy.remove();
+            }
+        };
+        if self.engine().spawn(watch).is_err() {
+            tracing::debug!("the utility is closed; the copy is swept at the next opening");
+        }
+    }
+
+    /// The copy goes with the record of its upload.
+    pub(crate) fn forget_copy(&self, path: &Path) {
+        if path.parent() == Some(&self.state_dir().join(DIR)) {
+            let path = path.to_owned();
+            Copy { path }.remove();
+        }
+    }
+}
+
+struct Copy {
+    path: PathBuf,
+}
+
+impl Copy {
+    /// An empty file of its own, readable by this user alone.
+    async fn make(state_dir: &Path) -> std::io::Result<Self> {
+        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+        let dir = state_dir.join(DIR);
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&dir)?;
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let mut number = since.unwrap_or_default().as_nanos();
+        loop {
+            let path = dir.join(format!("{number:x}"));
+            let mut open = std::fs::OpenOptions::new();
+            match open.write(true).create_new(true).mode(0o600).open(&path) {
+                Ok(_) => return Ok(Self { path }),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Writes all of a reader, durably; gives the number of bytes.
+    async fn fill(&self, reader: &mut Pin<Box<dyn AsyncRead + Send>>) -> std::io::Result<u64> {
+        use std::io::Write;
+        let mut file = std::fs::OpenOptions::new().write(true).open(&self.path)?;
+        let mut piece = vec![0; PIECE];
+        let mut copied = 0;
+        loop {
+            let read = reader.read(&mut piece).await?;
+            if read == 0 {
+                break;
+            }
+            file.write_all(&piece[..read])?;
+            copied += read as u64;
+        }
+        file.sync_all()?;
+        if let Some(dir) = self.path.parent() {
+            std::fs::File::open(dir)?.sync_all()?;
+        }
+        Ok(copied)
+    }
+
+    fn remove(&self) {
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(path = %self.path.display(), %error, "a copy is left behind");
+            }
+            _ => {}
+        }
+    }
+}
+
+fn failed(error: std::io::Error) -> SubmitError {
+    SubmitError::Source(LocalFailure::SourceUnreadable {
+        path: "the stream".into(),
+        why: error.to_string(),
+        missing: false,
+    })
+}
