@@ -4,7 +4,7 @@ use std::future::IntoFuture;
 use std::pin::Pin;
 use std::time::Duration;
 
-use towline_core::{Connection, Failure, GetObject, Operation, S3};
+use towline_core::{Connection, Failure};
 use towline_s3::{Presign, PresignError, PresignedUrl};
 
 use crate::{Error, RequestError, TransferUtility, place};
@@ -142,19 +142,14 @@ impl Wanted {
     }
 
     async fn expect_object(&self, version_id: Option<String>) -> Result<(), Error> {
-        let place = self.utility.place(&self.bucket, self.connection.as_ref())?;
-        let asker = self.utility.asker(&place)?;
-        let head = GetObject {
-            bucket: place.bucket,
-            key: self.key.clone(),
-            version_id,
-            ..GetObject::default()
-        };
-        let send = move |s3: std::sync::Arc<towline_s3::S3Client>| {
-            let head = head.clone();
-            async move { s3.head_object(head).await.map(drop) }
-        };
-        asker.ask(Operation::HeadObject, send).await
+        let mut head = self.utility.head(&self.bucket, &self.key);
+        if let Some(version) = version_id {
+            head = head.version_id(version);
+        }
+        if let Some(connection) = &self.connection {
+            head = head.connection(connection.clone());
+        }
+        head.await.map(drop)
     }
 
     async fn sign(self, presign: Presign) -> Result<PresignedUrl, Error> {

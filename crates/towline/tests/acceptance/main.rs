@@ -10,6 +10,7 @@ mod canned;
 mod changes;
 mod content;
 mod credentials;
+mod head;
 mod identity;
 mod idle_commands;
 mod leftovers;
