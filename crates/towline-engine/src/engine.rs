@@ -246,6 +246,13 @@ impl Engine {
         Ok(closed?)
     }
 
+    /// Where its acts run, for requests beside the transfers; `None` once it is
+    /// closed.
+    pub fn runtime(&self) -> Option<tokio::runtime::Handle> {
+        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
+        runtime.as_ref().map(|runtime| runtime.handle().clone())
+    }
+
     fn end_runtime(&self) {
         let mut runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(runtime) = runtime.take() {
