@@ -343,14 +343,25 @@ impl EventLoop {
             // The wire stops at once, and what was decided before is moot.
             live.stop();
             for pending in self.pending.iter_mut().filter(|pending| pending.id == id) {
-                pending
-                    .actions
-                    .retain(|action| matches!(action, Action::Note { .. }));
+                pending.actions.clear();
             }
             actions.retain(|action| *action != Action::Stop);
         }
-        if !changes.is_empty() {
-            live.last_step = self.writer.commit(id, changes);
+        let (at, generation) = (self.clock.now().wall, live.transfer.record().generation);
+        let notes = actions.extract_if(.., |action| matches!(action, Action::Note { .. }));
+        let incidents: Vec<Incident> = notes
+            .filter_map(|action| match action {
+                Action::Note { part, error } => Some(Incident {
+                    at,
+                    generation,
+                    part: part.map(|part| part.get()),
+                    error,
+                }),
+                _ => None,
+            })
+            .collect();
+        if !changes.is_empty() || !incidents.is_empty() {
+            live.last_step = self.writer.commit(id, changes, incidents);
         }
         let place = live.last_step;
         let step = Pending {
@@ -423,20 +434,6 @@ impl EventLoop {
             Action::Fix(Fix::Credentials) => live.s3.refresh_credentials(),
             Action::Fix(Fix::Clock(server)) => live.s3.set_clock(server),
             Action::Fix(Fix::Region(region)) => live.s3.set_region(&region),
-            Action::Note { part, error } => {
-                let incident = Incident {
-                    at: self.clock.now().wall,
-                    generation: live.transfer.record().generation,
-                    part: part.map(|part| part.get()),
-                    error,
-                };
-                let store = Arc::clone(&self.store);
-                tokio::spawn(async move {
-                    if let Err(error) = store.note(id, incident).await {
-                        tracing::debug!(transfer = %id, %error, "an incident was not kept");
-                    }
-                });
-            }
             _ => {}
         }
     }
