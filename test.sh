@@ -48,6 +48,7 @@ fi
 step "formatting and lints"
 cargo fmt --all --check
 cargo clippy --workspace --all-targets --quiet -- -D warnings
+cargo clippy -p towline -p towline-s3 --all-targets --features towline/cognito --quiet -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 
 if [ "${1:-all}" = quick ]; then
@@ -72,6 +73,7 @@ export TOWLINE_AWS="$VENV/bin/aws"
 step "all tests"
 cargo nextest run --release --workspace --profile ci
 cargo test --release --workspace --doc --quiet
+cargo nextest run --release -p towline-s3 --features cognito --test cognito --profile ci
 
 step "the demo"
 # The binary that the tests used; `cargo run` alone would build with other features of its dependencies.

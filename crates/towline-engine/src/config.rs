@@ -28,6 +28,9 @@ pub struct Config {
     pub progress_interval: Duration,
     /// Which unfinished transfers of its store it goes on with. Default: all.
     pub recovery: Recovery,
+    /// Compatibility: the least size of a part that plans itself, which is the
+    /// threshold of multipart uploads too. Default: none, parts go by length.
+    pub minimum_part_size: Option<towline_core::PartSize>,
     /// Threads that carry bytes. Default: the number of CPUs, at most 8.
     pub worker_threads: usize,
 }
@@ -46,6 +49,7 @@ impl Default for Config {
             service_check_interval: Duration::from_secs(60),
             progress_interval: Duration::from_millis(100),
             recovery: Recovery::default(),
+            minimum_part_size: None,
             worker_threads: cpus.min(8),
         }
     }

@@ -107,6 +107,20 @@ impl Engine {
         self.tell(Message::StoreChanged)
     }
 
+    /// Sets how many requests there may be at one time, over all transfers, and
+    /// how many parts of one transfer; `None` leaves a limit as it is. What is
+    /// under way is not ended. At least one of each is allowed.
+    pub fn set_limits(
+        &self,
+        requests: Option<usize>,
+        parts_per_transfer: Option<usize>,
+    ) -> Result<(), EngineError> {
+        self.tell(Message::Limits {
+            requests,
+            parts: parts_per_transfer,
+        })
+    }
+
     /// Begins with an upload that [`record`](Self::record) recorded, and whose
     /// bytes come from a source of this process. With a reader it begins once
     /// its length is known, or that it is a long one.
@@ -230,6 +244,13 @@ impl Engine {
         };
         self.end_runtime();
         Ok(closed?)
+    }
+
+    /// Where its acts run, for requests beside the transfers; `None` once it is
+    /// closed.
+    pub fn runtime(&self) -> Option<tokio::runtime::Handle> {
+        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
+        runtime.as_ref().map(|runtime| runtime.handle().clone())
     }
 
     fn end_runtime(&self) {

@@ -7,28 +7,35 @@ use towline_core::TransferId;
 /// Slots for requests, and the order in which transfers get them.
 #[derive(Debug)]
 pub(crate) struct Scheduler {
-    free: usize,
+    limit: usize,
+    taken: usize,
     turns: VecDeque<TransferId>,
 }
 
 impl Scheduler {
     pub(crate) fn new(requests: usize) -> Self {
         Self {
-            free: requests.max(1),
+            limit: requests.max(1),
+            taken: 0,
             turns: VecDeque::new(),
         }
     }
 
     pub(crate) fn has_free_slot(&self) -> bool {
-        self.free > 0
+        self.taken < self.limit
     }
 
     pub(crate) fn take_slot(&mut self) {
-        self.free -= 1;
+        self.taken += 1;
     }
 
     pub(crate) fn give_back(&mut self) {
-        self.free += 1;
+        self.taken -= 1;
+    }
+
+    /// A lower limit ends nothing: no request begins until enough have ended.
+    pub(crate) fn set_limit(&mut self, requests: usize) {
+        self.limit = requests.max(1);
     }
 
     /// Lets a transfer take part from now on, after the others.
@@ -56,6 +63,17 @@ impl Scheduler {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lower_limit_holds_back_what_has_not_begun() {
+        let mut scheduler = Scheduler::new(3);
+        (0..3).for_each(|_| scheduler.take_slot());
+        scheduler.set_limit(1);
+        for free in [false, false, true] {
+            scheduler.give_back();
+            assert_eq!(scheduler.has_free_slot(), free);
+        }
+    }
 
     #[test]
     fn everyone_is_first_in_turn() {

@@ -3,14 +3,22 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use towline_core::{Change, Store, StoreError, TransferId};
+use towline_core::{Change, Incident, Store, StoreError, TransferId};
 
 use crate::event_loop::Message;
 
 /// Steps on their way to the store, each with its place in the order.
 pub(crate) struct Writer {
-    steps: mpsc::UnboundedSender<(u64, TransferId, Vec<Change>)>,
+    steps: mpsc::UnboundedSender<Entry>,
     last: u64,
+}
+
+/// What one step leaves in the store.
+struct Entry {
+    place: u64,
+    id: TransferId,
+    changes: Vec<Change>,
+    incidents: Vec<Incident>,
 }
 
 impl Writer {
@@ -19,14 +27,20 @@ impl Writer {
     pub(crate) fn start(store: Arc<dyn Store>, inbox: mpsc::UnboundedSender<Message>) -> Self {
         let (steps, mut waiting) = mpsc::unbounded_channel();
         tokio::spawn(async move {
-            let mut taken = Vec::new();
+            let mut taken: Vec<Entry> = Vec::new();
             while waiting.recv_many(&mut taken, BATCH_MAX).await > 0 {
-                let upto = taken.last().map_or(0, |(place, ..): &(u64, _, _)| *place);
-                let batch = taken
-                    .drain(..)
-                    .map(|(_, id, changes)| (id, changes))
-                    .collect();
-                let (result, gone) = commit(&*store, batch).await;
+                let upto = taken.last().map_or(0, |entry| entry.place);
+                let (mut batch, mut notes) = (Vec::new(), Vec::new());
+                for entry in taken.drain(..) {
+                    let incidents = entry.incidents.into_iter();
+                    notes.extend(incidents.map(|incident| note(&*store, entry.id, incident)));
+                    if !entry.changes.is_empty() {
+                        batch.push((entry.id, entry.changes));
+                    }
+                }
+                // At the same time, so that they share a sync.
+                let notes = futures_util::future::join_all(notes);
+                let (_, (result, gone)) = tokio::join!(notes, commit(&*store, batch));
                 let failed = result.is_err();
                 let flushed = Message::Flushed { upto, result, gone };
                 if inbox.send(flushed).is_err() || failed {
@@ -38,11 +52,28 @@ impl Writer {
     }
 
     /// Hands a step over; its place tells when it is durable.
-    pub(crate) fn commit(&mut self, id: TransferId, changes: Vec<Change>) -> u64 {
+    pub(crate) fn commit(
+        &mut self,
+        id: TransferId,
+        changes: Vec<Change>,
+        incidents: Vec<Incident>,
+    ) -> u64 {
         self.last += 1;
         // A writer that is gone has reported why.
-        let _ = self.steps.send((self.last, id, changes));
+        let _ = self.steps.send(Entry {
+            place: self.last,
+            id,
+            changes,
+            incidents,
+        });
         self.last
+    }
+}
+
+/// Incidents are for people to read: one that is not kept stops nothing.
+async fn note(store: &dyn Store, id: TransferId, incident: Incident) {
+    if let Err(error) = store.note(id, incident).await {
+        tracing::debug!(transfer = %id, %error, "an incident was not kept");
     }
 }
 
@@ -54,6 +85,9 @@ async fn commit(
 ) -> (Result<(), StoreError>, Vec<TransferId>) {
     let mut gone = Vec::new();
     loop {
+        if batch.is_empty() {
+            return (Ok(()), gone);
+        }
         match store.commit(batch.clone()).await {
             Err(StoreError::Unknown(id)) if !gone.contains(&id) => {
                 batch.retain(|(of, _)| *of != id);

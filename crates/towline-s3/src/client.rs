@@ -170,7 +170,7 @@ impl S3Client {
     }
 }
 
-fn pool(connector: &Connector, idle: Duration) -> Http {
+pub(crate) fn pool(connector: &Connector, idle: Duration) -> Http {
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(idle)

@@ -17,7 +17,7 @@ impl Secret {
         Self(Zeroizing::new(secret.into()))
     }
 
-    /// The secret itself: only for signing with it.
+    /// The secret itself: only for signing with it, or for whom it is meant.
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
@@ -110,6 +110,26 @@ pub enum CredentialsError {
     NotRegistered {
         /// The name.
         name: String,
+    },
+    /// The name of an identity pool cannot be one.
+    #[error("{pool:?} is not an identity pool: {why}")]
+    BadPool {
+        /// The pool as given.
+        pool: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A service that gives credentials refused.
+    #[error("{service} refused {operation}: {code}: {message}")]
+    Service {
+        /// The service.
+        service: &'static str,
+        /// What it was asked.
+        operation: &'static str,
+        /// Its own code, such as `NotAuthorizedException`.
+        code: String,
+        /// In its words.
+        message: String,
     },
     /// The app's own provider failed.
     #[error("{message}")]

@@ -246,7 +246,7 @@ fn place(
 }
 
 /// The domain of a region's partition.
-fn suffix(region: &str) -> &'static str {
+pub(crate) fn suffix(region: &str) -> &'static str {
     let partitions = [
         ("cn-", "amazonaws.com.cn"),
         ("us-iso-", "c2s.ic.gov"),

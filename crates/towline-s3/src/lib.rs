@@ -9,6 +9,8 @@
 
 mod body;
 mod client;
+#[cfg(feature = "cognito")]
+mod cognito;
 mod config_files;
 mod connect;
 mod connector;
@@ -20,6 +22,7 @@ mod error;
 mod handed;
 mod headers;
 mod ops;
+mod presign;
 mod proxy;
 mod request;
 mod sign;
@@ -29,6 +32,8 @@ mod uri;
 mod xml;
 
 pub use client::S3Client;
+#[cfg(feature = "cognito")]
+pub use cognito::CognitoIdentity;
 pub use connector::{S3Connector, check_bucket};
 pub use credentials::{
     Credentials, CredentialsError, CredentialsFn, CredentialsProvider, Secret, StaticCredentials,
@@ -36,3 +41,5 @@ pub use credentials::{
 pub use customer_key::{CustomerKey, CustomerKeyError};
 pub use environment::Environment;
 pub use handed::HandedOver;
+pub use ops::LifecycleRule;
+pub use presign::{Presign, PresignError, PresignedUrl};

@@ -436,7 +436,7 @@ async fn collect(operation: Operation, mut body: Body) -> Result<Bytes, S3Error>
     }
 }
 
-fn address(place: &Location, key: Option<&str>, query: &Query) -> String {
+pub(crate) fn address(place: &Location, key: Option<&str>, query: &Query) -> String {
     let scheme = if place.secure { "https" } else { "http" };
     let mut address = format!("{scheme}://{}{}/", place.authority, place.path);
     if let Some(key) = key {

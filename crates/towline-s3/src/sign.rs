@@ -1,11 +1,11 @@
 //! Signature Version 4 in the Authorization header, by AWS's own code.
 
 use std::fmt::Write as _;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
-    UriPathNormalizationMode, sign,
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation,
+    SigningSettings, UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4;
 use aws_smithy_runtime_api::client::identity::Identity;
@@ -109,6 +109,44 @@ impl Signer {
         Ok(chunks.then(|| self.chunk_key(headers, region, time, signature)))
     }
 
+    /// The parameters of a signature that goes into the query, values not yet
+    /// encoded. All of `headers` are signed, the body is not.
+    pub(crate) fn sign_query(
+        &self,
+        method: &str,
+        uri: &str,
+        headers: &HeaderMap,
+        region: &str,
+        time: SystemTime,
+        lifetime: Duration,
+    ) -> Result<Vec<(&'static str, String)>, SignError> {
+        let mut settings = SigningSettings::default();
+        settings.percent_encoding_mode = PercentEncodingMode::Single;
+        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        settings.signature_location = SignatureLocation::QueryParams;
+        settings.expires_in = Some(lifetime);
+        let params = v4::SigningParams::builder()
+            .identity(&self.identity)
+            .region(region)
+            .name("s3")
+            .time(time)
+            .settings(settings)
+            .build()
+            .map_err(|error| SignError(Box::new(error)))?
+            .into();
+        let text = headers
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+        let request = SignableRequest::new(method, uri, text, SignableBody::UnsignedPayload)
+            .map_err(|error| SignError(Box::new(error)))?;
+        let (instructions, _) = sign(request, &params)
+            .map_err(|error| SignError(Box::new(error)))?
+            .into_parts();
+        let (_, parameters) = instructions.into_parts();
+        let owned = |(name, value): (_, std::borrow::Cow<'_, str>)| (name, value.into_owned());
+        Ok(parameters.into_iter().map(owned).collect())
+    }
+
     fn chunk_key(
         &self,
         headers: &HeaderMap,
@@ -150,7 +188,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 /// Examples of <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html>
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::time::UNIX_EPOCH;
 
     use super::*;
 
@@ -227,6 +265,37 @@ mod tests {
         assert_eq!(
             signature("GET", &format!("/?{}", query.as_str()), &[], b""),
             "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7"
+        );
+    }
+
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html>
+    #[test]
+    fn a_presigned_get_gets_awss_published_signature() {
+        let keys = Credentials::new(
+            "AKIAIOSFODNN7EXAMPLE",
+            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        );
+        let mut map = HeaderMap::new();
+        map.insert(
+            "host",
+            HeaderValue::from_static("examplebucket.s3.amazonaws.com"),
+        );
+        let parameters = Signer::new(keys)
+            .sign_query(
+                "GET",
+                "https://examplebucket.s3.amazonaws.com/test.txt",
+                &map,
+                "us-east-1",
+                UNIX_EPOCH + Duration::from_secs(1_369_353_600),
+                Duration::from_secs(86_400),
+            )
+            .unwrap();
+        let signature = parameters
+            .iter()
+            .find(|(name, _)| *name == "X-Amz-Signature");
+        assert_eq!(
+            signature.unwrap().1,
+            "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
         );
     }
 

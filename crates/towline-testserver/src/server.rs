@@ -18,7 +18,7 @@ use crate::faults::Faults;
 use crate::history::History;
 use crate::ops::{Backend, replace};
 use crate::service::Service;
-use crate::storage::{OpenUpload, ReadError, Storage, StoredVersion};
+use crate::storage::{OpenUpload, ReadError, Storage, StoredVersion, Versioning};
 
 /// How a server is to be. In memory, on a free port, unless said otherwise.
 #[derive(Clone, Debug)]
@@ -26,6 +26,7 @@ pub struct Builder {
     directory: Option<PathBuf>,
     buckets: Vec<String>,
     requester_pays: Vec<String>,
+    versioned: Vec<String>,
     access_key: String,
     secret_key: String,
     port: u16,
@@ -103,6 +104,13 @@ impl Builder {
         self.bucket(bucket)
     }
 
+    /// Makes sure that this bucket exists and keeps every version.
+    pub fn versioned(mut self, bucket: impl Into<String>) -> Self {
+        let bucket = bucket.into();
+        self.versioned.push(bucket.clone());
+        self.bucket(bucket)
+    }
+
     /// The only credentials accepted. Default: `test`, `testsecret`.
     pub fn credentials(
         mut self,
@@ -140,6 +148,11 @@ impl Builder {
             if self.requester_pays.contains(bucket) {
                 storage
                     .change_bucket(bucket, |bucket| bucket.requester_pays = true)
+                    .map_err(failed)?;
+            }
+            if self.versioned.contains(bucket) {
+                storage
+                    .change_bucket(bucket, |bucket| bucket.versioning = Versioning::Enabled)
                     .map_err(failed)?;
             }
         }
@@ -197,6 +210,7 @@ impl TestServer {
             directory: None,
             buckets: Vec::new(),
             requester_pays: Vec::new(),
+            versioned: Vec::new(),
             access_key: "test".to_owned(),
             secret_key: "testsecret".to_owned(),
             port: 0,

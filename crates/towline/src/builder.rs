@@ -1,24 +1,36 @@
 //! Opens a transfer utility on its state.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use towline_core::{BucketName, Connection};
+use towline_core::{BucketName, Connection, ConnectionSource};
 use towline_engine::{Config, Engine, Recovery};
-use towline_s3::{CredentialsProvider, CustomerKey, Environment, S3Connector};
+use towline_s3::{
+    Credentials, CredentialsProvider, CustomerKey, Environment, S3Connector, StaticCredentials,
+};
 use towline_store_sqlite::SqliteStore;
 
-use crate::{Error, SubmitError, TransferUtility};
+use crate::{Error, SettingsError, SubmitError, TransferUtility};
 
 /// What a [`TransferUtility`] is opened with.
 pub struct Builder {
-    state_dir: Option<PathBuf>,
-    connection: Connection,
-    default_bucket: Option<String>,
+    pub(crate) state_dir: Option<PathBuf>,
+    pub(crate) connection: Connection,
+    pub(crate) default_bucket: Option<String>,
     environment: Option<Environment>,
     providers: Vec<(String, Arc<dyn CredentialsProvider>)>,
+    /// An identity pool that gives the credentials, unless others are set.
+    pub(crate) pool: Option<Pool>,
+    connections: HashMap<String, Connection>,
     keys: Vec<(String, CustomerKey)>,
-    config: Config,
+    pub(crate) config: Config,
+}
+
+/// An identity pool of Amazon Cognito.
+pub(crate) struct Pool {
+    pub(crate) id: String,
+    pub(crate) region: String,
 }
 
 impl Builder {
@@ -29,6 +41,8 @@ impl Builder {
             default_bucket: None,
             environment: None,
             providers: Vec::new(),
+            pool: None,
+            connections: HashMap::new(),
             keys: Vec::new(),
             config: Config::default(),
         }
@@ -46,6 +60,16 @@ impl Builder {
     /// tools do, by environment and files.
     pub fn connection(mut self, connection: Connection) -> Self {
         self.connection = connection;
+        self.pool = None;
+        self
+    }
+
+    /// Another way to S3 under a name: another account, another store. Requests
+    /// take it with
+    /// [`TransferUtility::connection_named`]. To be given at each opening;
+    /// transfers that were submitted keep theirs.
+    pub fn connection_named(mut self, name: impl Into<String>, connection: Connection) -> Self {
+        self.connections.insert(name.into(), connection);
         self
     }
 
@@ -65,6 +89,51 @@ impl Builder {
     ) -> Self {
         self.providers.push((name.into(), Arc::new(provider)));
         self
+    }
+
+    /// Signs with these keys unless a request has another connection. They are
+    /// registered as `static`, which transfers remember, and are never stored:
+    /// give them at each opening, or to [`TransferUtility::set_credentials`]
+    /// later. A [`connection`](Self::connection) set after it decides otherwise.
+    pub fn static_credentials(self, credentials: Credentials) -> Self {
+        self.own_credentials("static", StaticCredentials(credentials))
+    }
+
+    /// Signs with what an identity pool gives unless a request has another
+    /// connection. Registered as `cognito`, which transfers remember.
+    #[cfg(feature = "cognito")]
+    pub fn cognito(self, identity: crate::CognitoIdentity) -> Self {
+        self.own_credentials("cognito", identity)
+    }
+
+    fn own_credentials(mut self, name: &str, provider: impl CredentialsProvider) -> Self {
+        self.connection.source = ConnectionSource::Registered(name.to_owned());
+        self.pool = None;
+        self.credentials(name, provider)
+    }
+
+    /// Makes the pool that a file names the source of credentials.
+    fn with_pool(mut self) -> Result<Self, SettingsError> {
+        let Some(pool) = self.pool.take() else {
+            return Ok(self);
+        };
+        #[cfg(feature = "cognito")]
+        {
+            let mut identity = crate::CognitoIdentity::new(pool.id, pool.region)?;
+            if let Some(environment) = &self.environment {
+                identity = identity.environment(environment.clone());
+            }
+            Ok(self.cognito(identity))
+        }
+        #[cfg(not(feature = "cognito"))]
+        {
+            let Pool { id, region } = pool;
+            tracing::debug!(pool = id, region, "no credentials from an identity pool");
+            Err(SettingsError::NeedsFeature {
+                what: "the identity pool in awsconfiguration.json",
+                feature: "cognito",
+            })
+        }
     }
 
     /// Gives a key for SSE-C under a name, for transfers with
@@ -94,7 +163,8 @@ impl Builder {
     ///
     /// Fails when another process owns the state, when it is damaged, not ours
     /// or of a newer Towline, or when its place is no good.
-    pub async fn open(self) -> Result<TransferUtility, Error> {
+    pub async fn open(mut self) -> Result<TransferUtility, Error> {
+        self = self.with_pool()?;
         let default_bucket = match self.default_bucket {
             Some(bucket) => Some(BucketName::new(bucket).map_err(SubmitError::from)?),
             None => None,
@@ -116,12 +186,14 @@ impl Builder {
             Err(error) => return Err(Error::Start(error.into())),
         };
         let recovers = self.config.recovery == Recovery::All;
-        let engine = Engine::start(store, connector.clone(), self.config).await?;
+        let engine = Engine::start(store, connector.clone(), self.config.clone()).await?;
         let utility = TransferUtility::new(
             engine,
             connector,
             self.connection,
             default_bucket,
+            self.connections,
+            self.config,
             state_dir,
         );
         if recovers {

@@ -102,6 +102,11 @@ fn tags(object: &ObjectOptions) -> Result<(), SubmitError> {
             );
             return Err(bad("tags", why));
         }
+        let allowed = |c: char| c.is_alphanumeric() || " +-=._:/@".contains(c);
+        if !key.chars().chain(value.chars()).all(allowed) {
+            let why = format!("{key:?}: S3 takes letters, digits, spaces and + - = . _ : / @");
+            return Err(bad("tags", why));
+        }
     }
     Ok(())
 }

@@ -7,6 +7,9 @@ use towline_core::{
     AddressError, ConnectError, LocalFailure, Outcome, State, StoreError, TransferId,
 };
 use towline_engine::EngineError;
+use towline_s3::PresignError;
+
+use crate::{RequestError, SettingsError};
 
 use crate::Transfer;
 
@@ -38,6 +41,25 @@ pub enum Error {
     /// The system gave no threads.
     #[error("cannot start: {0}")]
     Start(#[source] std::io::Error),
+    /// S3 did not do what a request beside the transfers asked for.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// What a file set up cannot be opened.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// All open uploads of a bucket were to be aborted, without a key, a prefix
+    /// or an age; nothing was.
+    #[error("name a key, a prefix or an age (zero means all) of the uploads to abort")]
+    Unbounded,
+    /// Another utility of this process is registered under the name.
+    #[error("a transfer utility is registered as {name:?} already")]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+    /// A URL cannot be presigned like this; nothing was signed.
+    #[error(transparent)]
+    Presign(PresignError),
 }
 
 impl From<StoreError> for Error {
@@ -73,8 +95,8 @@ impl Error {
         matches!(self, Self::Store(StoreError::Unknown(_)))
     }
 
-    /// The stable name of this error.
-    pub fn code(&self) -> &'static str {
+    /// The stable name of this error; of a request, S3's own.
+    pub fn code(&self) -> &str {
         match self {
             Self::Submit(error) => error.code(),
             Self::Store(StoreError::Owned { .. }) => "StoreOwned",
@@ -93,6 +115,11 @@ impl Error {
             Self::Writer { .. } => "WriterFailed",
             Self::Closed => "Closed",
             Self::Start(_) => "CannotStart",
+            Self::Settings(error) => error.code(),
+            Self::Unbounded => "Unbounded",
+            Self::NameTaken { .. } => "NameTaken",
+            Self::Request(error) => error.code(),
+            Self::Presign(error) => error.code(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The transfer utility: submits, finds and steers transfers.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -7,10 +8,10 @@ use bytes::Bytes;
 use tokio::io::AsyncRead;
 use tokio::sync::watch;
 use towline_core::{
-    BucketName, Changed, Changes, ConnectError, Connection, Cursor, Incident, KeyReference, Query,
-    Store, StoreError, TransferId,
+    BucketName, Changed, Changes, Connection, Cursor, Incident, KeyReference, Query, Store,
+    StoreError, TransferId,
 };
-use towline_engine::Engine;
+use towline_engine::{Config, Engine};
 use towline_s3::S3Connector;
 
 use crate::listener::Dispatcher;
@@ -31,6 +32,8 @@ struct Inner {
     connector: Arc<S3Connector>,
     connection: Connection,
     default_bucket: Option<BucketName>,
+    connections: HashMap<String, Connection>,
+    config: Config,
     state_dir: PathBuf,
     /// One submit at a time, so that none overlooks the other.
     submitting: tokio::sync::Mutex<()>,
@@ -62,6 +65,8 @@ impl TransferUtility {
         connector: Arc<S3Connector>,
         connection: Connection,
         default_bucket: Option<BucketName>,
+        connections: HashMap<String, Connection>,
+        config: Config,
         state_dir: PathBuf,
     ) -> Self {
         Self(Arc::new(Inner {
@@ -70,6 +75,8 @@ impl TransferUtility {
             connector,
             connection,
             default_bucket,
+            connections,
+            config,
             submitting: tokio::sync::Mutex::default(),
             dispatcher: Dispatcher::default(),
         }))
@@ -146,6 +153,12 @@ impl TransferUtility {
         DownloadRequest::new(self.clone(), bucket.into(), key.into(), file.as_ref())
     }
 
+    /// A connection that the builder was given under a name, for the
+    /// `connection` of a request.
+    pub fn connection_named(&self, name: &str) -> Option<Connection> {
+        self.0.connections.get(name).cloned()
+    }
+
     /// A handle on a transfer, also on one of an earlier process. Fails with
     /// [`StoreError::Unknown`] when there is none.
     pub async fn observe(&self, id: TransferId) -> Result<TransferObserver, Error> {
@@ -217,6 +230,17 @@ impl TransferUtility {
         Ok(self.store().incidents(id).await?)
     }
 
+    /// Sets, from now on, how many requests there may be at one time over all
+    /// transfers, and how many parts of one transfer. `None` leaves a limit as it
+    /// is; at least one of each is allowed. What is under way is not ended.
+    pub fn set_limits(
+        &self,
+        requests: Option<usize>,
+        parts_per_transfer: Option<usize>,
+    ) -> Result<(), Error> {
+        Ok(self.engine().set_limits(requests, parts_per_transfer)?)
+    }
+
     /// Stops every act and waits until what is known is durable. Unfinished
     /// transfers go on when the state is opened again.
     pub async fn close(&self) -> Result<(), Error> {
@@ -225,6 +249,10 @@ impl TransferUtility {
 
     pub(crate) fn default_bucket(&self) -> Option<&BucketName> {
         self.0.default_bucket.as_ref()
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.0.config
     }
 
     pub(crate) fn state_dir(&self) -> &Path {
@@ -238,29 +266,6 @@ impl TransferUtility {
 
     pub(crate) fn default_connection(&self) -> &Connection {
         &self.0.connection
-    }
-
-    /// What a connection means here and now, so that what is stored does not
-    /// change its meaning with the environment.
-    pub(crate) fn resolve(
-        &self,
-        connection: &Connection,
-        bucket: &str,
-    ) -> Result<Connection, ConnectError> {
-        let connection = self.0.connector.resolve(connection.clone())?;
-        towline_s3::check_bucket(&connection, bucket)?;
-        Ok(connection)
-    }
-
-    /// A connection that was resolved elsewhere, if it can be used here.
-    pub(crate) fn check_connection(
-        &self,
-        connection: &Connection,
-        bucket: &str,
-    ) -> Result<Connection, ConnectError> {
-        self.0.connector.check(connection)?;
-        towline_s3::check_bucket(connection, bucket)?;
-        Ok(connection.clone())
     }
 
     /// Cancels a transfer and waits until nothing of it is left.

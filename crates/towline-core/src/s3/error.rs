@@ -22,6 +22,7 @@ pub enum Operation {
     ListParts,
     ListMultipartUploads,
     ListObjects,
+    GetBucketLifecycleConfiguration,
 }
 
 impl Operation {

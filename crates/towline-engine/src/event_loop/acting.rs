@@ -27,8 +27,7 @@ impl EventLoop {
                 let act = if live.act_is_ready() {
                     live.next_act.take()
                 } else {
-                    live.take_part(self.config.parts_per_transfer)
-                        .map(Act::Part)
+                    live.take_part(self.parts_per_transfer).map(Act::Part)
                 };
                 if let Some(act) = act {
                     self.begin(id, act);

@@ -35,6 +35,12 @@ pub(crate) enum Message {
     Stream(TransferId, Stream),
     /// A stream has bytes, or room.
     Wake,
+    /// From now on at most so many requests, and parts of one transfer, at one
+    /// time; `None` leaves a limit as it is.
+    Limits {
+        requests: Option<usize>,
+        parts: Option<usize>,
+    },
     /// Somebody steers a transfer.
     Command {
         id: TransferId,
@@ -100,6 +106,7 @@ pub(crate) struct EventLoop {
     inbox: mpsc::UnboundedSender<Message>,
     writer: Writer,
     scheduler: Scheduler,
+    parts_per_transfer: usize,
     live: HashMap<TransferId, Live>,
     watchers: HashMap<TransferId, watch::Sender<Snapshot>>,
     /// Counts what became durable, for those who follow the store.
@@ -159,6 +166,7 @@ impl EventLoop {
             clock: Clock::start(),
             budget: Budget::new(config.byte_budget),
             scheduler: Scheduler::new(config.requests),
+            parts_per_transfer: config.parts_per_transfer.max(1),
             config: Arc::new(config),
             profiles: Profiles::default(),
             inbox,
@@ -213,6 +221,14 @@ impl EventLoop {
             Message::Added(records) => self.on_added(records),
             Message::Stream(id, stream) => self.on_stream(id, stream),
             Message::Wake => {} // what can be done now is looked for anyway
+            Message::Limits { requests, parts } => {
+                if let Some(requests) = requests {
+                    self.scheduler.set_limit(requests);
+                }
+                if let Some(parts) = parts {
+                    self.parts_per_transfer = parts.max(1);
+                }
+            }
             Message::Command { id, command, reply } => self.on_command(id, command, reply),
             Message::Loaded { id, read } => self.on_loaded(id, *read),
             Message::Backlog(page) => self.on_backlog(page),
@@ -327,14 +343,25 @@ impl EventLoop {
             // The wire stops at once, and what was decided before is moot.
             live.stop();
             for pending in self.pending.iter_mut().filter(|pending| pending.id == id) {
-                pending
-                    .actions
-                    .retain(|action| matches!(action, Action::Note { .. }));
+                pending.actions.clear();
             }
             actions.retain(|action| *action != Action::Stop);
         }
-        if !changes.is_empty() {
-            live.last_step = self.writer.commit(id, changes);
+        let (at, generation) = (self.clock.now().wall, live.transfer.record().generation);
+        let notes = actions.extract_if(.., |action| matches!(action, Action::Note { .. }));
+        let incidents: Vec<Incident> = notes
+            .filter_map(|action| match action {
+                Action::Note { part, error } => Some(Incident {
+                    at,
+                    generation,
+                    part: part.map(|part| part.get()),
+                    error,
+                }),
+                _ => None,
+            })
+            .collect();
+        if !changes.is_empty() || !incidents.is_empty() {
+            live.last_step = self.writer.commit(id, changes, incidents);
         }
         let place = live.last_step;
         let step = Pending {
@@ -407,20 +434,6 @@ impl EventLoop {
             Action::Fix(Fix::Credentials) => live.s3.refresh_credentials(),
             Action::Fix(Fix::Clock(server)) => live.s3.set_clock(server),
             Action::Fix(Fix::Region(region)) => live.s3.set_region(&region),
-            Action::Note { part, error } => {
-                let incident = Incident {
-                    at: self.clock.now().wall,
-                    generation: live.transfer.record().generation,
-                    part: part.map(|part| part.get()),
-                    error,
-                };
-                let store = Arc::clone(&self.store);
-                tokio::spawn(async move {
-                    if let Err(error) = store.note(id, incident).await {
-                        tracing::debug!(transfer = %id, %error, "an incident was not kept");
-                    }
-                });
-            }
             _ => {}
         }
     }

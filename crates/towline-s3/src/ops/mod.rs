@@ -4,6 +4,7 @@ mod abort_multipart_upload;
 mod complete_multipart_upload;
 mod create_multipart_upload;
 mod delete_object;
+mod get_bucket_lifecycle;
 mod get_object;
 mod head_object;
 mod list_multipart_uploads;
@@ -11,6 +12,8 @@ mod list_objects;
 mod list_parts;
 mod put_object;
 mod upload_part;
+
+pub use get_bucket_lifecycle::LifecycleRule;
 
 use towline_core::{Checksum, ChecksumAlgorithm, S3Error};
 

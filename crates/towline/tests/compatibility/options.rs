@@ -149,12 +149,12 @@ pub(crate) const OPTIONS: &[Tried] = &[
     },
     Tried {
         name: "tags",
-        set: |upload| upload.tag("a b", "c=d&e").tag("f", ""),
+        set: |upload| upload.tag("a b", "c=d:e").tag("f", ""),
         is_kept: |shown| {
             let tags = shown["tags"]["TagSet"].as_array();
             tags.is_some_and(|tags| {
                 let has = |tag: Value| tags.contains(&tag);
-                let first = has(json!({"Key": "a b", "Value": "c=d&e"}));
+                let first = has(json!({"Key": "a b", "Value": "c=d:e"}));
                 first && has(json!({"Key": "f", "Value": ""}))
             })
         },
