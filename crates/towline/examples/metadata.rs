@@ -1,8 +1,6 @@
 //! Stores what belongs to an object besides its bytes: own metadata, content
-//! type, caching, tags. The same in one PUT and in a multipart upload.
-//!
-//! Of all that, Towline reads back the ETag and the length; metadata and tags
-//! are read with HeadObject and GetObjectTagging of any S3 client.
+//! type, caching, tags; the same in one PUT and in a multipart upload. And reads
+//! it back without the bytes.
 //!
 //! ```text
 //! cargo run -p towline --example metadata -- report.pdf my-bucket reports/2026.pdf
@@ -30,20 +28,27 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .content_disposition("attachment; filename=\"report.pdf\"")
         .content_language("en")
         .cache_control("max-age=3600")
-        // At most 10 tags, of any characters.
-        .tag("project", "a & b")
+        // At most 10, of letters, digits, spaces and + - = . _ : / @
+        .tag("project", "a b")
         .await?;
     let transfer = observer.finished().await?;
     if transfer.state != State::Completed {
         return Err(format!("{}: {:?}", transfer.state, transfer.error).into());
     }
-    let etag = transfer.etag.ok_or("S3 told no ETag")?;
-    println!("stored with ETag {etag}");
 
-    // With the ETag, a later download asks for bytes only if they changed.
+    let object = utility.head(&bucket, &key).await?;
+    println!(
+        "{} bytes, {:?}",
+        transfer.bytes_transferred, object.content_type
+    );
+    for (name, value) in &object.metadata {
+        println!("{name}: {value}");
+    }
+
+    // With the ETag, a later download fetches bytes only if they changed.
     let copy = utility
         .download(&bucket, &key, std::env::temp_dir().join("report.pdf"))
-        .if_none_match(etag)
+        .if_none_match(object.etag.ok_or("S3 told no ETag")?)
         .await?;
     let transfer = copy.finished().await?;
     utility.close().await?;

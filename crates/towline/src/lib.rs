@@ -14,8 +14,206 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The state is kept in a directory that one process owns at a time. Opening it
-//! again, after a crash too, goes on with whatever is unfinished.
+//! # Opening
+//!
+//! A [`TransferUtility`] keeps its state in a directory that one process owns at
+//! a time. Opening it goes on with whatever is unfinished and not paused. By
+//! default, endpoint, region and keys come from the environment and AWS's files;
+//! an app may say otherwise, and its keys are never stored. See [`Builder`], also
+//! for files that say all this.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), towline::Error> {
+//! use towline::{Connection, Credentials, TransferUtility};
+//!
+//! let utility = TransferUtility::builder()
+//!     .state_dir("/var/lib/my-app/towline")
+//!     .connection(Connection {
+//!         endpoint: Some("https://minio.example.com".into()), // None: AWS
+//!         ..Connection::default()
+//!     })
+//!     .static_credentials(Credentials::new("AKIA…", "…"))
+//!     .default_bucket("my-bucket") // for requests with an empty bucket
+//!     .open()
+//!     .await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # Uploading and downloading
+//!
+//! A request is submitted by awaiting it. When that returns, the transfer is
+//! recorded and survives power loss. The same request again, while it is unfinished,
+//! is the same transfer. Bad input is refused at the call, and nothing is recorded.
+//! Many at once: [`TransferUtility::submit`].
+//!
+//! ```no_run
+//! # async fn example(utility: towline::TransferUtility) -> Result<(), towline::Error> {
+//! use towline::{ByteRange, WhenTargetExists};
+//!
+//! let up = utility.upload("my-bucket", "cat.jpg", "cat.jpg").await?;
+//! let down = utility
+//!     .download("my-bucket", "cat.jpg", "copy.jpg")
+//!     .when_target_exists(WhenTargetExists::Rename) // default: replaced, at the end, in one step
+//!     .range(ByteRange::Within(0, 4096)) // default: all
+//!     .await?;
+//! println!("{} {}", up.finished().await?.state, down.finished().await?.state);
+//! # Ok(()) }
+//! ```
+//!
+//! # Following a transfer
+//!
+//! A [`TransferObserver`] is asked ([`transfer`](TransferObserver::transfer)),
+//! awaited ([`finished`](TransferObserver::finished)), read as a stream
+//! ([`updates`](TransferObserver::updates)), or calls a [`TransferListener`] from
+//! a thread of its own. In-between changes coalesce, the end is always told.
+//! [`changes`](TransferUtility::changes) tells of all transfers; who keeps the
+//! cursor reads on from there in a later process and misses no end.
+//!
+//! ```no_run
+//! # async fn example(utility: towline::TransferUtility) -> Result<(), towline::Error> {
+//! use futures_util::StreamExt;
+//! use towline::{State, TransferId, TransferListener};
+//!
+//! struct Printer;
+//! impl TransferListener for Printer {
+//!     fn on_state_changed(&mut self, id: TransferId, state: State) {
+//!         println!("{id} is {state}");
+//!     }
+//! }
+//!
+//! let observer = utility.upload("", "cat.jpg", "cat.jpg").listener(Printer).await?;
+//! let mut updates = observer.updates();
+//! while let Some(transfer) = updates.next().await {
+//!     println!("{} of {:?} bytes", transfer.bytes_transferred, transfer.bytes_total);
+//! }
+//!
+//! let (_, cursor) = utility.changes(None, 100).await?; // from now on
+//! let (changed, cursor) = utility.changes(Some(cursor), 100).await?; // keep the cursor
+//! # Ok(()) }
+//! ```
+//!
+//! # Pausing, resuming, retrying, canceling
+//!
+//! All are durable when they return, and give whether anything had to change.
+//! `pause` keeps what was moved, `cancel` removes it from S3 and the disk, `retry`
+//! goes on after a failure. For many: [`pause_all`](TransferUtility::pause_all) and
+//! its like, and [`steer_all`](TransferUtility::steer_all) with a [`Query`].
+//!
+//! ```no_run
+//! # async fn example(utility: towline::TransferUtility) -> Result<(), towline::Error> {
+//! utility.pause(towline::TransferId::new(42)).await?;
+//! utility.resume(towline::TransferId::new(42)).await?;
+//! utility.cancel_all(Some(towline::Direction::Download)).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # Leaving and coming back
+//!
+//! Transfers run while a process has their state open. After
+//! [`close`](TransferUtility::close), an exit or a crash, the next one that opens
+//! it goes on with them; [`observe`](TransferUtility::observe) finds one by its id,
+//! [`find`](TransferUtility::find) by what it is about. Listeners are set anew.
+//!
+//! ```no_run
+//! # async fn example(utility: towline::TransferUtility) -> Result<(), towline::Error> {
+//! use towline::{Query, TransferId};
+//!
+//! let transfer = utility.observe(TransferId::new(42)).await?.finished().await?;
+//! let of_key = Query { key: Some(transfer.key), ..Query::default() };
+//! let (transfers, next_page) = utility.find(of_key).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # Bytes and streams
+//!
+//! Neither is copied to disk, so their transfers fail when the process ends;
+//! [`spool`](UploadRequest::spool) makes a copy that goes on in a later one.
+//!
+//! ```no_run
+//! # async fn example(utility: towline::TransferUtility) -> Result<(), towline::Error> {
+//! let observer = utility.upload_data("", "note.txt", "by hand").spool(true).await?;
+//! let (writer, reader) = tokio::io::duplex(65_536);
+//! let observer = utility.upload_stream("", "made.bin", reader).await?;
+//! let bytes = utility.download_stream("", "note.txt").to_bytes().await?;
+//! let transfer = utility.download_stream("", "made.bin").to_writer(Vec::new()).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # Metadata, ACLs, encryption
+//!
+//! All options are the same in one PUT and in parts. They can be set on the
+//! request, or all together as [`ObjectOptions`].
+//!
+//! ```no_run
+//! # async fn example(utility: towline::TransferUtility) -> Result<(), towline::Error> {
+//! use towline::{Encryption, KeyReference};
+//!
+//! let report = utility
+//!     .upload("", "report.pdf", "report.pdf")
+//!     .metadata("author", "Ada") // printable ASCII, 2 KB in all
+//!     .content_type("application/pdf") // default: by the file name's extension
+//!     .tag("project", "x") // at most 10
+//!     .acl("bucket-owner-full-control") // or `grant`s
+//!     .storage_class("STANDARD_IA")
+//!     .encryption(Encryption::Kms { key_id: None, context: [].into(), bucket_key: None })
+//!     .await?;
+//! // SSE-C: where the key is, is stored, never the key.
+//! let secret = utility
+//!     .upload("", "secret", "secret")
+//!     .customer_key(KeyReference::Environment("MY_KEY".into()))
+//!     .await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # Beside transfers
+//!
+//! ```no_run
+//! # async fn example(utility: towline::TransferUtility) -> Result<(), towline::Error> {
+//! println!("{:?}", utility.head("", "report.pdf").await?.metadata);
+//! println!("{:?}", utility.list("").prefix("photos/").await?.objects);
+//! let link = utility.presign_get("", "report.pdf").await?; // works for 15 minutes
+//! utility.delete_object("", "report.pdf").await?;
+//! # Ok(()) }
+//! ```
+//!
+//! [`leftovers`](TransferUtility::leftovers) are uploads that nobody completes, and
+//! [`check_lifecycle`](TransferUtility::check_lifecycle) tells whether the bucket aborts them.
+//!
+//! # Options and limits
+//!
+//! | in [`Config`]; the first two also by [`set_limits`](TransferUtility::set_limits) | default |
+//! |---|---|
+//! | `requests` at one time | 2·(cpus+1) |
+//! | `parts_per_transfer` at one time | 5 |
+//! | `byte_budget`: file content in memory | 40 MiB |
+//! | `retry_limit`: failures in a row of one item | 8; outages and throttling do not count |
+//! | `stall_timeout`: in which 1 KiB must move | 20 s |
+//! | `first_byte_timeout`: until an answer begins | 30 s |
+//! | `service_check_interval`: until a waiting transfer is looked at again; 30 s at most | 60 s |
+//! | `progress_interval`: between two reports | 100 ms |
+//!
+//! Up to 5 MiB (5,242,880 bytes) go in one PUT, more in parts: of 5 MiB, 8 MiB from
+//! 64 MiB, 16 MiB from 16 GiB, and as large as 10,000 parts need. A
+//! [`part_size`](UploadRequest::part_size) is 5 MiB to 5 GiB.
+//!
+//! # Errors
+//!
+//! [`Error`] is why a call did not do what was asked; each has a stable
+//! [`code`](Error::code). What went wrong on the way is in [`Transfer::error`], with
+//! S3's code, message, status and request id, and stays there in later processes;
+//! [`incidents`](TransferUtility::incidents) are the last 64. What passes by itself
+//! (no network, no credentials, a full disk) is no failure: the transfer waits, and
+//! its [`reason`](Transfer::reason) says for what.
+//!
+//! # Without async
+//!
+//! With [`Wait`] in scope, `wait()` in place of `await` blocks the thread.
+//!
+//! # What it does not do
+//!
+//! Directories, caps on bandwidth and choosing a kind of network are not in this
+//! crate. Nothing moves while no process has the state open. Linux is first class,
+//! macOS best effort, Windows not yet.
 
 mod again;
 mod ask;
