@@ -11,13 +11,26 @@ use towline_testserver::TestServer;
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_depends_on_the_facade_alone_builds_and_transfers() {
     let app = build();
+    // Cargo has left in its lock file what the app needs, and nothing else.
+    let lock = std::fs::read_to_string(app.join("Cargo.lock")).unwrap();
+    for of_the_command in [
+        "towline-cli",
+        "towline-daemon",
+        "clap",
+        "axum",
+        "indicatif",
+        "s3s",
+    ] {
+        let name = format!("name = \"{of_the_command}\"");
+        assert!(!lock.contains(&name), "the facade needs {of_the_command}");
+    }
     let server = TestServer::builder().bucket("bucket").start();
     let server = server.await.unwrap();
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     let content: Vec<u8> = (0..6 << 20).map(|i| (i % 251) as u8).collect();
     std::fs::write(&file, &content).unwrap();
-    let output = Command::new(app)
+    let output = Command::new(app.join("target/debug/downstream"))
         .arg(&file)
         .args(["bucket", "key"])
         .env_clear()
@@ -36,7 +49,7 @@ async fn an_app_that_depends_on_the_facade_alone_builds_and_transfers() {
 
 /// Builds it below the target directory, with the versions that this workspace
 /// has locked: they are here already, so that nothing is asked of the network.
-/// A second run builds only what changed.
+/// A second run builds only what changed. Gives its directory.
 fn build() -> std::path::PathBuf {
     let facade = Path::new(env!("CARGO_MANIFEST_DIR"));
     let app = Path::new(env!("CARGO_TARGET_TMPDIR")).join("downstream");
@@ -47,7 +60,9 @@ fn build() -> std::path::PathBuf {
     assert_ne!(moved, manifest);
     std::fs::write(app.join("Cargo.toml"), moved).unwrap();
     let copy = |from: &Path, to: &str| std::fs::copy(from, app.join(to)).unwrap();
-    copy(&facade.join("tests/downstream/src/main.rs"), "src/main.rs");
+    for file in ["src/main.rs", "src/calls.rs"] {
+        copy(&facade.join("tests/downstream").join(file), file);
+    }
     copy(&facade.join("../../Cargo.lock"), "Cargo.lock");
     let output = Command::new(env!("CARGO"))
         .args(["build", "--offline"])
@@ -56,7 +71,7 @@ fn build() -> std::path::PathBuf {
         .output()
         .unwrap();
     succeeded(&output);
-    app.join("target/debug/downstream")
+    app
 }
 
 fn succeeded(output: &Output) -> String {

@@ -12,8 +12,10 @@ use towline_testserver::{Operation, Request, TestServer};
 const BUCKET: &str = "my-bucket";
 const MIB: usize = 1 << 20;
 
+type Check = fn(&Stage);
+
 /// How each example is run, and what has to be true afterwards.
-const RUNS: &[(&str, fn(&Stage))] = &[
+const RUNS: &[(&str, Check)] = &[
     ("acl", acl),
     ("background_and_return", background_and_return),
     ("blocking", blocking),

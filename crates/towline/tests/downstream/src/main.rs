@@ -5,6 +5,9 @@
 //! downstream FILE BUCKET KEY
 //! ```
 
+#[allow(dead_code)] // to compile is all it has to do
+mod calls;
+
 use std::sync::mpsc::{Sender, channel};
 
 use towline::{
