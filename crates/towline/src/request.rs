@@ -40,6 +40,9 @@ pub struct TransferRequest {
     /// transfer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+    /// The name of the group that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Cancels an unfinished transfer of the same and starts anew.
     #[serde(default)]
     pub restart: bool,
@@ -99,6 +102,7 @@ impl TransferRequest {
             connection: None,
             options: TransferOptions::default(),
             token: None,
+            group: None,
             restart: false,
             stream: false,
             length: None,
@@ -158,6 +162,7 @@ impl TransferRequest {
             path,
             options,
             token: self.token.clone(),
+            group: self.group.clone(),
         };
         Ok(Settled {
             spec,
