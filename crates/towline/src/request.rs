@@ -146,6 +146,9 @@ impl TransferRequest {
             let guess = mime_guess::from_path(name).first_or_octet_stream();
             options.object.content_type = Some(guess.to_string());
         }
+        if self.direction == Direction::Upload {
+            options.part_size = options.part_size.or(utility.config().minimum_part_size);
+        }
         let source = match self.direction {
             Direction::Upload if self.stream => check::stream(self.length, &options)?,
             Direction::Download if self.stream => None,
