@@ -159,6 +159,15 @@ pub(crate) struct Upload {
     /// A tag of the object
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse::pair)]
     pub(crate) tag: Vec<(String, String)>,
+    /// How S3 encrypts the object [default: as its bucket says]
+    #[arg(long, value_name = "HOW", conflicts_with = "sse_c_key_file")]
+    pub(crate) sse: Option<Sse>,
+    /// The key in KMS [default: the account's own for S3]
+    #[arg(long, value_name = "ID", requires = "sse")]
+    pub(crate) sse_kms_key_id: Option<String>,
+    /// A file with a key of 256 bits, raw or in base64, that S3 encrypts with and does not keep
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sse_c_key_file: Option<PathBuf>,
     /// Only where no object has the key yet
     #[arg(long)]
     pub(crate) if_absent: bool,
@@ -188,6 +197,9 @@ pub(crate) struct Download {
     /// A version of the object
     #[arg(long, value_name = "ID")]
     pub(crate) version_id: Option<String>,
+    /// A file with the key of 256 bits that the object is encrypted with (SSE-C)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sse_c_key_file: Option<PathBuf>,
     /// What to do when the file exists
     #[arg(long, value_name = "POLICY", default_value = "overwrite")]
     pub(crate) on_exists: OnExists,
@@ -295,9 +307,25 @@ impl From<Algorithm> for ChecksumAlgorithm {
     }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sse {
+    /// With keys of S3
+    #[value(name = "AES256")]
+    S3,
+    /// With a key in AWS KMS
+    #[value(name = "aws:kms")]
+    Kms,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum OnExists {
+    /// Replace it, in one step, at the end
     Overwrite,
+    /// Leave it if it has the object's bytes, else replace it
+    SkipIfIdentical,
+    /// Leave it and take the next free name, such as "name (1).ext"
+    Rename,
+    /// Leave it and fail
     Fail,
 }
 
@@ -305,6 +333,8 @@ impl From<OnExists> for WhenTargetExists {
     fn from(policy: OnExists) -> Self {
         match policy {
             OnExists::Overwrite => Self::Overwrite,
+            OnExists::SkipIfIdentical => Self::SkipIfIdentical,
+            OnExists::Rename => Self::Rename,
             OnExists::Fail => Self::Fail,
         }
     }

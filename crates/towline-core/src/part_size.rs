@@ -30,13 +30,6 @@ impl PartSize {
         Ok(Self(bytes))
     }
 
-    /// The size nearest to so many MB (of 1,048,576 bytes) that S3 accepts, as the
-    /// old API's minimum part size was clamped.
-    pub fn clamped_mb(mb: u64) -> Self {
-        let bytes = mb.saturating_mul(1 << 20);
-        Self(bytes.clamp(Self::MIN.0, Self::MAX.0))
-    }
-
     /// In bytes.
     pub const fn bytes(self) -> u64 {
         self.0
@@ -66,12 +59,5 @@ mod tests {
         for bytes in [0, (5 << 20) - 1, (5 << 30) + 1] {
             assert_eq!(PartSize::from_bytes(bytes), Err(PartSizeError { bytes }));
         }
-    }
-
-    #[test]
-    fn t3_a_minimum_in_mb_is_clamped_to_what_s3_accepts() {
-        let mb = |mb| PartSize::clamped_mb(mb).bytes() >> 20;
-        assert_eq!([mb(0), mb(3), mb(5), mb(16)], [5, 5, 5, 16]);
-        assert_eq!([mb(6 << 10), mb(u64::MAX)], [5 << 10, 5 << 10]);
     }
 }

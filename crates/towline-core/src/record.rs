@@ -50,6 +50,8 @@ pub struct Spec {
     /// The caller's own name for this request: the same one twice is the same
     /// transfer. Unique in a store.
     pub token: Option<String>,
+    /// The name that it shares with those it belongs to.
+    pub group: Option<String>,
 }
 
 impl Spec {

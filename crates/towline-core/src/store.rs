@@ -92,6 +92,8 @@ pub struct Query {
     pub key: Option<String>,
     /// One local path only; absolute.
     pub path: Option<PathBuf>,
+    /// One group only.
+    pub group: Option<String>,
     /// Newest first instead of oldest first.
     pub newest_first: bool,
     /// After this one, in that order: where the last page ended.

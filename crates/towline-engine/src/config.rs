@@ -28,8 +28,8 @@ pub struct Config {
     pub progress_interval: Duration,
     /// Which unfinished transfers of its store it goes on with. Default: all.
     pub recovery: Recovery,
-    /// Compatibility: the least size of a part that plans itself, which is the
-    /// threshold of multipart uploads too. Default: none, parts go by length.
+    /// Uploads that name no part size have this one, and what is not longer goes in
+    /// one PUT: the old API's minimum part size. Default: none, parts go by length.
     pub minimum_part_size: Option<towline_core::PartSize>,
     /// Threads that carry bytes. Default: the number of CPUs, at most 8.
     pub worker_threads: usize,

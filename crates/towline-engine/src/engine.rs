@@ -121,7 +121,21 @@ impl Engine {
         })
     }
 
-    /// Begins with an upload that [`record`](Self::record) recorded, and whose
+    /// Records a transfer whose bytes are in no file, and leaves it to
+    /// [`begin_upload`](Self::begin_upload) or
+    /// [`begin_download`](Self::begin_download), which need what is given with it.
+    pub async fn record_stream(
+        &self,
+        new: NewTransfer,
+    ) -> Result<(Created, StreamToCome), EngineError> {
+        self.tell(Message::StreamComing)?;
+        let to_come = StreamToCome(self.inbox.clone());
+        let created = self.store.create_many(vec![new]).await?;
+        let created = created.into_iter().next().ok_or(EngineError::Closed)?;
+        Ok((created, to_come))
+    }
+
+    /// Begins with an upload that was recorded, and whose
     /// bytes come from a source of this process. With a reader it begins once
     /// its length is known, or that it is a long one.
     pub fn begin_upload(
@@ -129,9 +143,11 @@ impl Engine {
         record: &Record,
         source: Arc<Source>,
         reader: Option<Reading>,
+        to_come: StreamToCome,
     ) -> Result<(), EngineError> {
         let id = record.id;
         self.tell(Message::Stream(id, Stream::Up(Arc::clone(&source))))?;
+        drop(to_come);
         self.tell(Message::StoreChanged)?;
         let Some(reading) = reader else {
             return self.carry(vec![id]);
@@ -148,12 +164,17 @@ impl Engine {
         self.spawn(reading)
     }
 
-    /// Begins with a download that [`record`](Self::record) recorded, and whose
-    /// bytes this process takes out of the sink.
-    pub fn begin_download(&self, record: &Record) -> Result<Arc<Sink>, EngineError> {
+    /// Begins with a download that was recorded, and whose bytes this process
+    /// takes out of the sink.
+    pub fn begin_download(
+        &self,
+        record: &Record,
+        to_come: StreamToCome,
+    ) -> Result<Arc<Sink>, EngineError> {
         let inbox = self.inbox.clone();
         let sink = Arc::new(Sink::new(move || drop(inbox.send(Message::Wake))));
         self.tell(Message::Stream(record.id, Stream::Down(Arc::clone(&sink))))?;
+        drop(to_come);
         self.tell(Message::StoreChanged)?;
         self.carry(vec![record.id])?;
         Ok(sink)
@@ -267,6 +288,18 @@ impl Engine {
 
     fn tell(&self, message: Message) -> Result<(), EngineError> {
         self.inbox.send(message).map_err(|_| EngineError::Closed)
+    }
+}
+
+/// The stream of a transfer that is recorded is still to come: until then, or
+/// until this is dropped, nobody takes it for one whose process is gone.
+#[must_use = "pass it on when the transfer begins"]
+#[derive(Debug)]
+pub struct StreamToCome(mpsc::UnboundedSender<Message>);
+
+impl Drop for StreamToCome {
+    fn drop(&mut self) {
+        let _ = self.0.send(Message::StreamCame);
     }
 }
 

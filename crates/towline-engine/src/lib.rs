@@ -29,7 +29,7 @@ mod upload;
 mod writer;
 
 pub use config::{Config, Recovery};
-pub use engine::{Engine, EngineError};
+pub use engine::{Engine, EngineError, StreamToCome};
 pub use files::{inspect_source, numbered};
 pub use snapshot::{Snapshot, Watch};
 pub use stream::{Reading, Sink, Source, SourceReader};

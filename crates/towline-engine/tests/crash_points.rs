@@ -157,6 +157,7 @@ impl Scene {
                 path: path.to_owned(),
                 options: TransferOptions::default(),
                 token: None,
+                group: None,
             },
             created_at: Timestamp::from_millis(1),
         }

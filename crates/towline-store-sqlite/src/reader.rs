@@ -209,6 +209,10 @@ fn find_sql(query: &Query, limit: usize) -> (String, Vec<Value>) {
         condition(in_directory, directory.to_vec().into());
         condition("t.file = ?", file.to_vec().into());
     }
+    if let Some(group) = &query.group {
+        let in_group = "t.group_id = (SELECT id FROM groups WHERE name = ?)";
+        condition(in_group, group.clone().into());
+    }
     if let Some(after) = query.after {
         let after = Value::from(rows::row_id(after));
         condition(

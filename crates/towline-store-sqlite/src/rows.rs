@@ -37,7 +37,7 @@ macro_rules! select_records {
              version_id, (SELECT value FROM directories WHERE id = t.directory), file,
              connection, (SELECT value FROM connections WHERE id = t.connection),
              options, (SELECT value FROM options WHERE id = t.options),
-             token, created_at, ",
+             token, (SELECT name FROM groups WHERE id = t.group_id), created_at, ",
             $crate::rows::changing!(),
             ", state_changed FROM transfers t ",
             $rest
@@ -47,7 +47,7 @@ macro_rules! select_records {
 pub(crate) use {changing, select_records};
 
 /// The first changing column of [`select_records`].
-const CHANGING_AT: usize = 13;
+const CHANGING_AT: usize = 14;
 
 /// How many values of each kind are kept parsed.
 const PARSED_KEPT: usize = 1024;
@@ -77,9 +77,10 @@ pub(crate) fn read_record(row: &Row<'_>, parsed: &mut Parsed) -> Result<Record, 
         path: PathBuf::from(OsString::from_vec(path)),
         options: interned(&mut parsed.options, row, 9)?,
         token: row.get(11)?,
+        group: row.get(12)?,
     };
     let mut record = blank(transfer_id(row.get(0)?)?, Arc::new(spec));
-    record.created_at = Timestamp::from_millis(row.get(12)?);
+    record.created_at = Timestamp::from_millis(row.get(13)?);
     read_changing(row, CHANGING_AT, &mut record)?;
     Ok(record)
 }
@@ -254,6 +255,28 @@ pub(crate) fn record(db: &Db, id: i64, parsed: &mut Parsed) -> Result<Option<Rec
 pub(crate) fn id_of_token(db: &Db, token: &str) -> Result<Option<i64>, Trouble> {
     let mut statement = db.prepare_cached("SELECT id FROM transfers WHERE token = ?1")?;
     Ok(statement.query_row([token], |row| row.get(0)).optional()?)
+}
+
+/// The id of the group with a name, made if there is none.
+pub(crate) fn group(db: &Db, name: &str) -> Result<i64, Trouble> {
+    let known = db
+        .prepare_cached("SELECT id FROM groups WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()?;
+    match known {
+        Some(id) => Ok(id),
+        None => Ok(db
+            .prepare_cached("INSERT INTO groups (name) VALUES (?1)")?
+            .insert([name])?),
+    }
+}
+
+/// Removes a group that has no transfer any more.
+pub(crate) fn sweep_group(db: &Db, id: i64) -> Result<(), Trouble> {
+    let sweep = "DELETE FROM groups WHERE id = ?1
+                 AND NOT EXISTS (SELECT 1 FROM transfers WHERE group_id = ?1)";
+    db.prepare_cached(sweep)?.execute([id])?;
+    Ok(())
 }
 
 /// The statement that records one part, for [`write_part`].

@@ -96,6 +96,8 @@ CREATE INDEX transfers_going ON transfers (id) WHERE phase < 50;
 CREATE INDEX transfers_stopped ON transfers (phase, id) WHERE phase >= 50 AND phase <> 100;
 CREATE INDEX transfers_by_change ON transfers (state_changed);
 CREATE INDEX transfers_by_object ON transfers (bucket, key);
+CREATE INDEX groups_by_name ON groups (name);
+CREATE INDEX transfers_by_group ON transfers (group_id) WHERE group_id IS NOT NULL;
 CREATE INDEX transfers_by_path ON transfers (directory, file);
 
 CREATE TABLE parts (

@@ -312,6 +312,7 @@ fn no_spec() -> Spec {
         path: PathBuf::new(),
         options: TransferOptions::default(),
         token: None,
+        group: None,
     }
 }
 

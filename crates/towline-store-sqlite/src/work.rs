@@ -37,6 +37,8 @@ impl Writer {
         let refers =
             self.interner
                 .take(&self.db, bucket, directory, &spec.connection, &spec.options)?;
+        let group = spec.group.as_deref();
+        let group = group.map(|name| rows::group(&self.db, name)).transpose()?;
         self.sequence += 1;
         let (phase, sub) = codes::phase(towline_core::Phase::Queued);
         let source = new.source;
@@ -46,9 +48,9 @@ impl Writer {
                 "INSERT INTO transfers (direction, bucket, key, version_id, directory, file,
                      connection, options, token, created_at, updated_at, phase, sub, generation,
                      source_device, source_inode, source_size, source_modified, source_changed,
-                     bytes_done, changed, state_changed)
+                     bytes_done, changed, state_changed, group_id)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11, ?12, 1, ?13, ?14, ?15,
-                     ?16, ?17, 0, ?18, ?18)",
+                     ?16, ?17, 0, ?18, ?18, ?19)",
             )?
             .insert(params![
                 codes::direction(spec.direction),
@@ -69,6 +71,7 @@ impl Writer {
                 source.map(|s| s.modified_ns),
                 source.map(|s| s.changed_ns),
                 self.sequence,
+                group,
             ])?;
         Ok(Created::New(Record::new(rows::transfer_id(id)?, new)))
     }
@@ -144,10 +147,10 @@ impl Writer {
         let mut removed = 0;
         for id in ids {
             let row = rows::row_id(*id);
-            let refers = {
+            let (refers, group): (_, Option<i64>) = {
                 let mut statement = self.db.prepare_cached(
                     "DELETE FROM transfers WHERE id = ?1 AND phase >= 100
-                     RETURNING bucket, directory, connection, options",
+                     RETURNING bucket, directory, connection, options, group_id",
                 )?;
                 let mut found = statement.query([row])?;
                 let Some(found_row) = found.next()? else {
@@ -159,10 +162,14 @@ impl Writer {
                     connection: found_row.get(2)?,
                     options: found_row.get(3)?,
                 };
+                let group = found_row.get(4)?;
                 // A statement that is not stepped to its end is not done.
                 while found.next()?.is_some() {}
-                refers
+                (refers, group)
             };
+            if let Some(group) = group {
+                rows::sweep_group(&self.db, group)?;
+            }
             self.interner.give_back(&refers);
             self.sequence += 1;
             let note = "INSERT INTO tombstones (changed, transfer) VALUES (?1, ?2)";

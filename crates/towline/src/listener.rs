@@ -36,21 +36,21 @@ pub trait TransferListener: Send + 'static {
 
 /// A listener that a request has, if it has one.
 #[derive(Default)]
-pub(crate) struct Listener(Option<Box<dyn TransferListener>>);
+pub(crate) struct Listener(Mutex<Option<Box<dyn TransferListener>>>);
 
 impl Listener {
     pub(crate) fn new(listener: impl TransferListener) -> Self {
-        Self(Some(Box::new(listener)))
+        Self(Mutex::new(Some(Box::new(listener))))
     }
 
     pub(crate) fn take(self) -> Option<Box<dyn TransferListener>> {
-        self.0
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl std::fmt::Debug for Listener {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() { "Listener" } else { "None" })
+        f.write_str("Listener")
     }
 }
 

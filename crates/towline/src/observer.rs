@@ -1,6 +1,7 @@
 //! A handle on one transfer.
 
 use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
@@ -141,7 +142,7 @@ impl TransferObserver {
     /// coalesce; the last one is always given, and then the stream ends.
     pub fn updates(&self) -> Updates {
         let watch = self.watch.clone();
-        Updates(Box::pin(stream::unfold(
+        Updates(Mutex::new(Box::pin(stream::unfold(
             Some((watch, true)),
             |state| async {
                 let (mut watch, first) = state?;
@@ -153,18 +154,19 @@ impl TransferObserver {
                 let state = (!now.status.state.is_final()).then_some((watch, false));
                 Some((Transfer::from(now), state))
             },
-        )))
+        ))))
     }
 }
 
 /// The changes of one transfer, see [`TransferObserver::updates`].
-pub struct Updates(Pin<Box<dyn Stream<Item = Transfer> + Send>>);
+pub struct Updates(Mutex<Pin<Box<dyn Stream<Item = Transfer> + Send>>>);
 
 impl Stream for Updates {
     type Item = Transfer;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Transfer>> {
-        self.0.as_mut().poll_next(context)
+        let stream = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        stream.as_mut().poll_next(context)
     }
 }
 

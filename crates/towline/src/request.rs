@@ -40,6 +40,9 @@ pub struct TransferRequest {
     /// transfer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+    /// The name of the group that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Cancels an unfinished transfer of the same and starts anew.
     #[serde(default)]
     pub restart: bool,
@@ -99,6 +102,7 @@ impl TransferRequest {
             connection: None,
             options: TransferOptions::default(),
             token: None,
+            group: None,
             restart: false,
             stream: false,
             length: None,
@@ -142,6 +146,9 @@ impl TransferRequest {
             let guess = mime_guess::from_path(name).first_or_octet_stream();
             options.object.content_type = Some(guess.to_string());
         }
+        if self.direction == Direction::Upload {
+            options.part_size = options.part_size.or(utility.config().minimum_part_size);
+        }
         let source = match self.direction {
             Direction::Upload if self.stream => check::stream(self.length, &options)?,
             Direction::Download if self.stream => None,
@@ -158,6 +165,7 @@ impl TransferRequest {
             path,
             options,
             token: self.token.clone(),
+            group: self.group.clone(),
         };
         Ok(Settled {
             spec,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use towline_core::{Command, Created, Phase, Query, Record, State};
-use towline_engine::Source;
+use towline_engine::{Source, StreamToCome};
 
 use crate::building::Body;
 use crate::{
@@ -16,9 +16,9 @@ impl TransferUtility {
         request: TransferRequest,
         body: Body,
     ) -> Result<TransferObserver, Error> {
-        let record = match self.record_stream(request).await? {
-            Created::Known(record) => return self.observe(record.id).await,
-            Created::New(record) => record,
+        let (record, to_come) = match self.record_stream(request).await? {
+            (Created::Known(record), _) => return self.observe(record.id).await,
+            (Created::New(record), to_come) => (record, to_come),
         };
         let (source, reading) = match body {
             Body::Bytes(bytes) => (Source::bytes(bytes), None),
@@ -27,7 +27,7 @@ impl TransferUtility {
         };
         let observer = self.observe(record.id).await?;
         self.engine()
-            .begin_upload(&record, Arc::new(source), reading)?;
+            .begin_upload(&record, Arc::new(source), reading, to_come)?;
         Ok(observer)
     }
 
@@ -37,22 +37,24 @@ impl TransferUtility {
     ) -> Result<DownloadStream, Error> {
         match self.record_stream(request).await? {
             // Somebody else takes its bytes.
-            Created::Known(record) => Err(SubmitError::StreamTaken { id: record.id }.into()),
-            Created::New(record) => {
+            (Created::Known(record), _) => Err(SubmitError::StreamTaken { id: record.id }.into()),
+            (Created::New(record), to_come) => {
                 let observer = self.observe(record.id).await?;
-                let sink = self.engine().begin_download(&record)?;
+                let sink = self.engine().begin_download(&record, to_come)?;
                 Ok(DownloadStream::new(observer, sink))
             }
         }
     }
 
     /// Records a transfer of a stream. Only a token makes it one that is there.
-    async fn record_stream(&self, request: TransferRequest) -> Result<Created, Error> {
+    async fn record_stream(
+        &self,
+        request: TransferRequest,
+    ) -> Result<(Created, StreamToCome), Error> {
         let settled = request.settle(self, false)?;
         let _one_at_a_time = self.one_submit_at_a_time().await;
         self.refuse_second_writer(&settled).await?;
-        let created = self.engine().record(vec![settled.into_new()]).await?;
-        created.into_iter().next().ok_or(Error::Closed)
+        Ok(self.engine().record_stream(settled.into_new()).await?)
     }
 
     /// Transfers of streams whose process is gone can only fail; those that are

@@ -37,6 +37,9 @@ pub struct Transfer {
     /// and then whole in `path_b64`.
     #[serde(flatten, with = "path_json")]
     pub path: PathBuf,
+    /// The group that it belongs to, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Length in bytes, once known.
     pub bytes_total: Option<u64>,
     /// Bytes moved. Equal to the total only when completed.
@@ -101,6 +104,7 @@ impl From<Snapshot> for Transfer {
             key: object.key.as_str().to_owned(),
             version_id: object.version_id.clone(),
             path: towline_engine::numbered(&record.spec.path, renamed),
+            group: record.spec.group.clone(),
             bytes_total,
             bytes_transferred,
             generation: record.generation,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use towline::TransferRequest;
 
-use super::carry;
+use super::{carry, key_in_file};
 use crate::args::{Common, Download};
 use crate::error::Error;
 use crate::exit::Exit;
@@ -26,6 +26,7 @@ pub(crate) async fn run(
     request.restart = args.restart;
     request.options.when_target_exists = args.on_exists.into();
     request.options.part_size = args.part_size;
+    request.options.access.customer_key = key_in_file(args.sse_c_key_file.as_deref())?;
     let how = (&args.running, &args.waiting);
     carry(vec![request], identity, how, common, output).await
 }

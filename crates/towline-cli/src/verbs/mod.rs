@@ -14,7 +14,9 @@ pub(crate) mod show;
 pub(crate) mod upload;
 pub(crate) mod watch;
 
-use towline::{Connection, HandedOver, State, TransferRequest};
+use std::path::Path;
+
+use towline::{Connection, HandedOver, KeyReference, State, TransferRequest};
 use towline_daemon::Submit;
 
 use crate::args::{Common, Running, Waiting};
@@ -24,6 +26,16 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::reach::Reach;
+
+/// The SSE-C key in a file; by its whole path, since another process may read it.
+fn key_in_file(file: Option<&Path>) -> Result<Option<KeyReference>, Error> {
+    let whole = |file: &Path| {
+        std::path::absolute(file)
+            .map(KeyReference::File)
+            .map_err(|error| Error::Failed(format!("{}: {error}", file.display())))
+    };
+    file.map(whole).transpose()
+}
 
 /// Submits requests and stays with them to their end, or leaves them to a
 /// process in the background.

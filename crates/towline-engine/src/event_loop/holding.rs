@@ -62,6 +62,11 @@ impl EventLoop {
             if self.live.contains_key(&id) || touched.contains(&id) {
                 continue;
             }
+            let lacks_stream = record.spec.is_stream() && !self.streams.contains_key(&id);
+            if lacks_stream && self.coming.streams > 0 {
+                self.coming.passed_over.push(id);
+                continue;
+            }
             self.hold(record, parts);
             self.advance(id, Event::Started);
         }
@@ -97,6 +102,14 @@ impl EventLoop {
             live.stream = Some(stream.clone());
         }
         self.streams.insert(id, stream);
+    }
+
+    pub(super) fn on_stream_came(&mut self) {
+        self.coming.streams -= 1;
+        if self.coming.streams == 0 {
+            let passed_over = std::mem::take(&mut self.coming.passed_over);
+            self.on_carry(passed_over);
+        }
     }
 
     fn close_stream(&mut self, id: TransferId) {

@@ -31,8 +31,12 @@ use crate::writer::Writer;
 pub(crate) enum Message {
     /// Transfers were recorded.
     Added(Vec<Record>),
+    /// A transfer is about to be recorded that will have a stream.
+    StreamComing,
     /// A transfer that was recorded has this stream.
     Stream(TransferId, Stream),
+    /// One that was coming is there, or will not be.
+    StreamCame,
     /// A stream has bytes, or room.
     Wake,
     /// From now on at most so many requests, and parts of one transfer, at one
@@ -118,6 +122,7 @@ pub(crate) struct EventLoop {
     loads: HashMap<TransferId, Load>,
     /// Of the unfinished transfers of this process that have one.
     streams: HashMap<TransferId, Stream>,
+    coming: Coming,
     closing: Option<oneshot::Sender<()>>,
     broken: bool,
 }
@@ -137,6 +142,14 @@ struct Backlog {
     loading: bool,
     /// Steered while a page was being read, so that page may be stale for them.
     touched: HashSet<TransferId>,
+}
+
+/// Streams that are not here yet, of transfers that may be in the store already.
+#[derive(Default)]
+struct Coming {
+    streams: usize,
+    /// Read meanwhile without a stream: theirs may be one of those.
+    passed_over: Vec<TransferId>,
 }
 
 /// A transfer that is being read, to be steered or carried.
@@ -186,6 +199,7 @@ impl EventLoop {
             },
             loads: HashMap::new(),
             streams: HashMap::new(),
+            coming: Coming::default(),
             closing: None,
             broken: false,
         }
@@ -219,7 +233,9 @@ impl EventLoop {
     fn on_message(&mut self, message: Message) {
         match message {
             Message::Added(records) => self.on_added(records),
+            Message::StreamComing => self.coming.streams += 1,
             Message::Stream(id, stream) => self.on_stream(id, stream),
+            Message::StreamCame => self.on_stream_came(),
             Message::Wake => {} // what can be done now is looked for anyway
             Message::Limits { requests, parts } => {
                 if let Some(requests) = requests {

@@ -127,9 +127,15 @@ impl Source {
             .ok_or(LocalFailure::SourceNotReopenable)
     }
 
-    /// All bytes, where they are in memory.
+    /// All bytes, where they are in memory: of a reader, if they are one part.
     pub(crate) fn whole(&self) -> Option<Bytes> {
-        self.bytes.clone()
+        if self.bytes.is_some() {
+            return self.bytes.clone();
+        }
+        let state = self.state();
+        let one = state.ended.is_some() && state.produced == 1;
+        let first = one.then(|| state.held.get(&PartNumber::FIRST));
+        first.flatten().cloned()
     }
 
     /// S3 has a part: it needs to be kept no more.

@@ -39,11 +39,15 @@ pub async fn next_leaves_out_final_and_paused_transfers(factory: &dyn StoreFacto
 pub async fn find_takes_each_condition_and_all_together(factory: &dyn StoreFactory) {
     let store = factory.open();
     let new = vec![
-        Sample::upload("a").build(),
+        Sample::upload("a")
+            .with(|spec| spec.group = Some("h".into()))
+            .build(),
         Sample::download("a").build(),
         Sample::upload("b").build(),
         Sample::upload("a").bucket("another").build(),
-        Sample::upload("c/a").build(),
+        Sample::upload("c/a")
+            .with(|spec| spec.group = Some("g".into()))
+            .build(),
     ];
     let made = store.create_many(new).await.unwrap();
     let id = |at: usize| made[at].record().id;
@@ -52,6 +56,20 @@ pub async fn find_takes_each_condition_and_all_together(factory: &dyn StoreFacto
     let path = |path: &str| Some(PathBuf::from(path));
     let cases = [
         (any(), vec![0, 1, 2, 3, 4]),
+        (
+            Query {
+                group: bucket("g"),
+                ..any()
+            },
+            vec![4],
+        ),
+        (
+            Query {
+                group: bucket("none"),
+                ..any()
+            },
+            vec![],
+        ),
         (
             Query {
                 direction: Some(Direction::Download),
@@ -115,6 +133,7 @@ pub async fn find_takes_each_condition_and_all_together(factory: &dyn StoreFacto
                 bucket: bucket("bucket"),
                 key: bucket("a"),
                 path: path("/data/in/a"),
+                group: bucket("h"),
                 newest_first: true,
                 after: Some(id(3)),
                 limit: 9,

@@ -78,6 +78,7 @@ pub async fn a_token_of_another_request_is_taken(factory: &dyn StoreFactory) {
         Sample::upload("a").with(|spec| spec.options.if_absent = true),
         Sample::upload("a").with(|spec| spec.connection.region = Some("eu-central-1".into())),
         Sample::upload("a").with(|spec| spec.path = "/elsewhere/a".into()),
+        Sample::upload("a").with(|spec| spec.group = Some("g".into())),
     ];
     for other in others {
         match store.create_many(vec![other.token("t").build()]).await {

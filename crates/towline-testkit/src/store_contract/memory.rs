@@ -315,6 +315,7 @@ impl Takes for Query {
                 .path
                 .as_ref()
                 .is_none_or(|path| spec.path.as_os_str() == path.as_os_str())
+            && (self.group.is_none() || self.group == spec.group)
             && self.after.is_none_or(beyond)
     }
 }

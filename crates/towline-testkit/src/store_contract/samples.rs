@@ -38,6 +38,7 @@ impl Sample {
             path: PathBuf::from(dir).join(name),
             options: TransferOptions::default(),
             token: None,
+            group: None,
         };
         Self(NewTransfer {
             spec,

@@ -36,6 +36,13 @@ macro_rules! common {
                 self
             }
 
+            /// The name of the group that it belongs to: groups are found and
+            /// steered as one, by [`Query::group`](towline_core::Query::group).
+            pub fn group(mut self, name: impl Into<String>) -> Self {
+                self.request.group = Some(name.into());
+                self
+            }
+
             /// Cancels an unfinished transfer of the same and starts anew.
             pub fn restart(mut self, restart: bool) -> Self {
                 self.request.restart = restart;

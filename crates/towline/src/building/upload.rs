@@ -3,6 +3,7 @@
 use std::future::IntoFuture;
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use tokio::io::AsyncRead;
@@ -24,7 +25,8 @@ use crate::{
 pub struct UploadRequest {
     utility: TransferUtility,
     request: TransferRequest,
-    body: Body,
+    /// Readers are not to be shared, and the request is.
+    body: Mutex<Body>,
     spool: bool,
     listener: Listener,
 }
@@ -76,7 +78,7 @@ impl UploadRequest {
         Self {
             utility,
             request,
-            body,
+            body: Mutex::new(body),
             spool: false,
             listener: Listener::default(),
         }
@@ -85,7 +87,7 @@ impl UploadRequest {
     /// Readers: how many bytes there are. With others the upload fails. Default:
     /// not known, and the object ends where the reader does.
     pub fn length(mut self, bytes: u64) -> Self {
-        if let Body::Reader(reading) = &mut self.body {
+        if let Body::Reader(reading) = self.body_mut() {
             reading.length = Some(bytes);
             self.request.length = Some(bytes);
         }
@@ -96,10 +98,14 @@ impl UploadRequest {
     /// parts grow from 5 to 16 MiB, so that an object of 122 GiB is the largest;
     /// with it they are as large as it needs, and as much more is held in memory.
     pub fn expected_size(mut self, bytes: u64) -> Self {
-        if let Body::Reader(reading) = &mut self.body {
+        if let Body::Reader(reading) = self.body_mut() {
             reading.expected = Some(bytes);
         }
         self
+    }
+
+    fn body_mut(&mut self) -> &mut Body {
+        self.body.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Bytes and readers: copies them to a file beside the state first, so that
@@ -219,7 +225,11 @@ impl IntoFuture for UploadRequest {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let observer = match (self.body, self.spool) {
+            let body = self
+                .body
+                .into_inner()
+                .unwrap_or_else(PoisonError::into_inner);
+            let observer = match (body, self.spool) {
                 (Body::File, _) => self.utility.submit_one(self.request).await?,
                 (body, false) => self.utility.upload_stream_now(self.request, body).await?,
                 (body, true) => self.utility.upload_spooled(self.request, body).await?,

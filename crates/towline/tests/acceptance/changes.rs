@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::StreamExt as _;
 use towline::{Cursor, State, TransferChange, TransferId};
 
 use crate::{BUCKET, Scene, content};
@@ -98,4 +99,41 @@ async fn a_transfer_that_is_retried_is_read_at_each_of_its_ends() {
         assert_eq!(reader.ends[&id], vec![State::Failed; tries]);
         assert!(scene.utility.retry(id).await.unwrap());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t31_who_follows_with_a_kept_cursor_is_told_each_end_once_also_by_a_later_process() {
+    let mut scene = Scene::start().await;
+    let path = scene.file("source", &content(1000));
+    let mut ends: BTreeMap<TransferId, usize> = BTreeMap::new();
+    let mut cursor: Option<Cursor> = None;
+    for round in 0..3 {
+        let mut following = scene.utility.follow(cursor);
+        if cursor.is_none() {
+            // From now on: what comes first is none of it.
+            let (_, now) = scene.utility.changes(None, 1).await.unwrap();
+            following = scene.utility.follow(Some(now));
+        }
+        for n in 0..30 {
+            let upload = scene.utility.upload(BUCKET, format!("{round}-{n}"), &path);
+            upload.await.unwrap();
+        }
+        // The last round reads what the earlier one left unread, too.
+        let stop = if round == 2 { 90 } else { 20 * (round + 1) };
+        while ends.len() < stop {
+            let (changes, behind) = following.next().await.unwrap().unwrap();
+            for change in changes {
+                if let TransferChange::Changed(transfer) = change
+                    && transfer.state.is_final()
+                {
+                    *ends.entry(transfer.id).or_default() += 1;
+                }
+            }
+            cursor = Some(behind);
+        }
+        drop(following);
+        scene.reopen().await;
+    }
+    assert_eq!(ends.len(), 90);
+    assert!(ends.values().all(|times| *times == 1), "{ends:?}");
 }

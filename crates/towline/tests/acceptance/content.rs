@@ -63,7 +63,7 @@ async fn t7_the_content_type_is_by_extension_and_an_explicit_one_wins() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_of_every_kind_come_back_as_they_went() {
+async fn t63_keys_of_every_kind_come_back_as_they_went() {
     let scene = Scene::start().await;
     let long = "k".repeat(1024);
     for key in [
@@ -73,6 +73,8 @@ async fn keys_of_every_kind_come_back_as_they_went() {
         "a//b",
         "q?x=1&y#z",
         "../up",
+        "/leading",
+        "a/./b/../c",
         "~(x)'!*",
         &long,
     ] {

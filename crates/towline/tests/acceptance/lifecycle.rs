@@ -3,7 +3,7 @@
 use towline::{Credentials, StaticCredentials, TransferUtility};
 
 use crate::canned::Canned;
-use crate::to;
+use crate::{BUCKET, Scene, to};
 
 async fn utility(server: &Canned) -> (TransferUtility, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
@@ -64,4 +64,13 @@ async fn a_bucket_without_a_lifecycle_has_no_rules_and_a_refusal_is_told() {
     let (utility, _dir) = utility(&server).await;
     let error = utility.check_lifecycle("bucket").await.unwrap_err();
     assert_eq!(error.code(), "AccessDenied");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_is_not_there_is_no_bucket_without_rules() {
+    let scene = Scene::start().await;
+    let none = scene.utility.check_lifecycle(BUCKET).await.unwrap();
+    assert!(none.rules.is_empty());
+    let error = scene.utility.check_lifecycle("no-such-bucket").await;
+    assert_eq!(error.unwrap_err().code(), "NoSuchBucket");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use towline::{Config, Connection, PartSize, State};
+use towline::{Config, Connection, Credentials, State, StaticCredentials, TransferUtility};
 use towline_testserver::{Operation, TestServer};
 
 use crate::{BUCKET, Scene, completed, content};
@@ -82,13 +82,23 @@ async fn t53_by_default_it_is_twice_the_cpus_and_two_more_and_five_parts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t3_a_part_size_is_also_the_length_up_to_which_one_put_is_made() {
+async fn t3_a_minimum_part_size_is_also_the_length_up_to_which_one_put_is_made() {
     let scene = Scene::start().await;
-    let size = PartSize::clamped_mb(16);
+    let utility = TransferUtility::builder()
+        .state_dir(scene.dir.path().join("other"))
+        .connection(crate::to(scene.server.endpoint()))
+        .credentials(
+            "test",
+            StaticCredentials(Credentials::new("test", "testsecret")),
+        )
+        .minimum_upload_part_size_mb(16)
+        .open()
+        .await
+        .unwrap();
     for (len, parts) in [(16 * MIB, 0), (16 * MIB + 1, 2)] {
         let source = scene.file("source", &content(len));
-        let request = scene.utility.upload(BUCKET, "key", &source).part_size(size);
-        completed(request.await.unwrap().finished().await.unwrap());
+        let upload = utility.upload(BUCKET, "key", &source).await.unwrap();
+        completed(upload.finished().await.unwrap());
         assert_eq!(scene.server.history().count(Operation::UploadPart), parts);
     }
 }
@@ -128,12 +138,12 @@ async fn t64_acceleration_asks_its_own_host_and_a_dotted_bucket_is_refused_at_th
     assert!(refused.to_string().contains("acceleration"), "{refused}");
 
     let (proxy, asked) = a_proxy_that_refuses().await;
-    let utility = towline::TransferUtility::builder()
+    let utility = TransferUtility::builder()
         .state_dir(scene.dir.path().join("accelerated"))
         .environment(towline::Environment::new([("HTTPS_PROXY", proxy)], None))
         .credentials(
             "test",
-            towline::StaticCredentials(towline::Credentials::new("test", "testsecret")),
+            StaticCredentials(Credentials::new("test", "testsecret")),
         )
         .open()
         .await

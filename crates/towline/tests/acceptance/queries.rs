@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use towline::{
-    Direction, Error, Query, State, StoreError, Transfer, TransferId, TransferRequest,
+    Command, Direction, Error, Query, State, StoreError, Transfer, TransferId, TransferRequest,
     TransferUtility,
 };
 
@@ -236,4 +236,48 @@ async fn t24_a_transfer_is_found_by_its_id_and_an_unknown_one_is_not() {
     let error = scene.utility.get(never).await.unwrap_err();
     assert!(matches!(error, Error::Store(StoreError::Unknown(id)) if id == never));
     assert_eq!(error.code(), "UnknownTransfer");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t24_a_group_is_found_and_steered_as_one_and_is_gone_with_its_last_transfer() {
+    let scene = Scene::start().await;
+    let source = scene.file("source", b"bytes");
+    scene.server.faults().offline(true);
+    let mut of_group = Vec::new();
+    for n in 0..6 {
+        let upload = scene.utility.upload(BUCKET, format!("key-{n}"), &source);
+        let upload = if n % 2 == 0 {
+            upload.group("photos")
+        } else {
+            upload
+        };
+        let observer = upload.await.unwrap();
+        if n % 2 == 0 {
+            assert_eq!(observer.transfer().group.as_deref(), Some("photos"));
+            of_group.push(observer.id());
+        }
+    }
+    let group = || Query {
+        group: Some("photos".into()),
+        ..Query::default()
+    };
+    let (found, _) = scene.utility.find(group()).await.unwrap();
+    let found: Vec<_> = found.iter().map(|transfer| transfer.id).collect();
+    assert_eq!(found, of_group);
+    let steer = |command| scene.utility.steer_all(command, group());
+    assert_eq!(steer(Command::Pause).await.unwrap(), of_group);
+    let (all, _) = scene.utility.find(Query::default()).await.unwrap();
+    let paused = all
+        .iter()
+        .filter(|transfer| transfer.state == State::Paused);
+    assert_eq!(paused.count(), 3, "the others go on");
+    assert_eq!(steer(Command::Cancel).await.unwrap(), of_group);
+    scene.server.faults().clear();
+    for id in &of_group {
+        let observer = scene.utility.observe(*id).await.unwrap();
+        observer.finished().await.unwrap();
+    }
+    assert_eq!(scene.utility.remove_all(group()).await.unwrap(), of_group);
+    let (found, _) = scene.utility.find(group()).await.unwrap();
+    assert!(found.is_empty());
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use towline::{
-    Error, Outcome, PartSize, State, SubmitError, TransferObserver, UploadMode, Verified,
+    Config, Error, Outcome, PartSize, State, SubmitError, TransferObserver, TransferRequest,
+    UploadMode, Verified,
 };
 use towline_testserver::Operation;
 
@@ -385,4 +386,25 @@ async fn a_part_size_of_ones_own_is_kept_for_streams() {
     let observer = request.part_size(size).await.unwrap();
     completed(observer.finished().await.unwrap());
     assert_eq!(scene.requests(Operation::UploadPart), 3);
+}
+
+/// The loop reads the store page by page meanwhile, and must not take what was
+/// just recorded for the remains of another process.
+#[tokio::test(flavor = "multi_thread")]
+async fn t5_streams_that_are_submitted_while_a_long_queue_is_read_all_arrive() {
+    let mut config = Config::default();
+    config.window = 8;
+    let scene = Scene::with(config).await;
+    let source = scene.file("source", &content(100));
+    let files = (0..400).map(|n| TransferRequest::upload(BUCKET, format!("file-{n}"), &source));
+    scene.utility.submit(files.collect()).await.unwrap();
+    let mut observers = Vec::new();
+    for n in 0..150 {
+        let data = content(200 + n);
+        let upload = scene.utility.upload_data(BUCKET, format!("data-{n}"), data);
+        observers.push(upload.await.unwrap());
+    }
+    for observer in observers {
+        completed(observer.finished().await.unwrap());
+    }
 }

@@ -27,6 +27,7 @@ pub(in crate::transfer) fn accepted(source: Option<Fingerprint>, if_absent: bool
             ..TransferOptions::default()
         },
         token: None,
+        group: None,
     };
     let created_at = Timestamp::from_millis(0);
     Record::new(
