@@ -66,8 +66,8 @@
 //! awaited ([`finished`](TransferObserver::finished)), read as a stream
 //! ([`updates`](TransferObserver::updates)), or calls a [`TransferListener`] from
 //! a thread of its own. In-between changes coalesce, the end is always told.
-//! [`changes`](TransferUtility::changes) tells of all transfers; who keeps the
-//! cursor reads on from there in a later process and misses no end.
+//! [`follow`](TransferUtility::follow) is a stream of the changes of all transfers;
+//! who keeps its cursor follows from there in a later process, and misses no end.
 //!
 //! ```no_run
 //! # async fn example(utility: towline::TransferUtility) -> Result<(), towline::Error> {
@@ -87,8 +87,11 @@
 //!     println!("{} of {:?} bytes", transfer.bytes_transferred, transfer.bytes_total);
 //! }
 //!
-//! let (_, cursor) = utility.changes(None, 100).await?; // from now on
-//! let (changed, cursor) = utility.changes(Some(cursor), 100).await?; // keep the cursor
+//! let mut all = utility.follow(None); // or after a cursor
+//! while let Some(some) = all.next().await {
+//!     let (changes, cursor) = some?;
+//!     println!("{changes:?}, read up to {cursor}");
+//! }
 //! # Ok(()) }
 //! ```
 //!
@@ -97,13 +100,13 @@
 //! All are durable when they return, and give whether anything had to change.
 //! `pause` keeps what was moved, `cancel` removes it from S3 and the disk, `retry`
 //! goes on after a failure. For many: [`pause_all`](TransferUtility::pause_all) and
-//! its like, and [`steer_all`](TransferUtility::steer_all) with a [`Query`].
+//! its like, and [`steer_all`](TransferUtility::steer_all) with a [`Query`], by object,
+//! path or the [`group`](UploadRequest::group) that the requests were given.
 //!
 //! ```no_run
-//! # async fn example(utility: towline::TransferUtility) -> Result<(), towline::Error> {
-//! utility.pause(towline::TransferId::new(42)).await?;
-//! utility.resume(towline::TransferId::new(42)).await?;
-//! utility.cancel_all(Some(towline::Direction::Download)).await?;
+//! # async fn example(utility: towline::TransferUtility, id: towline::TransferId) -> Result<(), towline::Error> {
+//! let changed = utility.pause(id).await? && utility.resume(id).await?;
+//! let canceled = utility.cancel_all(Some(towline::Direction::Download)).await?;
 //! # Ok(()) }
 //! ```
 //!
@@ -115,12 +118,10 @@
 //! [`find`](TransferUtility::find) by what it is about. Listeners are set anew.
 //!
 //! ```no_run
-//! # async fn example(utility: towline::TransferUtility) -> Result<(), towline::Error> {
-//! use towline::{Query, TransferId};
-//!
-//! let transfer = utility.observe(TransferId::new(42)).await?.finished().await?;
-//! let of_key = Query { key: Some(transfer.key), ..Query::default() };
-//! let (transfers, next_page) = utility.find(of_key).await?;
+//! # async fn example(utility: towline::TransferUtility, id: towline::TransferId) -> Result<(), towline::Error> {
+//! let transfer = utility.observe(id).await?.finished().await?;
+//! let query = towline::Query { key: Some(transfer.key), ..Default::default() };
+//! let (transfers, next_page) = utility.find(query).await?;
 //! # Ok(()) }
 //! ```
 //!
@@ -205,11 +206,9 @@
 //! (no network, no credentials, a full disk) is no failure: the transfer waits, and
 //! its [`reason`](Transfer::reason) says for what.
 //!
-//! # Without async
+//! # Without async, and what it does not do
 //!
 //! With [`Wait`] in scope, `wait()` in place of `await` blocks the thread.
-//!
-//! # What it does not do
 //!
 //! Directories, caps on bandwidth and choosing a kind of network are not in this
 //! crate. Nothing moves while no process has the state open. Linux is first class,

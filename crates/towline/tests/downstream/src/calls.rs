@@ -72,6 +72,7 @@ pub async fn uploads(utility: TransferUtility) -> Anything {
         .header("x-amz-meta-a", "b")
         .parameter("name", "value")
         .token("mine")
+        .group("album")
         .listener(Quiet)
         .await?;
     observer.set_listener(Quiet);
@@ -159,7 +160,7 @@ pub async fn steering(utility: TransferUtility, id: TransferId) -> Result<(), Er
             ..Query::default()
         })
         .await?;
-    utility.changes(None, 100).await?;
+    let _ = utility.follow(utility.changes(None, 100).await?.1.into());
     utility.incidents(id).await?;
     Ok(())
 }
