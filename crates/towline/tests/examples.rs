@@ -82,7 +82,7 @@ fn track_progress(stage: &Stage) {
 }
 
 fn pause_and_resume(stage: &Stage) {
-    stage.server.faults().bandwidth(8 << 20);
+    stage.server.faults().bandwidth(4 << 20);
     let said = stage.run(&[&stage.file(12 * MIB), BUCKET, "key"]);
     for line in ["paused with ", "resumed\n", "completed: 12582912 bytes"] {
         assert!(said.contains(line), "{said}");
