@@ -226,3 +226,14 @@ pub enum Outcome {
     /// Another object, not ours, stands there; it was left alone.
     Conflict,
 }
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Transferred => "transferred",
+            Self::Skipped => "skipped",
+            Self::NotModified => "not_modified",
+            Self::Conflict => "conflict",
+        })
+    }
+}

@@ -178,7 +178,9 @@ impl S3Connector {
         };
         connection.dual_stack |= says("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint");
         connection.fips |= says("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint");
-        connection.accelerate |= profile.is_some_and(|p| p.flag("s3.use_accelerate_endpoint"));
+        // As AWS's tools have it, the profile's wish does not count elsewhere.
+        let wished = profile.is_some_and(|p| p.flag("s3.use_accelerate_endpoint"));
+        connection.accelerate |= wished && connection.endpoint.is_none();
         self.check(&connection)?;
         Ok(connection)
     }
@@ -197,6 +199,16 @@ impl S3Connector {
             return Err(ConnectError::BadEndpoint {
                 endpoint: region.to_owned(),
                 why: "it is not the name of a region".into(),
+            });
+        }
+        if let Some(endpoint) = connection
+            .endpoint
+            .as_ref()
+            .filter(|_| connection.accelerate)
+        {
+            return Err(ConnectError::BadEndpoint {
+                endpoint: endpoint.clone(),
+                why: "transfer acceleration is of AWS's own endpoint alone".into(),
             });
         }
         match &connection.source {

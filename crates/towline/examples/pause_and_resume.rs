@@ -9,7 +9,6 @@
 
 use std::error::Error;
 
-use futures_util::StreamExt;
 use towline::{Direction, State, TransferUtility};
 
 #[tokio::main]

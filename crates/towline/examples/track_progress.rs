@@ -7,7 +7,6 @@
 
 use std::error::Error;
 
-use futures_util::StreamExt;
 use tokio::sync::oneshot;
 use towline::{ErrorRecord, State, TransferId, TransferListener, TransferUtility};
 

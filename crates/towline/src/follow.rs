@@ -51,6 +51,13 @@ type Page = Result<(Vec<TransferChange>, Cursor), Error>;
 /// The changes of all transfers, see [`TransferUtility::follow`].
 pub struct TransferChanges(Mutex<Pin<Box<dyn Stream<Item = Page> + Send>>>);
 
+impl TransferChanges {
+    /// The next ones; `None` when the utility is closed.
+    pub async fn next(&mut self) -> Option<Result<(Vec<TransferChange>, Cursor), Error>> {
+        std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
+    }
+}
+
 impl Stream for TransferChanges {
     type Item = Page;
 

@@ -80,20 +80,27 @@ impl Slot {
         watch: Watch,
         listener: impl TransferListener,
     ) {
-        let (keep, gone) = oneshot::channel();
-        *self.lock() = Some(keep);
+        let (keep, ended) = oneshot::channel();
+        if let Some(earlier) = self.lock().replace(keep) {
+            let _ = earlier.send(());
+        }
         dispatcher.run(async move {
+            let told = tell(watch, listener);
+            tokio::pin!(told);
             tokio::select! {
                 biased;
-                _ = gone => {}
-                () = tell(watch, listener) => {}
+                // Not when the observer is dropped: the calls go on without it.
+                Ok(()) = ended => {}
+                () = &mut told => {}
             }
         });
     }
 
     /// Ends the calls.
     pub(crate) fn clear(&self) {
-        self.lock().take();
+        if let Some(calls) = self.lock().take() {
+            let _ = calls.send(());
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<oneshot::Sender<()>>> {

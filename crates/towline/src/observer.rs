@@ -69,6 +69,16 @@ impl TransferObserver {
         }
     }
 
+    /// Waits until it has ended, and fails with [`Error::Ended`] unless it is
+    /// completed.
+    pub async fn completed(&self) -> Result<Transfer, Error> {
+        let transfer = self.finished().await?;
+        match transfer.state {
+            State::Completed => Ok(transfer),
+            _ => Err(Error::Ended(Box::new(transfer))),
+        }
+    }
+
     /// How it ended; `None` when the utility closed first.
     pub(crate) async fn ended(self) -> Option<State> {
         // Held no longer than needed: it keeps the utility open.
@@ -160,6 +170,13 @@ impl TransferObserver {
 
 /// The changes of one transfer, see [`TransferObserver::updates`].
 pub struct Updates(Mutex<Pin<Box<dyn Stream<Item = Transfer> + Send>>>);
+
+impl Updates {
+    /// The next one; `None` after the last.
+    pub async fn next(&mut self) -> Option<Transfer> {
+        std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
+    }
+}
 
 impl Stream for Updates {
     type Item = Transfer;

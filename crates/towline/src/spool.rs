@@ -28,9 +28,17 @@ impl TransferUtility {
             Body::Reader(reading) => reading.reader,
             Body::File => return Err(SubmitError::no_path().into()),
         };
-        let copy = Copy::make(self.state_dir()).await.map_err(failed)?;
+        let dir = self.state_dir().to_owned();
         let length = request.length;
-        let copied = copy.fill(&mut reader).await;
+        // On the utility's own threads: the caller's are not to wait for a disk.
+        let copying = async move {
+            let copy = Copy::make(&dir)?;
+            let copied = copy.fill(&mut reader).await;
+            Ok::<_, std::io::Error>((copy, copied))
+        };
+        let runtime = self.engine().runtime().ok_or(Error::Closed)?;
+        let copied = runtime.spawn(copying).await.map_err(|_| Error::Closed)?;
+        let (copy, copied) = copied.map_err(failed)?;
         let fits = copied.and_then(|copied| match length {
             Some(length) if length != copied => Err(std::io::Error::other(format!(
                 "the stream has {copied} bytes, not the {length} announced"
@@ -107,7 +115,7 @@ struct Copy {
 
 impl Copy {
     /// An empty file of its own, readable by this user alone.
-    async fn make(state_dir: &Path) -> std::io::Result<Self> {
+    fn make(state_dir: &Path) -> std::io::Result<Self> {
         use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
         let dir = state_dir.join(DIR);
         std::fs::DirBuilder::new()
@@ -138,13 +146,16 @@ impl Copy {
             if read == 0 {
                 break;
             }
-            file.write_all(&piece[..read])?;
+            tokio::task::block_in_place(|| file.write_all(&piece[..read]))?;
             copied += read as u64;
         }
-        file.sync_all()?;
-        if let Some(dir) = self.path.parent() {
-            std::fs::File::open(dir)?.sync_all()?;
-        }
+        tokio::task::block_in_place(|| {
+            file.sync_all()?;
+            match self.path.parent() {
+                Some(dir) => std::fs::File::open(dir)?.sync_all(),
+                None => Ok(()),
+            }
+        })?;
         Ok(copied)
     }
 

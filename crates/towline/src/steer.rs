@@ -31,7 +31,7 @@ impl TransferUtility {
 
     /// Stops a transfer and removes what S3 and the disk hold of it. It is
     /// [`Canceled`](State::Canceled) once that is proven. False when it was
-    /// canceled already, or completed.
+    /// canceled already, completed, or failed with nothing kept.
     pub async fn cancel(&self, id: TransferId) -> Result<bool, Error> {
         self.steer(id, Command::Cancel).await
     }

@@ -22,6 +22,7 @@ impl EventLoop {
             let room = self.live.len() < self.config.window;
             if self.backlog.more || self.backlog.loading || !room {
                 self.backlog.more = true; // it comes when its turn does
+                self.backlog.grew = self.backlog.loading;
                 continue;
             }
             self.backlog.after = self.backlog.after.max(record.id);
@@ -55,7 +56,8 @@ impl EventLoop {
             Ok(page) => page,
             Err(error) => return self.fail_store(&error),
         };
-        self.backlog.more = !page.is_empty();
+        let grew = std::mem::take(&mut self.backlog.grew);
+        self.backlog.more = grew || !page.is_empty();
         for (record, parts) in page {
             let id = record.id;
             self.backlog.after = self.backlog.after.max(id);

@@ -140,6 +140,9 @@ struct Backlog {
     after: TransferId,
     more: bool,
     loading: bool,
+    /// Transfers were left to the backlog while a page was being read, which
+    /// may lack them.
+    grew: bool,
     /// Steered while a page was being read, so that page may be stale for them.
     touched: HashSet<TransferId>,
 }
@@ -195,6 +198,7 @@ impl EventLoop {
                 after: left_out.unwrap_or(TransferId::START),
                 more: left_out.is_none(),
                 loading: false,
+                grew: false,
                 touched: HashSet::new(),
             },
             loads: HashMap::new(),

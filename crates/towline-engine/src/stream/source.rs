@@ -69,7 +69,7 @@ impl Source {
         }
     }
 
-    /// A source that is filled from a [`Reading`].
+    /// A source that is filled from a [`Reading`](crate::Reading).
     pub fn reader() -> Self {
         Self {
             bytes: None,

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::StreamExt as _;
 use towline::{Cursor, State, TransferChange, TransferId};
 
 use crate::{BUCKET, Scene, content};

@@ -130,6 +130,7 @@ async fn t66_an_upload_whose_answer_is_still_to_come_stays() {
     let faults = scene.server.faults();
     faults.delay(Operation::ListMultipartUploads, Duration::from_millis(300));
     faults.drop_response(Operation::CreateMultipartUpload, 1);
+    faults.delay(Operation::CompleteMultipartUpload, Duration::from_secs(2));
     let own = scene.utility.upload(BUCKET, "big", &path).await.unwrap();
     until("it is open", || left(&scene) == 1).await;
     let all = scene.utility.leftovers(BUCKET).older_than(Duration::ZERO);

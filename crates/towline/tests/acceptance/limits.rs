@@ -136,6 +136,14 @@ async fn t64_acceleration_asks_its_own_host_and_a_dotted_bucket_is_refused_at_th
     let refused = request.connection(accelerated.clone()).await.unwrap_err();
     assert_eq!(refused.code(), "BadConnection");
     assert!(refused.to_string().contains("acceleration"), "{refused}");
+    let elsewhere = Connection {
+        endpoint: Some(scene.server.endpoint()),
+        ..accelerated.clone()
+    };
+    let request = scene.utility.upload(BUCKET, "key", &source);
+    let refused = request.connection(elsewhere).await.unwrap_err();
+    assert_eq!(refused.code(), "BadEndpoint");
+    assert!(refused.to_string().contains("acceleration"), "{refused}");
 
     let (proxy, asked) = a_proxy_that_refuses().await;
     let utility = TransferUtility::builder()

@@ -208,3 +208,18 @@ async fn t51_a_reader_of_updates_that_is_slow_misses_no_end() {
     assert_eq!(last.state, State::Completed);
     assert!(rest.len() < 3, "in-between ones coalesce");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t51_a_listener_is_told_the_end_also_when_the_observer_is_dropped_at_once() {
+    let scene = Scene::start().await;
+    let path = scene.file("source", &content(6 * MIB));
+    let (notes, told) = Notes::new();
+    let upload = scene.utility.upload(BUCKET, "key", &path).listener(notes);
+    drop(upload.await.unwrap());
+    let told = everything(told).await;
+    assert_eq!(
+        told.last(),
+        Some(&Told::State(State::Completed)),
+        "{told:?}"
+    );
+}

@@ -104,8 +104,11 @@ async fn a_request_without_an_answer_ends() {
     faults.delay(Operation::ListObjectsV2, Duration::from_secs(120));
     let error = scene.utility.list(BUCKET).await.unwrap_err();
     assert_eq!(error.code(), "Stalled");
-    faults.out_of_reach(Some(towline_testserver::Offline::Refuse));
-    let error = scene.utility.list(BUCKET).await.unwrap_err();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = crate::to(format!("http://{}", free.local_addr().unwrap()));
+    drop(free);
+    let error = scene.utility.list(BUCKET).connection(nobody).await;
+    let error = error.unwrap_err();
     assert_eq!(error.code(), "Connect");
 }
 

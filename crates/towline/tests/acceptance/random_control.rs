@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use towline::{Command, Direction, Error, Query, State, StoreError, TransferId, TransferUtility};
 
 use crate::{BUCKET, Scene, completed, content, names};

@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use futures_util::StreamExt as _;
 use towline::{State, Transfer, TransferObserver};
 
 /// Every update so far.
