@@ -38,6 +38,7 @@ async fn open(endpoint: &str, dir: &std::path::Path) -> TransferUtility {
             StaticCredentials(Credentials::new("test", "testsecret")),
         )
         .customer_key("own", CustomerKey::new(*KEY))
+        .retry_limit(2) // some options are refused as internal errors
         .open()
         .await
         .unwrap()
