@@ -5,17 +5,22 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::options::is_default;
+
 /// What S3 wants to see on every request for an object, or refuses it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Access {
     /// The one who asks pays, not the bucket's owner (`x-amz-request-payer`).
+    #[serde(skip_serializing_if = "is_default")]
     pub requester_pays: bool,
     /// The account that must own the bucket (`x-amz-expected-bucket-owner`).
+    #[serde(skip_serializing_if = "is_default")]
     pub expected_bucket_owner: Option<String>,
     /// The key that S3 encrypts and decrypts the object with and does not keep
     /// (SSE-C): where to find it, never the key itself.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerSideEncryptionCustomerKeys.html>
+    #[serde(skip_serializing_if = "is_default")]
     pub customer_key: Option<KeyReference>,
 }
 
@@ -38,8 +43,10 @@ pub enum KeyReference {
 #[serde(default)]
 pub struct Extra {
     /// Headers, by their names in lower case.
+    #[serde(skip_serializing_if = "is_default")]
     pub headers: BTreeMap<String, String>,
     /// Parameters of the query.
+    #[serde(skip_serializing_if = "is_default")]
     pub parameters: BTreeMap<String, String>,
 }
 

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
+use crate::options::is_default;
 
 /// What an uploaded object carries besides its bytes. The same in one PUT and
 /// in a multipart upload.
@@ -14,34 +15,47 @@ use crate::Timestamp;
 pub struct ObjectOptions {
     /// `Content-Type`. Default: by the file name's extension,
     /// `application/octet-stream` where that tells nothing.
+    #[serde(skip_serializing_if = "is_default")]
     pub content_type: Option<String>,
     /// `Content-Encoding`, stored as given; bytes are never encoded by us.
+    #[serde(skip_serializing_if = "is_default")]
     pub content_encoding: Option<String>,
     /// `Content-Disposition`.
+    #[serde(skip_serializing_if = "is_default")]
     pub content_disposition: Option<String>,
     /// `Content-Language`.
+    #[serde(skip_serializing_if = "is_default")]
     pub content_language: Option<String>,
     /// `Cache-Control`.
+    #[serde(skip_serializing_if = "is_default")]
     pub cache_control: Option<String>,
     /// `Expires`, in whole seconds.
+    #[serde(skip_serializing_if = "is_default")]
     pub expires: Option<Timestamp>,
     /// Own metadata, `x-amz-meta-…`; at most 2 KB in all.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html>
+    #[serde(skip_serializing_if = "is_default")]
     pub metadata: BTreeMap<String, String>,
     /// Tags, at most 10.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html>
+    #[serde(skip_serializing_if = "is_default")]
     pub tags: BTreeMap<String, String>,
     /// A canned ACL such as `public-read`; not together with grants.
+    #[serde(skip_serializing_if = "is_default")]
     pub acl: Option<String>,
     /// Who else may do what with it.
+    #[serde(skip_serializing_if = "is_default")]
     pub grants: Vec<Grant>,
     /// A storage class such as `STANDARD_IA`.
+    #[serde(skip_serializing_if = "is_default")]
     pub storage_class: Option<String>,
     /// Where a website sends those who ask for it
     /// (`x-amz-website-redirect-location`): `/key`, `http://…` or `https://…`.
+    #[serde(skip_serializing_if = "is_default")]
     pub website_redirect: Option<String>,
     /// How S3 encrypts it. Default: as its bucket says. Keys of one's own are in
     /// [`Access`](crate::Access), since every request needs them.
+    #[serde(skip_serializing_if = "is_default")]
     pub encryption: Option<Encryption>,
 }
 

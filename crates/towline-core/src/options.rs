@@ -4,6 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Access, ChecksumAlgorithm, Extra, ObjectOptions, PartSize, Timestamp};
 
+/// Whether a field says nothing: it is left out of what is stored and sent, so
+/// that ten thousand requests without options are short.
+pub(crate) fn is_default<T: Default + PartialEq>(field: &T) -> bool {
+    *field == T::default()
+}
+
 /// What a download does when its target is there already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -65,14 +71,18 @@ impl ByteRange {
 #[serde(default)]
 pub struct ReadCondition {
     /// Only if the object has this ETag; otherwise it fails.
+    #[serde(skip_serializing_if = "is_default")]
     pub if_match: Option<String>,
     /// Only if it has another ETag; otherwise it ends as
     /// [`NotModified`](crate::Outcome::NotModified).
+    #[serde(skip_serializing_if = "is_default")]
     pub if_none_match: Option<String>,
     /// Only if it was stored after this; otherwise it ends as
     /// [`NotModified`](crate::Outcome::NotModified). Whole seconds.
+    #[serde(skip_serializing_if = "is_default")]
     pub if_modified_since: Option<Timestamp>,
     /// Only if it was not stored after this; otherwise it fails. Whole seconds.
+    #[serde(skip_serializing_if = "is_default")]
     pub if_unmodified_since: Option<Timestamp>,
 }
 
@@ -82,23 +92,33 @@ pub struct ReadCondition {
 #[non_exhaustive]
 pub struct TransferOptions {
     /// Size of every part but the last. Default: by the object's size.
+    #[serde(skip_serializing_if = "is_default")]
     pub part_size: Option<PartSize>,
     /// Uploads: in one PUT or in parts.
+    #[serde(skip_serializing_if = "is_default")]
     pub upload_mode: UploadMode,
     /// What S3 checks the bytes with. Default: CRC-64/NVME.
+    #[serde(skip_serializing_if = "is_default")]
     pub checksum: ChecksumAlgorithm,
     /// Uploads: only where no object has the key yet (`If-None-Match: *`).
+    #[serde(skip_serializing_if = "is_default")]
     pub if_absent: bool,
     /// Downloads: what to do when the target exists.
+    #[serde(skip_serializing_if = "is_default")]
     pub when_target_exists: WhenTargetExists,
     /// Downloads: which bytes. Default: all.
+    #[serde(skip_serializing_if = "is_default")]
     pub range: Option<ByteRange>,
     /// Downloads: whether at all.
+    #[serde(skip_serializing_if = "is_default")]
     pub condition: ReadCondition,
     /// What every request carries.
+    #[serde(skip_serializing_if = "is_default")]
     pub access: Access,
     /// Further headers and parameters.
+    #[serde(skip_serializing_if = "is_default")]
     pub extra: Extra,
     /// Uploads: what the object carries besides its bytes.
+    #[serde(skip_serializing_if = "is_default")]
     pub object: ObjectOptions,
 }

@@ -3,8 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use towline_core::{ErrorRecord, State, TransferId};
 use towline_engine::Watch;
 
@@ -163,15 +164,61 @@ type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// The thread that calls listeners. It is there once one was set, and ends with
 /// the last utility and observer.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Dispatcher(Arc<Mutex<Option<mpsc::UnboundedSender<Job>>>>);
+pub(crate) struct Dispatcher {
+    thread: Arc<Mutex<Option<mpsc::UnboundedSender<Job>>>>,
+    /// How many listeners are still to be told something.
+    telling: watch::Sender<usize>,
+}
+
+/// So long closing waits for listeners; one that blocks is left behind.
+const LAST_CALLS: Duration = Duration::from_secs(2);
 
 impl Dispatcher {
     fn run(&self, job: impl Future<Output = ()> + Send + 'static) {
-        let mut thread = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let one = Telling::begin(&self.telling);
+        let job = async move {
+            let _until_told = one;
+            job.await;
+        };
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         let jobs = thread.get_or_insert_with(start);
         if jobs.send(Box::pin(job)).is_err() {
             tracing::error!("there is no thread to call listeners from");
         }
+    }
+
+    /// Waits until every listener was told the last there is, but not for ever.
+    pub(crate) async fn last_calls(&self) {
+        let mut telling = self.telling.subscribe();
+        if *telling.borrow() == 0 {
+            return;
+        }
+        let (late, too_late) = oneshot::channel();
+        // A thread, as the caller's runtime may have no timers.
+        std::thread::spawn(move || {
+            std::thread::sleep(LAST_CALLS);
+            let _: Result<(), ()> = late.send(());
+        });
+        tokio::select! {
+            _ = telling.wait_for(|left| *left == 0) => {}
+            _ = too_late => tracing::warn!("a listener blocks and is not waited for"),
+        }
+    }
+}
+
+/// One listener that is being told.
+struct Telling(watch::Sender<usize>);
+
+impl Telling {
+    fn begin(count: &watch::Sender<usize>) -> Self {
+        count.send_modify(|telling| *telling += 1);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        self.0.send_modify(|telling| *telling -= 1);
     }
 }
 

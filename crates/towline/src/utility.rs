@@ -241,10 +241,13 @@ impl TransferUtility {
         Ok(self.engine().set_limits(requests, parts_per_transfer)?)
     }
 
-    /// Stops every act and waits until what is known is durable. Unfinished
+    /// Stops every act and waits until what is known is durable, and until
+    /// listeners were told it: 2 s at most, for one that blocks. Unfinished
     /// transfers go on when the state is opened again.
     pub async fn close(&self) -> Result<(), Error> {
-        Ok(self.engine().close().await?)
+        let closed = self.engine().close().await;
+        self.dispatcher().last_calls().await;
+        Ok(closed?)
     }
 
     pub(crate) fn default_bucket(&self) -> Option<&BucketName> {

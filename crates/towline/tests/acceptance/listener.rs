@@ -223,3 +223,34 @@ async fn t51_a_listener_is_told_the_end_also_when_the_observer_is_dropped_at_onc
         "{told:?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t51_closing_waits_for_the_last_calls_and_not_for_a_listener_that_blocks() {
+    struct Slow(Sender<State>, Duration);
+    impl TransferListener for Slow {
+        fn on_state_changed(&mut self, _id: TransferId, state: State) {
+            std::thread::sleep(self.1);
+            let _ = self.0.send(state);
+        }
+    }
+    for (each, told_all) in [
+        (Duration::from_millis(300), true),
+        (Duration::from_secs(30), false),
+    ] {
+        let scene = Scene::start().await;
+        let path = scene.file("source", b"bytes");
+        let (sender, told) = channel();
+        let upload = scene.utility.upload(BUCKET, "key", &path);
+        let observer = upload.listener(Slow(sender, each)).await.unwrap();
+        completed(observer.finished().await.unwrap());
+        let begun = Instant::now();
+        scene.utility.close().await.unwrap();
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "{:?}",
+            begun.elapsed()
+        );
+        let end = told.try_iter().last();
+        assert_eq!(end == Some(State::Completed), told_all, "{end:?}");
+    }
+}
