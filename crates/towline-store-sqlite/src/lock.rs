@@ -81,13 +81,13 @@ fn description() -> String {
     )
 }
 
-/// What the lock file says, reduced to what is safe to show.
+/// The process that the lock file names, reduced to what is safe to show.
 fn holder(file: &mut File) -> Option<String> {
     let mut text = Vec::new();
     file.take(HOLDER_MAX_BYTES).read_to_end(&mut text).ok()?;
     let shown: String = text
         .iter()
-        .take_while(|byte| **byte != b'\n')
+        .take_while(|byte| !matches!(byte, b'\n' | b','))
         .map(|byte| {
             if (b' '..=b'~').contains(byte) {
                 char::from(*byte)
