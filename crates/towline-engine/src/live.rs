@@ -128,9 +128,12 @@ impl Live {
         self.acts.is_empty()
     }
 
-    /// Whether the act that waits can begin now.
+    /// Whether the act that waits can begin now. None takes a slot to wait for
+    /// somebody who writes slowly.
     pub(crate) fn act_is_ready(&self) -> bool {
-        self.next_act.is_some() && self.acts.is_empty()
+        let inspects = self.next_act == Some(Act::Inspect);
+        let waits = |stream: &Stream| inspects && !stream.has_begun();
+        self.next_act.is_some() && self.acts.is_empty() && !self.stream.as_ref().is_some_and(waits)
     }
 
     /// The next part to move, if it may have another one under way.

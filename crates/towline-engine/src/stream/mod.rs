@@ -25,6 +25,14 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
+    /// Whether it is known how its transfer begins.
+    pub(crate) fn has_begun(&self) -> bool {
+        match self {
+            Self::Up(source) => source.has_begun(),
+            Self::Down(_) => true,
+        }
+    }
+
     /// Whether an act for this part would have something to do now.
     pub(crate) fn is_ready(&self, part: PartNumber) -> bool {
         match self {

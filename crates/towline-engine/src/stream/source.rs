@@ -101,6 +101,12 @@ impl Source {
         }
     }
 
+    /// Whether [`begun`](Self::begun) has an answer now.
+    pub(crate) fn has_begun(&self) -> bool {
+        let state = self.state();
+        state.begun.is_some() || state.failed.is_some() || state.released || state.closed
+    }
+
     /// Whether asking for the part gives an answer now.
     pub(crate) fn is_ready(&self, part: PartNumber) -> bool {
         let state = self.state();

@@ -408,3 +408,30 @@ async fn t5_streams_that_are_submitted_while_a_long_queue_is_read_all_arrive() {
         completed(observer.finished().await.unwrap());
     }
 }
+
+/// Paused and resumed before a byte came, so that nothing waits for its turn.
+#[tokio::test(flavor = "multi_thread")]
+async fn t5_readers_that_give_nothing_hold_up_no_other_transfer() {
+    let mut config = Config::default();
+    config.requests = 2;
+    let scene = Scene::with(config).await;
+    let mut silent = Vec::new();
+    for n in 0..6 {
+        let (writer, reader) = tokio::io::duplex(64);
+        let upload = scene
+            .utility
+            .upload_stream(BUCKET, format!("silent-{n}"), reader);
+        let observer = upload.await.unwrap();
+        observer.pause().await.unwrap();
+        observer.resume().await.unwrap();
+        silent.push((writer, observer.id()));
+    }
+    let source = scene.file("source", &content(100));
+    scene.upload("file", &source).await;
+    for (mut writer, id) in silent {
+        writer.write_all(b"at last").await.unwrap();
+        drop(writer);
+        let observer = scene.utility.observe(id).await.unwrap();
+        completed(observer.finished().await.unwrap());
+    }
+}
