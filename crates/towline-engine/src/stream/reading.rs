@@ -88,14 +88,13 @@ impl Pump<'_> {
                 return Ok(());
             };
             let (whole, last) = (bytes.len() as u64, part.get() == plan.parts());
-            if whole < plan.len(part) || (last && !self.ended) {
+            if whole < plan.len(part) || last != self.ended {
                 let much = if last && !self.ended { "more" } else { "fewer" };
                 let why = format!("the stream has {much} bytes than the {length} announced");
                 return Err(LocalFailure::StreamLength { why });
             }
             self.hold(part, bytes, wake);
         }
-        self.source.update(|state| state.ended = Some(length));
         Ok(())
     }
 
@@ -119,12 +118,8 @@ impl Pump<'_> {
             let Some(bytes) = self.next(plan.len(part)).await? else {
                 return Ok(());
             };
-            if !bytes.is_empty() {
-                self.hold(part, bytes, wake);
-            }
+            self.hold(part, bytes, wake);
             if self.ended {
-                let size = self.read;
-                self.source.update(|state| state.ended = Some(size));
                 return Ok(());
             }
         }
@@ -160,11 +155,15 @@ impl Pump<'_> {
         Ok(())
     }
 
+    /// Hands over a part. That it is the last is said with it: a short one must
+    /// not be taken for one of an open plan.
     fn hold(&mut self, part: PartNumber, bytes: Bytes, wake: &impl Fn()) {
         self.read += bytes.len() as u64;
+        let ended = self.ended.then_some(self.read);
         self.source.update(|state| {
             state.held.insert(part, bytes);
             state.produced = part.get();
+            state.ended = ended;
         });
         wake();
     }
@@ -192,7 +191,8 @@ impl Pump<'_> {
             self.ended = read == 0;
         }
         if bytes.len() > len {
-            self.carried = bytes.split_off(len);
+            self.carried = BytesMut::from(&bytes[len..]);
+            bytes.truncate(len);
         }
         Ok(Some(bytes.freeze()))
     }

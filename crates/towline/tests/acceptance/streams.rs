@@ -113,8 +113,14 @@ async fn t5_a_stream_up_to_5_mib_is_one_put_and_a_longer_one_goes_in_parts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn t5_a_reader_with_another_length_than_announced_makes_no_object() {
     let scene = Scene::start().await;
-    for announced in [4 * MIB, 6 * MIB - 1, 6 * MIB + 1, 20 * MIB] {
-        let reader = Drip(content(6 * MIB), 0);
+    for (announced, len) in [
+        (4 * MIB, 6 * MIB),
+        (6 * MIB - 1, 6 * MIB),
+        (6 * MIB + 1, 6 * MIB),
+        (20 * MIB, 6 * MIB),
+        (20 * MIB, 5 * MIB), // it ends where a part does
+    ] {
+        let reader = Drip(content(len), 0);
         let request = scene.utility.upload_stream(BUCKET, "key", reader);
         let observer = request.length(announced as u64).await.unwrap();
         ends(&observer, State::Failed, "StreamLength").await;
