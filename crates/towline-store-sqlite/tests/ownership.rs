@@ -41,7 +41,7 @@ fn the_store_of_a_killed_process_is_free_at_once_and_complete() {
     for round in 1..=3 {
         let mut child = child("child_that_holds_the_store", place.path());
         let owned = SqliteStore::open(place.path()).unwrap_err();
-        let pid = format!("pid {},", child.id());
+        let pid = format!("(pid {})", child.id());
         assert!(owned.to_string().contains(&pid), "{owned}");
         child.kill().unwrap();
         child.wait().unwrap();
