@@ -1,8 +1,6 @@
 //! Keys of one's own (SSE-C): only where they are is stored. T57.
 
-use towline::{
-    Config, CustomerKey, KeyReference, Reason, State, StaticCredentials, TransferUtility,
-};
+use towline::{Config, CustomerKey, KeyReference, Reason, State, TransferUtility};
 use towline_core::ParkReason;
 use towline_testserver::{Operation, TestServer};
 
@@ -12,13 +10,7 @@ const MIB: usize = 1 << 20;
 const KEY: [u8; 32] = *b"canary: 32 bytes of a key of own";
 
 async fn open(scene: &Scene, key: Option<[u8; 32]>) -> TransferUtility {
-    let mut builder = TransferUtility::builder()
-        .state_dir(scene.dir.path().join("state"))
-        .connection(crate::to(scene.server.endpoint()))
-        .credentials(
-            "test",
-            StaticCredentials(towline::Credentials::new("test", "testsecret")),
-        );
+    let mut builder = crate::builder(scene.server.endpoint(), scene.dir.path().join("state"));
     if let Some(key) = key {
         builder = builder.customer_key("mine", CustomerKey::new(key));
     }

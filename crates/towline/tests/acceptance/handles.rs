@@ -1,7 +1,7 @@
 //! What is known of a transfer in a later process, and its blocking forms. T8, T9,
 //! T20, T28, T52.
 
-use towline::{Config, Error, State, Transfer, TransferUtility, Wait};
+use towline::{Config, Error, State, Transfer, Wait};
 use towline_testserver::Operation;
 
 use crate::{BUCKET, Scene, completed, content};
@@ -121,13 +121,7 @@ async fn t9_the_default_bucket_is_used_where_none_is_given_and_none_at_all_is_an
     let refused = scene.utility.upload("", "key", &source).await.unwrap_err();
     assert_eq!(refused.code(), "NoBucket");
     assert!(scene.server.history().requests().is_empty());
-    let utility = TransferUtility::builder()
-        .state_dir(scene.dir.path().join("other"))
-        .connection(crate::to(scene.server.endpoint()))
-        .credentials(
-            "test",
-            towline::StaticCredentials(towline::Credentials::new("test", "testsecret")),
-        )
+    let utility = crate::builder(scene.server.endpoint(), scene.dir.path().join("other"))
         .default_bucket(BUCKET)
         .open()
         .await

@@ -84,13 +84,7 @@ async fn t53_by_default_it_is_twice_the_cpus_and_two_more_and_five_parts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn t3_a_minimum_part_size_is_also_the_length_up_to_which_one_put_is_made() {
     let scene = Scene::start().await;
-    let utility = TransferUtility::builder()
-        .state_dir(scene.dir.path().join("other"))
-        .connection(crate::to(scene.server.endpoint()))
-        .credentials(
-            "test",
-            StaticCredentials(Credentials::new("test", "testsecret")),
-        )
+    let utility = crate::builder(scene.server.endpoint(), scene.dir.path().join("other"))
         .minimum_upload_part_size_mb(16)
         .open()
         .await

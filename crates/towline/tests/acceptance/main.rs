@@ -34,13 +34,14 @@ mod refused_options;
 mod remove;
 mod seen;
 mod sizes;
+mod stream_kill;
 mod streams;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use towline::{
-    Config, Connection, ConnectionSource, Credentials, State, StaticCredentials, Transfer,
+    Builder, Config, Connection, ConnectionSource, Credentials, State, StaticCredentials, Transfer,
     TransferUtility,
 };
 use towline_testserver::TestServer;
@@ -103,18 +104,24 @@ async fn open(server: &TestServer, state: PathBuf) -> TransferUtility {
     open_with(server, state, Config::default()).await
 }
 
+async fn open_at(endpoint: String, state: PathBuf) -> TransferUtility {
+    builder(endpoint, state).open().await.unwrap()
+}
+
 async fn open_with(server: &TestServer, state: PathBuf, config: Config) -> TransferUtility {
+    let builder = builder(server.endpoint(), state).config(config);
+    builder.open().await.unwrap()
+}
+
+/// With the only credentials that the server takes.
+fn builder(endpoint: String, state: PathBuf) -> Builder {
     TransferUtility::builder()
         .state_dir(state)
-        .connection(to(server.endpoint()))
+        .connection(to(endpoint))
         .credentials(
             "test",
             StaticCredentials(Credentials::new("test", "testsecret")),
         )
-        .config(config)
-        .open()
-        .await
-        .unwrap()
 }
 
 fn to(endpoint: String) -> Connection {

@@ -3,9 +3,7 @@
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use towline::{
-    Config, Query, Recovery, State, TransferId, TransferListener, TransferRequest, TransferUtility,
-};
+use towline::{Config, Query, Recovery, State, TransferId, TransferListener, TransferRequest};
 
 use crate::{BUCKET, Scene, completed, content};
 
@@ -37,13 +35,7 @@ async fn t35_a_hundred_thousand_transfers_open_at_once_and_are_paged_at_once() {
     let open = || async {
         let mut config = Config::default();
         config.recovery = Recovery::Named; // none of them is begun with
-        TransferUtility::builder()
-            .state_dir(dir.path().join("state"))
-            .connection(crate::to(server.endpoint()))
-            .credentials(
-                "test",
-                towline::StaticCredentials(towline::Credentials::new("test", "testsecret")),
-            )
+        crate::builder(server.endpoint(), dir.path().join("state"))
             .config(config)
             .open()
             .await
