@@ -4,7 +4,6 @@ use tokio::sync::{oneshot, watch};
 use towline_core::{Phase, Record, State, Status, TransferId};
 
 use super::EventLoop;
-use crate::live::Live;
 use crate::snapshot::{Snapshot, Watch};
 
 impl EventLoop {
@@ -43,12 +42,22 @@ impl EventLoop {
 
     pub(super) fn on_watch(&mut self, at_rest: Snapshot, reply: oneshot::Sender<Watch>) {
         let id = at_rest.record.id;
-        let live = &mut self.live;
-        let watcher = self.watchers.entry(id).or_insert_with(|| {
-            let now = live.get_mut(&id).map_or(at_rest, Live::snapshot);
-            watch::Sender::new(now)
-        });
-        let _ = reply.send(Watch(watcher.subscribe()));
+        if !self.watchers.contains_key(&id) {
+            let now = self.durable_snapshot(id).unwrap_or(at_rest);
+            self.watchers.insert(id, watch::Sender::new(now));
+        }
+        if let Some(watcher) = self.watchers.get(&id) {
+            let _ = reply.send(Watch(watcher.subscribe()));
+        }
+    }
+
+    /// What is held; an end only once it is durable.
+    fn durable_snapshot(&mut self, id: TransferId) -> Option<Snapshot> {
+        let live = self.live.get_mut(&id)?;
+        match live.last_step <= self.flushed {
+            true => Some(live.snapshot()),
+            false => self.unfinished_snapshot(id),
+        }
     }
 
     /// What is held is seen as it is now, the rest as the store has it. An end

@@ -37,7 +37,7 @@ async fn t53_no_more_requests_at_one_time_than_asked_also_when_that_changes() {
     scene
         .server
         .faults()
-        .delay(Operation::UploadPart, Duration::from_millis(60));
+        .delay(Operation::UploadPart, Duration::from_millis(200));
     let source = scene.file("source", &content(60 * MIB));
     let mut uploads = Vec::new();
     for key in ["a", "b", "c"] {
@@ -53,15 +53,21 @@ async fn t53_no_more_requests_at_one_time_than_asked_also_when_that_changes() {
     assert_eq!((all, parts), (4, 2), "all of it is used, and no more");
 
     scene.utility.set_limits(Some(1), None).unwrap();
-    tokio::time::sleep(Duration::from_millis(500)).await; // what was under way ends
+    let running = || {
+        let requests = scene.server.history().requests();
+        requests
+            .iter()
+            .filter(|request| request.status.is_none())
+            .count()
+    };
+    crate::until("what was under way has ended", || running() <= 1).await;
     let before = moved();
     let (all, _) = most_at_once(&scene, || moved() > before + (20 << 20)).await;
     assert_eq!(all, 1);
 
     scene.utility.set_limits(Some(12), Some(4)).unwrap();
-    tokio::time::sleep(Duration::from_millis(20)).await;
-    let before = moved();
-    let (all, parts) = most_at_once(&scene, || moved() > before + (40 << 20)).await;
+    let ended = || uploads.iter().all(|upload| upload.state().is_final());
+    let (all, parts) = most_at_once(&scene, ended).await;
     assert!(
         (8..=12).contains(&all) && (3..=4).contains(&parts),
         "{all} {parts}"
