@@ -1,11 +1,11 @@
-//! Signature Version 4 in the Authorization header, by AWS's own code.
+//! Signature Version 4, in the Authorization header or in the query, by AWS's own code.
 
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use aws_sigv4::http_request::{
     PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation,
-    SigningSettings, UriPathNormalizationMode, sign,
+    SigningParams, SigningSettings, UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4;
 use aws_smithy_runtime_api::client::identity::Identity;
@@ -73,19 +73,9 @@ impl Signer {
         time: SystemTime,
     ) -> Result<Option<ChunkKey>, SignError> {
         let chunks = matches!(payload, SignedPayload::Chunks);
-        let mut settings = SigningSettings::default();
-        settings.percent_encoding_mode = PercentEncodingMode::Single;
-        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        let mut settings = settings();
         settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-        let params = v4::SigningParams::builder()
-            .identity(&self.identity)
-            .region(region)
-            .name("s3")
-            .time(time)
-            .settings(settings)
-            .build()
-            .map_err(|error| SignError(Box::new(error)))?
-            .into();
+        let params = self.params(region, time, settings)?;
         let body = match payload {
             SignedPayload::Unsigned => SignableBody::UnsignedPayload,
             SignedPayload::Bytes(bytes) => SignableBody::Precomputed(hex(&Sha256::digest(bytes))),
@@ -109,6 +99,22 @@ impl Signer {
         Ok(chunks.then(|| self.chunk_key(headers, region, time, signature)))
     }
 
+    fn params<'a>(
+        &'a self,
+        region: &'a str,
+        time: SystemTime,
+        settings: SigningSettings,
+    ) -> Result<SigningParams<'a>, SignError> {
+        let params = v4::SigningParams::builder()
+            .identity(&self.identity)
+            .region(region)
+            .name("s3")
+            .time(time)
+            .settings(settings)
+            .build();
+        Ok(params.map_err(|error| SignError(Box::new(error)))?.into())
+    }
+
     /// The parameters of a signature that goes into the query, values not yet
     /// encoded. All of `headers` are signed, the body is not.
     pub(crate) fn sign_query(
@@ -120,20 +126,10 @@ impl Signer {
         time: SystemTime,
         lifetime: Duration,
     ) -> Result<Vec<(&'static str, String)>, SignError> {
-        let mut settings = SigningSettings::default();
-        settings.percent_encoding_mode = PercentEncodingMode::Single;
-        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        let mut settings = settings();
         settings.signature_location = SignatureLocation::QueryParams;
         settings.expires_in = Some(lifetime);
-        let params = v4::SigningParams::builder()
-            .identity(&self.identity)
-            .region(region)
-            .name("s3")
-            .time(time)
-            .settings(settings)
-            .build()
-            .map_err(|error| SignError(Box::new(error)))?
-            .into();
+        let params = self.params(region, time, settings)?;
         let text = headers
             .iter()
             .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
@@ -186,6 +182,14 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 /// Examples of <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html>
+/// As S3 has it: paths are signed as they are, and encoded once.
+fn settings() -> SigningSettings {
+    let mut settings = SigningSettings::default();
+    settings.percent_encoding_mode = PercentEncodingMode::Single;
+    settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+    settings
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::UNIX_EPOCH;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
-use towline_core::{Outcome, State};
+use towline_core::Outcome;
 use towline_engine::Sink;
 
 use crate::{Error, Transfer, TransferObserver};
@@ -79,11 +79,7 @@ impl DownloadStream {
     }
 
     async fn end(&mut self) -> Result<Transfer, Error> {
-        let transfer = self.observer.finished().await?;
-        match transfer.state {
-            State::Completed => Ok(transfer),
-            _ => Err(Error::Ended(Box::new(transfer))),
-        }
+        self.observer.completed().await
     }
 }
 

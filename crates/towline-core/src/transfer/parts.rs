@@ -30,11 +30,6 @@ impl Transfer {
         })
     }
 
-    /// How many parts are handed out and not answered for.
-    pub fn parts_in_flight(&self) -> usize {
-        self.run.in_flight.len()
-    }
-
     /// The parts that are where they belong, in order.
     pub fn parts(&self) -> impl ExactSizeIterator<Item = &PartRow> {
         self.parts.values()
