@@ -7,15 +7,11 @@
 
 use std::error::Error;
 
-use tokio::sync::oneshot;
 use towline::{ErrorRecord, State, TransferId, TransferListener, TransferUtility};
 
 /// Prints what it is told. Listeners are called from a thread of their own: one
 /// that takes long delays other listeners, never a transfer.
-struct Printer {
-    /// Dropped with the listener, after its last call.
-    _told_all: oneshot::Sender<()>,
-}
+struct Printer;
 
 impl TransferListener for Printer {
     fn on_state_changed(&mut self, id: TransferId, state: State) {
@@ -42,13 +38,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let key = args.next().unwrap_or_else(|| "examples/progress".into());
 
     let utility = TransferUtility::builder().open().await?;
-    let (_told_all, told_all) = oneshot::channel();
     // Set with the request, the listener misses nothing. To an observer that is
     // there already: `observer.set_listener(…)`.
-    let observer = utility
-        .upload(bucket, key, file)
-        .listener(Printer { _told_all })
-        .await?;
+    let observer = utility.upload(bucket, key, file).listener(Printer).await?;
 
     // The same as a stream: the state it is in first, its end last.
     let mut updates = observer.updates();
@@ -59,8 +51,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // And without either, whenever it is asked.
     let transfer = observer.transfer();
-    let _ = told_all.await; // the listener may be behind
-    utility.close().await?;
+    utility.close().await?; // lets the listener hear the end
     match transfer.state {
         State::Completed => Ok(()),
         state => Err(format!("{state}: {:?}", transfer.error).into()),
