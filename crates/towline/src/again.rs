@@ -156,6 +156,7 @@ fn differing(one: &TransferOptions, other: &TransferOptions) -> Vec<&'static str
     let pairs = [
         ("part size", one.part_size == other.part_size),
         ("mode", one.upload_mode == other.upload_mode),
+        ("network", one.network == other.network),
         ("range", one.range == other.range),
         ("condition", one.condition == other.condition),
         (

@@ -62,6 +62,10 @@ pub enum Event {
     WaitOver(Item),
     /// The cause it was parked for may have ended.
     Unparked,
+    /// The store cannot be reached at all, as a request beside its own has shown.
+    Unreachable(Failure),
+    /// The network that there is now is none that it may use.
+    Barred,
 }
 
 /// What an attempt is about.

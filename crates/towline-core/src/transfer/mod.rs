@@ -125,8 +125,17 @@ impl Transfer {
             }
             // A new process is as good a reason as any to look again.
             (Phase::Parked(_), Event::Started | Event::Unparked) => {
-                self.run.doubt = true;
+                self.run.doubt = self.holds_something();
                 self.start(&mut step, now);
+            }
+            (phase, Event::Unreachable(failure)) if Self::can_park(phase) => {
+                self.unreachable(&mut step, &failure, now);
+            }
+            (phase, Event::Barred) if Self::can_park(phase) || phase == Phase::Queued => {
+                self.barred(&mut step, now);
+            }
+            (Phase::Parked(reason), Event::Barred) if reason != ParkReason::NetworkClass => {
+                self.barred(&mut step, now);
             }
             // A second answer must not change the plan of a generation.
             (Phase::Preparing, Event::Inspected(source)) if self.record.plan.is_none() => {
@@ -464,6 +473,29 @@ impl Transfer {
         self.change(step, Change::Error(Some(error)));
         self.enter(step, Phase::Parked(reason), now);
         step.act(Action::WatchFor(reason));
+    }
+
+    /// What is being removed is removed: that waits by itself.
+    const fn can_park(phase: Phase) -> bool {
+        phase.runs() && !matches!(phase, Phase::Discarding(_))
+    }
+
+    /// An outage is no evidence against any item, whatever failed on its way in.
+    fn unreachable(&mut self, step: &mut Step, failure: &Failure, now: Now) {
+        self.run.strikes.clear();
+        let error = ErrorRecord::of(failure, 0);
+        step.act(Action::Note {
+            part: None,
+            error: error.clone(),
+        });
+        self.park(step, ParkReason::Network, error, now);
+    }
+
+    fn barred(&mut self, step: &mut Step, now: Now) {
+        self.run.started = true;
+        self.stop(step);
+        self.enter(step, Phase::Parked(ParkReason::NetworkClass), now);
+        step.act(Action::WatchFor(ParkReason::NetworkClass));
     }
 
     /// Ends it for now and keeps what was moved, for `retry`. Of a stream

@@ -9,7 +9,7 @@ use super::fixtures::{self, moment};
 use super::histories::Start;
 use super::world::World;
 use crate::transfer::{Action, Command, Event, Item, Step, Transfer};
-use crate::{Direction, PartNumber, PartRow, Phase, Record, Request};
+use crate::{Direction, Operation, PartNumber, PartRow, Phase, Record, Request};
 
 type Stored = (Record, BTreeMap<PartNumber, PartRow>);
 
@@ -211,6 +211,16 @@ impl Engine {
         if std::mem::take(&mut self.watching) {
             self.event(Event::Unparked);
         }
+    }
+
+    /// A request beside those of the transfer showed that the store is out of reach.
+    pub(super) fn cut(&mut self) {
+        let failure = fixtures::offline(Operation::HeadObject);
+        self.event(Event::Unreachable(failure));
+    }
+
+    pub(super) fn bar(&mut self) {
+        self.event(Event::Barred);
     }
 
     /// The process dies: what was not committed is forgotten, and requests

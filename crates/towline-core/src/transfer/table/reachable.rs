@@ -60,7 +60,9 @@ impl Reachable {
         for command in Command::ALL {
             let mut to = from.clone();
             if let Ok(_step) = to.on_command(command, moment(1)) {
-                self.note(from, &format!("{command:?}"), &to);
+                let name = format!("{command:?}");
+                let name = name.split('(').next().unwrap_or_default();
+                self.note(from, name, &to);
                 self.reach(to);
             }
         }
@@ -184,6 +186,11 @@ fn events(transfer: &Transfer) -> Vec<(String, Event)> {
     }
     if let Phase::Parked(_) = record.phase {
         may("Unparked", Event::Unparked);
+    }
+    may("Barred", Event::Barred);
+    if run.started {
+        let failure = offline(Operation::HeadObject);
+        may("Unreachable", Event::Unreachable(failure));
     }
     if run.act_backing_off {
         may("WaitOver", Event::WaitOver(Item::Act));
