@@ -47,7 +47,8 @@ mod tests {
     #[test]
     fn a_network_of_which_nothing_is_known_is_taken_for_an_unmetered_one() {
         use NetworkClass::*;
-        let allowed = |policy: NetworkPolicy| [Unknown, Unmetered, Metered].map(|c| policy.allows(c));
+        let allowed =
+            |policy: NetworkPolicy| [Unknown, Unmetered, Metered].map(|c| policy.allows(c));
         assert_eq!(allowed(NetworkPolicy::Any), [true; 3]);
         assert_eq!(allowed(NetworkPolicy::Unmetered), [true, true, false]);
         assert_eq!(allowed(NetworkPolicy::Metered), [false, false, true]);

@@ -2,9 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Access, ChecksumAlgorithm, Extra, NetworkPolicy, ObjectOptions, PartSize, Timestamp,
-};
+use crate::{Access, ChecksumAlgorithm, Extra, NetworkPolicy, ObjectOptions, PartSize, Timestamp};
 
 /// Whether a field says nothing: it is left out of what is stored and sent, so
 /// that ten thousand requests without options are short.

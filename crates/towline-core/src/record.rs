@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Checksum, ChecksumKind, Connection, ErrorRecord, FileIdentity, Fingerprint, NetworkPolicy,
-    ObjectAddress, Outcome, PartNumber, PartPlan, Phase, Timestamp, TransferId, TransferOptions, UploadMode,
+    ObjectAddress, Outcome, PartNumber, PartPlan, Phase, Timestamp, TransferId, TransferOptions,
+    UploadMode,
 };
 
 /// Which way the bytes go.

@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
 use towline_core::{
-    Command, Connector, Created, NewTransfer, Query, Record, Refused, Store, StoreError, TransferId,
+    Command, Connector, Created, NetworkClass, NewTransfer, Query, Record, Refused, Store,
+    StoreError, TransferId,
 };
 
+use crate::clock::Clock;
 use crate::config::{Config, Recovery};
 use crate::event_loop::{EventLoop, Message};
 use crate::snapshot::{Snapshot, Watch};
@@ -53,16 +55,41 @@ impl Engine {
         connector: Arc<dyn Connector>,
         config: Config,
     ) -> Result<Self, EngineError> {
-        // Before anything can be submitted, so that nothing new is left out.
-        let left_out = match config.recovery {
-            Recovery::All => None,
-            Recovery::Named => Some(newest(&*store).await?),
-        };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(config.worker_threads.max(1))
             .thread_name("towline")
             .enable_all()
             .build()?;
+        let handle = runtime.handle().clone();
+        let mut engine = Self::on(store, connector, config, &handle, Clock::start).await?;
+        engine.runtime = Mutex::new(Some(runtime));
+        Ok(engine)
+    }
+
+    /// Starts an engine on the runtime that this is called on, whose time may be
+    /// paused: the wall clock goes with it. For simulations.
+    #[doc(hidden)]
+    pub async fn start_simulated(
+        store: Arc<dyn Store>,
+        connector: Arc<dyn Connector>,
+        config: Config,
+    ) -> Result<Self, EngineError> {
+        let handle = tokio::runtime::Handle::current();
+        Self::on(store, connector, config, &handle, Clock::simulated).await
+    }
+
+    async fn on(
+        store: Arc<dyn Store>,
+        connector: Arc<dyn Connector>,
+        config: Config,
+        runtime: &tokio::runtime::Handle,
+        clock: fn() -> Clock,
+    ) -> Result<Self, EngineError> {
+        // Before anything can be submitted, so that nothing new is left out.
+        let left_out = match config.recovery {
+            Recovery::All => None,
+            Recovery::Named => Some(newest(&*store).await?),
+        };
         let (inbox, messages) = mpsc::unbounded_channel();
         let (count, durable) = watch::channel(0);
         let guard = runtime.enter();
@@ -73,6 +100,7 @@ impl Engine {
             inbox.clone(),
             left_out,
             count,
+            clock(),
         );
         runtime.spawn(events.run(messages));
         drop(guard);
@@ -80,7 +108,7 @@ impl Engine {
             store,
             inbox,
             durable,
-            runtime: Mutex::new(Some(runtime)),
+            runtime: Mutex::default(),
         })
     }
 
@@ -119,6 +147,13 @@ impl Engine {
             requests,
             parts: parts_per_transfer,
         })
+    }
+
+    /// The network changed, and is of this kind now: transfers that must not use
+    /// it wait, those that may again go on, and stores that could not be reached
+    /// are asked at once.
+    pub fn network_changed(&self, class: NetworkClass) -> Result<(), EngineError> {
+        self.tell(Message::Network(class))
     }
 
     /// Records a transfer whose bytes are in no file, and leaves it to

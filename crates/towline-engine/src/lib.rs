@@ -21,6 +21,7 @@ mod profile;
 mod progress;
 mod random;
 mod scheduler;
+mod site;
 mod snapshot;
 mod stall;
 mod stream;

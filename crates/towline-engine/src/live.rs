@@ -12,6 +12,7 @@ use crate::download;
 use crate::event_loop::Reply;
 use crate::profile::Profile;
 use crate::progress::Progress;
+use crate::site::SiteId;
 use crate::snapshot::Snapshot;
 use crate::stream::Stream;
 
@@ -23,6 +24,7 @@ pub(crate) struct Live {
     pub(crate) transfer: Transfer,
     pub(crate) s3: Arc<dyn S3>,
     pub(crate) profile: Arc<Profile>,
+    pub(crate) site: SiteId,
     pub(crate) progress: Arc<Progress>,
     pub(crate) open: Arc<download::Open>,
     /// Where its bytes come from or go to, where that is no file.
@@ -49,11 +51,17 @@ struct Running {
 }
 
 impl Live {
-    pub(crate) fn new(transfer: Transfer, s3: Arc<dyn S3>, profile: Arc<Profile>) -> Self {
+    pub(crate) fn new(
+        transfer: Transfer,
+        s3: Arc<dyn S3>,
+        profile: Arc<Profile>,
+        site: SiteId,
+    ) -> Self {
         Self {
             transfer,
             s3,
             profile,
+            site,
             progress: Arc::default(),
             open: Arc::default(),
             stream: None,
@@ -153,7 +161,12 @@ impl Live {
     pub(crate) fn next_look(&mut self, most: Duration) -> Duration {
         let wait = Duration::from_millis(500).saturating_mul(1 << self.parked.min(10));
         self.parked += 1;
-        wait.min(most).min(Duration::from_secs(30))
+        wait.min(most)
+    }
+
+    /// Waits for a cause outside to end, and nothing of it runs.
+    pub(crate) fn is_parked(&self) -> bool {
+        matches!(self.transfer.record().phase, Phase::Parked(_))
     }
 
     /// The transfer as it is to be shown: bytes never go down within a

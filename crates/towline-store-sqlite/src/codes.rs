@@ -64,7 +64,9 @@ pub(crate) fn phase_of(code: i64, sub: i64) -> Option<Phase> {
 /// [`towline_core::Query::states`] means it.
 pub(crate) const fn state_condition(state: State) -> &'static str {
     match state {
-        State::Waiting | State::InProgress => "(t.phase < 50 AND NOT (t.phase = 7 AND t.sub IN (1, 8)))",
+        State::Waiting | State::InProgress => {
+            "(t.phase < 50 AND NOT (t.phase = 7 AND t.sub IN (1, 8)))"
+        }
         State::WaitingForNetwork => "(t.phase < 50 AND t.phase = 7 AND t.sub IN (1, 8))",
         State::Paused => "(t.phase >= 50 AND t.phase <> 100 AND t.phase = 50)",
         State::Completed => "(t.phase = 100)",

@@ -129,6 +129,20 @@ impl S3Error {
         self.code.as_deref().unwrap_or_default()
     }
 
+    /// Whether S3 said that it is asked too much, or too often.
+    pub fn is_throttling(&self) -> bool {
+        matches!(self.status, Some(429 | 503))
+            || matches!(
+                self.code(),
+                "SlowDown"
+                    | "ServiceUnavailable"
+                    | "Throttling"
+                    | "ThrottlingException"
+                    | "TooManyRequests"
+                    | "RequestLimitExceeded"
+            )
+    }
+
     /// Whether S3 said that the thing asked for is not there.
     pub fn is_not_found(&self) -> bool {
         self.status == Some(404)

@@ -24,6 +24,9 @@ impl EventLoop {
                 let Some(live) = self.live.get_mut(&id) else {
                     continue;
                 };
+                if !self.sites.get(live.site).pace.has_room() {
+                    continue;
+                }
                 let act = if live.act_is_ready() {
                     live.next_act.take()
                 } else {
@@ -63,6 +66,8 @@ impl EventLoop {
         self.next_act += 1;
         let number = self.next_act;
         live.began(number, act, stopper);
+        self.acts.insert(number, live.site);
+        self.sites.get(live.site).pace.take();
         self.scheduler.take_slot();
         let end = EndOfAct {
             inbox: self.inbox.clone(),

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use fastrand::Rng;
 use towline_core::{
     Asked, Change, ChecksumAlgorithm, ChecksumKind, FileIdentity, Fingerprint, NetworkPolicy,
-    ObjectIdentity, Outcome, ParkReason, PartNumber, PartPlan, PartRow, Phase, Proof, RangeOf, Record, Remote,
-    Request, Temp, Timestamp, Verified,
+    ObjectIdentity, Outcome, ParkReason, PartNumber, PartPlan, PartRow, Phase, Proof, RangeOf,
+    Record, Remote, Request, Temp, Timestamp, Verified,
 };
 
 use super::samples::{error, sum};

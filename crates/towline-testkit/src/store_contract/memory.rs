@@ -237,7 +237,9 @@ impl Kept {
                 .into_iter()
                 .find(|r| r.spec.token.as_ref() == Some(token));
             match known {
-                Some(known) if known.spec.asks_the_same(&new.spec) => return Ok(Created::Known(known.clone())),
+                Some(known) if known.spec.asks_the_same(&new.spec) => {
+                    return Ok(Created::Known(known.clone()));
+                }
                 Some(known) => {
                     return Err(StoreError::TokenTaken {
                         token: token.clone(),
