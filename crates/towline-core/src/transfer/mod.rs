@@ -59,16 +59,9 @@ struct Run {
     /// The last attempt that is forgiven lost its answer: if it turns out to
     /// have had no effect, this is how the transfer fails.
     exhausted: Option<ErrorRecord>,
-    strikes: BTreeMap<Item, Strikes>,
+    strikes: BTreeMap<Item, History>,
     restarts: u32,
     retry_limit: u32,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Strikes {
-    in_a_row: u32,
-    costly: u32,
-    fixed: bool,
 }
 
 impl Transfer {
@@ -345,15 +338,11 @@ impl Transfer {
     }
 
     fn failed(&mut self, step: &mut Step, item: Item, failure: &Failure, now: Now) {
-        let strikes = self.run.strikes.entry(item).or_default();
-        let history = History {
-            in_a_row: strikes.in_a_row,
-            strikes: strikes.costly,
-            limit: self.run.retry_limit,
-            fixed: strikes.fixed,
-        };
+        let none = History::new(self.run.retry_limit);
+        let strikes = self.run.strikes.entry(item).or_insert(none);
+        let history = *strikes;
         let reaction = react(failure, history);
-        strikes.in_a_row += 1;
+        *strikes = history.and(failure, &reaction);
         let error = ErrorRecord::of(failure, strikes.in_a_row);
         let part = match item {
             Item::Part(part) => Some(part),
@@ -363,9 +352,6 @@ impl Transfer {
             part,
             error: error.clone(),
         });
-        if let Reaction::Retry { costs: true, .. } | Reaction::Resolve = reaction {
-            strikes.costly += 1;
-        }
         if let Phase::Discarding(after) = self.record.phase {
             return self.discard_failed(step, after, error, reaction, now);
         }
@@ -384,7 +370,6 @@ impl Transfer {
                 });
             }
             Reaction::Fix(fix) => {
-                strikes.fixed = true;
                 step.act(Action::Fix(fix));
                 match item {
                     Item::Part(_) => step.act(Action::OfferParts),
@@ -427,7 +412,6 @@ impl Transfer {
                 up_to, at_least, ..
             } => (up_to, at_least),
             Reaction::Fix(fix) => {
-                self.run.strikes.entry(Item::Act).or_default().fixed = true;
                 step.act(Action::Fix(fix));
                 Default::default()
             }

@@ -113,7 +113,7 @@ fn situation(transfer: &Transfer) -> String {
     let costly = run
         .strikes
         .iter()
-        .map(|(item, strikes)| (*item, strikes.costly.min(1)));
+        .map(|(item, strikes)| (*item, strikes.strikes.min(1)));
     let costly: Vec<_> = costly.filter(|(_, costly)| *costly > 0).collect();
     let volatile = (
         (
