@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::S3Error;
+use crate::{S3Error, S3ErrorKind};
 
 /// What an act of the engine reports when it did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +14,15 @@ pub enum Failure {
     /// Something on this machine.
     #[error("{0}")]
     Local(LocalFailure),
+}
+
+impl Failure {
+    /// Whether S3 said no, so that it is known to have done nothing.
+    pub(crate) fn is_refusal(&self) -> bool {
+        let Self::S3(error) = self else { return false };
+        let no = |status| (400..500).contains(&status) && status != 408;
+        error.kind == S3ErrorKind::Answer && error.status.is_some_and(no)
+    }
 }
 
 impl From<S3Error> for Failure {

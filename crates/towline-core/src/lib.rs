@@ -45,7 +45,7 @@ pub use record::{
     Asked, Change, Direction, NewTransfer, ObjectIdentity, PartRow, Proof, RangeOf, Record, Remote,
     Request, Spec, Temp, Verified,
 };
-pub use retry::{Fix, History, Reaction, react};
+pub use retry::{Fix, Fixed, History, Reaction, react};
 pub use s3::*;
 pub use store::{Created, Incident, Page, Query, Store, StoreError};
 pub use time::{Now, Timestamp};

@@ -282,6 +282,7 @@ pub(crate) fn object_head(headers: &HeaderMap, size: Option<u64>) -> ObjectHead 
         Some((name.to_owned(), value.into_owned()))
     });
     ObjectHead {
+        told_at: text(headers, "date").and_then(http_date),
         etag: text(headers, "etag").and_then(etag),
         size,
         version_id: version(headers),
@@ -372,8 +373,12 @@ fn numbers(text: &str, separator: char) -> Option<[i64; 3]> {
     parts.next().is_none().then_some(all)
 }
 
-/// Seconds or a date, never more than five minutes.
+/// How long S3 asks us to wait, never more than five minutes: AWS's own header
+/// in milliseconds, else HTTP's, which has seconds or a date.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    if let Some(millis) = number(headers, "x-amz-retry-after") {
+        return Some(Duration::from_millis(millis).min(MAX_RETRY_AFTER));
+    }
     let text = text(headers, "retry-after")?;
     let wait = if text.bytes().all(|b| b.is_ascii_digit()) {
         Duration::from_secs(text.parse().unwrap_or(u64::MAX))
@@ -461,6 +466,15 @@ mod tests {
         );
         assert_eq!(read("Thu, 23 May 2013 00:00:30 GMT"), Some(Duration::ZERO));
         assert_eq!(read("soon"), None);
+        let amz = |value| {
+            retry_after(&headers(&[
+                ("x-amz-retry-after", value),
+                ("retry-after", "7"),
+            ]))
+        };
+        assert_eq!(amz("1500"), Some(Duration::from_millis(1500)));
+        assert_eq!(amz("86400000"), Some(MAX_RETRY_AFTER));
+        assert_eq!(amz("soon"), Some(Duration::from_secs(7)));
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod headers;
 mod ops;
 mod presign;
 mod proxy;
+mod redirect;
 mod request;
 mod sign;
 mod signed_chunks;

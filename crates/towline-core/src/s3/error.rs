@@ -61,6 +61,8 @@ pub enum S3ErrorKind {
     Answer,
     /// The answer is not one that S3 gives: wrong XML, missing header, over a limit.
     Malformed,
+    /// Somebody on the way answered: a captive portal, a proxy.
+    Foreign,
     /// The request's own body failed or fell short.
     Body,
     /// The request cannot be made: it would not be valid.
@@ -88,9 +90,11 @@ pub struct S3Error {
     pub region: Option<String>,
     /// Where S3 pointed to (`Location`), never followed by the client.
     pub location: Option<String>,
+    /// `location` is a host of the same endpoint, reached by the same scheme.
+    pub location_is_of_endpoint: bool,
     /// The server's clock (`Date`, or `ServerTime` of the error).
     pub server_date: Option<Timestamp>,
-    /// `Retry-After`.
+    /// `Retry-After`, or `x-amz-retry-after`.
     pub retry_after: Option<Duration>,
     /// Bytes of the request's body that were handed to the connection.
     pub body_sent: u64,
@@ -115,6 +119,7 @@ impl S3Error {
             host_id: None,
             region: None,
             location: None,
+            location_is_of_endpoint: false,
             server_date: None,
             retry_after: None,
             body_sent: 0,

@@ -90,6 +90,7 @@ impl Transfer {
         self.run.strikes.clear();
         self.run.restarts = 0;
         self.run.exhausted = None;
+        self.run.late.begin_anew();
         self.run.started = false;
         self.run.doubt = self.holds_something();
         // What was moved is gone: from zero, and the source is looked at anew.

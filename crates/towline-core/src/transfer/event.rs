@@ -98,6 +98,9 @@ pub enum Found {
     Landed(Proof),
     /// The upload or the temporary file is gone.
     Gone,
+    /// The upload is gone and the object is not ours: a Complete that was sent
+    /// may still be applied, if its answer is not known.
+    Unseen,
     /// Another object stands there, and the condition forbids to replace it.
     Conflict(Failure),
 }

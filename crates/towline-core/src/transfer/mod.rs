@@ -11,6 +11,7 @@
 
 mod command;
 mod event;
+mod late;
 #[cfg(test)]
 mod model;
 mod parts;
@@ -19,10 +20,13 @@ mod step;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 pub use command::{Command, Refused};
 pub use event::{Event, Found, Item};
 pub use step::{Action, Step};
+
+use self::late::Late;
 
 use crate::{
     After, Asked, Change, Direction, ErrorRecord, Failure, History, LocalFailure, Now, Outcome,
@@ -59,16 +63,10 @@ struct Run {
     /// The last attempt that is forgiven lost its answer: if it turns out to
     /// have had no effect, this is how the transfer fails.
     exhausted: Option<ErrorRecord>,
-    strikes: BTreeMap<Item, Strikes>,
+    strikes: BTreeMap<Item, History>,
     restarts: u32,
     retry_limit: u32,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Strikes {
-    in_a_row: u32,
-    costly: u32,
-    fixed: bool,
+    late: Late,
 }
 
 impl Transfer {
@@ -76,15 +74,23 @@ impl Transfer {
     /// item are forgiven.
     pub fn load(record: Record, parts: Vec<PartRow>, retry_limit: u32) -> Self {
         let doubt = record.remote.is_some() || record.asked.is_some() || record.sealed.is_some();
+        let late = Late::new(asked_to_complete(&record));
         Self {
             record,
             parts: parts.into_iter().map(|row| (row.number, row)).collect(),
             run: Run {
                 doubt,
                 retry_limit,
+                late,
                 ..Run::default()
             },
         }
+    }
+
+    /// Looks so long for the object of a Complete whose answer is not known.
+    pub fn with_late_limit(mut self, limit: Duration) -> Self {
+        self.run.late.limit(limit);
+        self
     }
 
     /// What is stored of it.
@@ -348,21 +354,18 @@ impl Transfer {
                 self.run.doubt = false;
                 self.run.exhausted = None;
                 self.run.strikes.clear();
+                self.run.late.begin_anew();
                 self.proceed(step, now);
             }
         }
     }
 
     fn failed(&mut self, step: &mut Step, item: Item, failure: &Failure, now: Now) {
-        let strikes = self.run.strikes.entry(item).or_default();
-        let history = History {
-            in_a_row: strikes.in_a_row,
-            strikes: strikes.costly,
-            limit: self.run.retry_limit,
-            fixed: strikes.fixed,
-        };
+        let none = History::new(self.run.retry_limit);
+        let strikes = self.run.strikes.entry(item).or_insert(none);
+        let history = *strikes;
         let reaction = react(failure, history);
-        strikes.in_a_row += 1;
+        *strikes = history.and(failure, &reaction);
         let error = ErrorRecord::of(failure, strikes.in_a_row);
         let part = match item {
             Item::Part(part) => Some(part),
@@ -372,9 +375,6 @@ impl Transfer {
             part,
             error: error.clone(),
         });
-        if let Reaction::Retry { costs: true, .. } | Reaction::Resolve = reaction {
-            strikes.costly += 1;
-        }
         if let Phase::Discarding(after) = self.record.phase {
             return self.discard_failed(step, after, error, reaction, now);
         }
@@ -393,7 +393,6 @@ impl Transfer {
                 });
             }
             Reaction::Fix(fix) => {
-                strikes.fixed = true;
                 step.act(Action::Fix(fix));
                 match item {
                     Item::Part(_) => step.act(Action::OfferParts),
@@ -402,7 +401,9 @@ impl Transfer {
             }
             Reaction::Resolve => {
                 let wait = crate::retry::resolve_wait(history.in_a_row);
+                let late = self.run.late.possible || !failure.is_refusal();
                 self.stop(step);
+                self.run.late.possible = late;
                 if history.strikes >= history.limit {
                     self.run.exhausted = Some(error);
                 }
@@ -436,7 +437,6 @@ impl Transfer {
                 up_to, at_least, ..
             } => (up_to, at_least),
             Reaction::Fix(fix) => {
-                self.run.strikes.entry(Item::Act).or_default().fixed = true;
                 step.act(Action::Fix(fix));
                 Default::default()
             }
@@ -445,9 +445,15 @@ impl Transfer {
                 (wait, wait / 2)
             }
             Reaction::GiveUp | Reaction::Fail => {
-                if after != After::Fail {
-                    self.change(step, Change::Error(Some(error)));
-                }
+                // Why it failed comes first, then what is left behind.
+                let error = match self.record.error.clone() {
+                    Some(first) if after == After::Fail => ErrorRecord {
+                        message: format!("{}; {}", first.message, error.message),
+                        ..first
+                    },
+                    _ => error,
+                };
+                self.change(step, Change::Error(Some(error)));
                 return self.enter(step, Phase::Failed, now);
             }
         };
@@ -535,6 +541,7 @@ impl Transfer {
     /// Ends every act. What they had under way is in doubt from now on.
     fn stop(&mut self, step: &mut Step) {
         step.act(Action::Stop);
+        self.run.late.possible |= asked_to_complete(&self.record);
         self.run.in_flight.clear();
         self.run.backing_off.clear();
         self.run.act_backing_off = false;
@@ -555,4 +562,9 @@ impl Transfer {
     fn holds_something(&self) -> bool {
         self.record.remote.is_some() || self.record.asked.is_some()
     }
+}
+
+/// Whether a Complete may have been sent whose answer is not recorded.
+fn asked_to_complete(record: &Record) -> bool {
+    record.asked.map(|asked| asked.request) == Some(Request::Complete)
 }

@@ -141,7 +141,8 @@ impl EventLoop {
             .connect(id, connection)
             .unwrap_or_else(unusable::client);
         let profile = self.profiles.of(connection);
-        let transfer = Transfer::load(record, parts, self.config.retry_limit);
+        let transfer = Transfer::load(record, parts, self.config.retry_limit)
+            .with_late_limit(self.config.late_answer_limit);
         let site = self.sites.of(transfer.record());
         let mut live = Live::new(transfer, s3, profile, site);
         live.stream = self.streams.get(&id).cloned();

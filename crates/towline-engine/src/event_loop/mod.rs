@@ -502,6 +502,8 @@ impl EventLoop {
             Action::Fix(Fix::Credentials) => live.s3.refresh_credentials(),
             Action::Fix(Fix::Clock(server)) => live.s3.set_clock(server),
             Action::Fix(Fix::Region(region)) => live.s3.set_region(&region),
+            Action::Fix(Fix::Redirect(location)) => live.s3.set_redirect(&location),
+            Action::Fix(Fix::Checksums) => live.profile.echoed_no_checksum(),
             _ => {}
         }
     }

@@ -85,12 +85,14 @@ pub(crate) async fn prove(
     {
         return Ok(proof);
     }
-    let head = head::now(context, stored.version_id.clone())
-        .await?
-        .ok_or_else(|| LocalFailure::StoredWrong {
+    let head = match head::now(context, stored.version_id.clone()).await {
+        // Who may not look has S3's word, and what its answer shows.
+        Err(failure) if head::is_denied(&failure) => answer,
+        told => told?.ok_or_else(|| LocalFailure::StoredWrong {
             object: context.object().to_string(),
             why: "it is not there after S3 said it was stored".into(),
-        })?;
+        })?,
+    };
     match judge(context, &context.parts, whole, &head) {
         Judgement::Ours(proof) => Ok(proof),
         // Only the length can be told; that S3 said it stored our bytes stands.

@@ -1,14 +1,14 @@
 //! Asks S3 what it has of an upload: after a crash, a pause, a lost answer.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use towline_core::{
     Asked, ChecksumAlgorithm, Direction, Event, Failure, Found, ListUploads, ListedPart,
-    LocalFailure, Operation, PartNumber, PartRow, Query, Remote, Request, S3Error, S3ErrorKind,
-    Upload,
+    LocalFailure, ObjectHead, Operation, PartNumber, PartRow, Query, Remote, Request, S3Error,
+    S3ErrorKind, Upload,
 };
 
+use super::discard::abort;
 use super::object::{self, Judgement};
 use super::open_upload;
 use super::piece::{self, Wanted};
@@ -16,10 +16,6 @@ use crate::act::Context;
 use crate::hash::etag_md5;
 use crate::head;
 use crate::stall::{self, SMALL_REQUEST};
-
-/// How often an answered Complete whose object is not to be seen is looked for
-/// again: a late one may still be applied.
-const LATE_LOOKS: u32 = 4;
 
 pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
     let asked = context.record.asked;
@@ -60,33 +56,92 @@ async fn open_or_landed(context: &Context, upload: Upload) -> Result<Found, Fail
     let completing = context
         .record
         .asked
-        .is_some_and(|a| a.request == Request::Complete);
-    for look in 0..LATE_LOOKS {
-        if let Some(listed) = list_parts(context, &upload).await? {
-            let parts = matching_parts(context, listed).await?;
-            return Ok(Found::Upload {
-                id: upload.id,
-                parts,
-            });
+        .filter(|asked| asked.request == Request::Complete);
+    let listed = match list_parts(context, &upload).await {
+        Err(failure) if head::is_denied(&failure) => {
+            return unlisted(context, upload, completing.is_some()).await;
         }
-        if !completing {
-            return Ok(Found::Gone);
-        }
-        if let Some(head) = head::now(context, None).await? {
-            match object::is_ours(context, &head).await? {
-                Judgement::Ours(proof) => return Ok(Found::Landed(proof)),
-                Judgement::Other(why) if context.spec().options.if_absent => {
-                    return Ok(Found::Conflict(another_object(context, why)));
-                }
-                Judgement::Other(_) | Judgement::Unknown => {}
+        told => told?,
+    };
+    let Some(completing) = completing else {
+        return match listed {
+            Some(listed) => open(context, upload, listed).await,
+            None => Ok(Found::Gone),
+        };
+    };
+    // While the upload is open, an object matters only to who must not replace one.
+    if let Some(listed) = listed {
+        if context.spec().options.if_absent
+            && let Some(there) = head::now(context, None).await?
+        {
+            let found = judged(context, &there).await?;
+            if let Some(Found::Landed(_)) = found {
+                abort(context, &upload).await?; // nothing else would
+            }
+            if let Some(found) = found {
+                return Ok(found);
             }
         }
-        context
-            .clock
-            .sleep(Duration::from_millis(250 << look))
-            .await;
+        return open(context, upload, listed).await;
     }
-    Ok(Found::Gone)
+    let Some(there) = head::now(context, None).await? else {
+        return Ok(Found::Unseen);
+    };
+    if let Some(found) = judged(context, &there).await? {
+        return Ok(found);
+    }
+    let now = context.clock.now().wall;
+    if head::is_newer(&there, completing.at, now) {
+        let why = "it was written after our own Complete was sent".into();
+        return Ok(Found::Conflict(another_object(context, why)));
+    }
+    Ok(Found::Unseen)
+}
+
+/// Who may not list the parts believes what is recorded of them; a Complete
+/// will tell the rest.
+async fn unlisted(context: &Context, upload: Upload, completing: bool) -> Result<Found, Failure> {
+    if completing {
+        match head::now(context, None).await {
+            Ok(Some(there)) => {
+                if let Some(found) = judged(context, &there).await? {
+                    return Ok(found);
+                }
+            }
+            Err(failure) if !head::is_denied(&failure) => return Err(failure),
+            Ok(None) | Err(_) => {}
+        }
+    }
+    Ok(Found::Upload {
+        id: upload.id,
+        parts: context.parts.clone(),
+    })
+}
+
+async fn open(
+    context: &Context,
+    upload: Upload,
+    listed: Vec<ListedPart>,
+) -> Result<Found, Failure> {
+    let parts = matching_parts(context, listed).await?;
+    Ok(Found::Upload {
+        id: upload.id,
+        parts,
+    })
+}
+
+/// What the object that stands there decides; `None` if it may be replaced.
+async fn judged(context: &Context, there: &ObjectHead) -> Result<Option<Found>, Failure> {
+    let conflict = |why| Some(Found::Conflict(another_object(context, why)));
+    let must_not_replace = context.spec().options.if_absent;
+    Ok(match object::is_ours(context, there).await? {
+        Judgement::Ours(proof) => Some(Found::Landed(proof)),
+        Judgement::Other(why) if must_not_replace => conflict(why),
+        Judgement::Unknown if must_not_replace => {
+            conflict("nothing that it shows tells whether it is ours".into())
+        }
+        Judgement::Other(_) | Judgement::Unknown => None,
+    })
 }
 
 /// All parts of an open upload; `None` when there is no such upload.
@@ -176,7 +231,15 @@ async fn matching_parts(
 
 /// Looks for the upload that a lost Create may have opened.
 async fn adopt(context: &Context, asked_at: towline_core::Timestamp) -> Result<Found, Failure> {
-    for id in candidates(context, asked_at).await? {
+    let candidates = match candidates(context, asked_at).await {
+        // An empty upload may stay open then: docs/semantics.md.
+        Err(failure) if head::is_denied(&failure) => {
+            tracing::warn!("open uploads may not be listed, so none is looked for");
+            return Ok(Found::Nothing);
+        }
+        told => told?,
+    };
+    for id in candidates {
         let upload = super::upload_named(context, id);
         // One with parts is somebody's who is at work.
         if list_parts(context, &upload)
@@ -269,18 +332,17 @@ async fn uploads_of_other_transfers(context: &Context) -> Result<Vec<String>, Fa
     }
 }
 
-/// Whether a PUT whose answer was lost made the object.
+/// Whether a PUT whose answer was lost made the object. Who may not look sends
+/// it again, under the same condition.
 async fn put_landed(context: &Context) -> Result<Found, Failure> {
-    let Some(head) = head::now(context, None).await? else {
+    let there = match head::now(context, None).await {
+        Err(failure) if head::is_denied(&failure) => None,
+        told => told?,
+    };
+    let Some(there) = there else {
         return Ok(Found::Nothing);
     };
-    Ok(match object::is_ours(context, &head).await? {
-        Judgement::Ours(proof) => Found::Landed(proof),
-        Judgement::Other(why) if context.spec().options.if_absent => {
-            Found::Conflict(another_object(context, why))
-        }
-        Judgement::Other(_) | Judgement::Unknown => Found::Nothing,
-    })
+    Ok(judged(context, &there).await?.unwrap_or(Found::Nothing))
 }
 
 fn another_object(context: &Context, why: String) -> Failure {

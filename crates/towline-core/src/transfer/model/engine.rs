@@ -2,6 +2,7 @@
 //! reference world, and keeps the promises that [`Action`] asks of an engine.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use super::acts::{Act, How, What};
 use super::checks::Checks;
@@ -41,7 +42,7 @@ impl Engine {
         let source = upload.then(|| world.source());
         let record = fixtures::accepted(source, taken);
         Self {
-            transfer: Transfer::load(record.clone(), vec![], retry_limit),
+            transfer: load(record.clone(), vec![], retry_limit),
             world,
             checks: Checks::new(record.clone()),
             durable: (record, BTreeMap::new()),
@@ -244,7 +245,7 @@ impl Engine {
         let (record, parts) = self.durable.clone();
         self.checks.reload(&record, &parts);
         let parts = parts.into_values().collect();
-        self.transfer = Transfer::load(record, parts, self.retry_limit);
+        self.transfer = load(record, parts, self.retry_limit);
     }
 
     /// A request that was cut off long ago is applied, or never will be.
@@ -281,4 +282,9 @@ impl Engine {
         };
         assert!(moves_on, "stuck: {:#?}", self.transfer);
     }
+}
+
+/// One that looks a few times only for what may come late.
+fn load(record: Record, parts: Vec<PartRow>, retry_limit: u32) -> Transfer {
+    Transfer::load(record, parts, retry_limit).with_late_limit(Duration::from_secs(1))
 }

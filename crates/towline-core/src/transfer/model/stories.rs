@@ -1,5 +1,7 @@
 //! Single stories in the life of a transfer, each one a promise.
 
+use std::time::Duration;
+
 use super::fixtures::{self, file, lost, moment, proof, refused};
 use super::test_upload::{TestUpload, sealing_download};
 use crate::transfer::{Action, Command, Event, Found, Item, Transfer};
@@ -86,6 +88,51 @@ fn a_complete_that_finds_no_upload_may_have_been_our_own() {
     upload.is_asked();
     upload.event(Event::Reconciled(Found::Landed(proof())));
     assert_eq!(upload.phase(), Phase::Completed);
+}
+
+#[test]
+fn a_complete_whose_answer_is_lost_is_looked_for_for_ten_minutes() {
+    let mut upload = TestUpload::complete_but_for_the_end(2);
+    upload.act_fails(lost(Operation::CompleteMultipartUpload));
+    let mut waited = Duration::ZERO;
+    while upload.phase() == Phase::Finishing {
+        upload.wait();
+        upload.is_asked();
+        upload.event(Event::Reconciled(Found::Unseen));
+        for action in &upload.last.actions {
+            if let Action::Wait { up_to, .. } = action {
+                waited += *up_to;
+            }
+        }
+    }
+    assert_eq!(upload.phase(), Phase::Discarding(After::Restart));
+    assert!((600..640).contains(&waited.as_secs()), "{waited:?}");
+}
+
+#[test]
+fn a_complete_that_s3_refused_is_not_waited_for() {
+    let mut upload = TestUpload::complete_but_for_the_end(2);
+    let gone = refused(Operation::CompleteMultipartUpload, 404, "NoSuchUpload");
+    upload.act_fails(gone);
+    upload.wait();
+    upload.event(Event::Reconciled(Found::Unseen));
+    assert_eq!(upload.phase(), Phase::Discarding(After::Restart));
+}
+
+#[test]
+fn who_pauses_or_cancels_while_a_late_complete_is_looked_for_does_not_wait() {
+    for (command, phase) in [
+        (Command::Pause, Phase::Paused),
+        (Command::Cancel, Phase::Discarding(After::Cancel)),
+    ] {
+        let mut upload = TestUpload::complete_but_for_the_end(2);
+        upload.act_fails(lost(Operation::CompleteMultipartUpload));
+        upload.wait();
+        upload.event(Event::Reconciled(Found::Unseen));
+        assert_eq!(upload.transfer.status().state, State::Waiting);
+        upload.command(command);
+        assert_eq!(upload.phase(), phase);
+    }
 }
 
 #[test]
