@@ -162,6 +162,8 @@ impl Meaning {
             Self::Wait(ParkReason::DiskFull) => "wait: disk full",
             Self::Wait(ParkReason::ReadOnly) => "wait: read-only",
             Self::Wait(ParkReason::Throttled) => "wait: throttled",
+            // No failure: see `Event::Barred`.
+            Self::Wait(ParkReason::NetworkClass) => "wait: network class",
             Self::Wait(ParkReason::Clock) => "wait: clock",
             Self::GiveUp => "give up",
             Self::Fail => "fail",
