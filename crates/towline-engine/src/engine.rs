@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_core::Stream;
+use futures_util::StreamExt;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
 use towline_core::{
@@ -14,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Recovery};
 use crate::event_loop::{EventLoop, Message};
 use crate::snapshot::{Snapshot, Watch};
-use crate::stream::{Reading, Sink, Source, Stream};
+use crate::stream::{self, Reading, Sink, Source};
 
 /// Carries the transfers of one store. It owns its runtime: its methods can be
 /// awaited on any, dropping a future of theirs cancels no transfer, and
@@ -156,6 +158,22 @@ impl Engine {
         self.tell(Message::Network(class))
     }
 
+    /// Hears of such changes from a stream, for as long as the engine is open.
+    pub fn watch_network(
+        &self,
+        changes: impl Stream<Item = NetworkClass> + Send + 'static,
+    ) -> Result<(), EngineError> {
+        let inbox = self.inbox.clone();
+        self.spawn(async move {
+            let mut changes = std::pin::pin!(changes);
+            while let Some(class) = changes.next().await {
+                if inbox.send(Message::Network(class)).is_err() {
+                    return;
+                }
+            }
+        })
+    }
+
     /// Records a transfer whose bytes are in no file, and leaves it to
     /// [`begin_upload`](Self::begin_upload) or
     /// [`begin_download`](Self::begin_download), which need what is given with it.
@@ -181,7 +199,7 @@ impl Engine {
         to_come: StreamToCome,
     ) -> Result<(), EngineError> {
         let id = record.id;
-        self.tell(Message::Stream(id, Stream::Up(Arc::clone(&source))))?;
+        self.tell(Message::Stream(id, stream::Stream::Up(Arc::clone(&source))))?;
         drop(to_come);
         self.tell(Message::StoreChanged)?;
         let Some(reading) = reader else {
@@ -208,7 +226,10 @@ impl Engine {
     ) -> Result<Arc<Sink>, EngineError> {
         let inbox = self.inbox.clone();
         let sink = Arc::new(Sink::new(move || drop(inbox.send(Message::Wake))));
-        self.tell(Message::Stream(record.id, Stream::Down(Arc::clone(&sink))))?;
+        self.tell(Message::Stream(
+            record.id,
+            stream::Stream::Down(Arc::clone(&sink)),
+        ))?;
         drop(to_come);
         self.tell(Message::StoreChanged)?;
         self.carry(vec![record.id])?;

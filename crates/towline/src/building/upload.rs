@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::io::AsyncRead;
 use towline_core::{
     ChecksumAlgorithm, Connection, Direction, Encryption, Grant, Grantee, KeyReference,
-    ObjectOptions, PartSize, Permission, Timestamp, UploadMode,
+    NetworkPolicy, ObjectOptions, PartSize, Permission, Timestamp, UploadMode,
 };
 use towline_engine::Reading;
 

@@ -22,6 +22,7 @@ mod limits;
 mod listener;
 mod many;
 mod named;
+mod network;
 mod objects;
 mod opening;
 mod pause;
