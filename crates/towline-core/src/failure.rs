@@ -99,6 +99,12 @@ pub enum LocalFailure {
         /// What did not agree.
         why: String,
     },
+    /// S3 gives whole objects, whichever range it is asked for.
+    #[error("{object} is not given in ranges")]
+    NoRanges {
+        /// The object.
+        object: String,
+    },
     /// All bytes arrived as announced, and yet the whole is not the object.
     #[error("the file does not agree with {object}: {why}")]
     WrongWhole {
@@ -162,6 +168,7 @@ impl LocalFailure {
             Self::TargetExists { .. } => "TargetExists",
             Self::TempGone { .. } => "TempGone",
             Self::WrongBytes { .. } => "WrongBytes",
+            Self::NoRanges { .. } => "NoRanges",
             Self::WrongWhole { .. } => "WrongWhole",
             Self::StoredWrong { .. } => "StoredWrong",
             Self::SourceNotReopenable => "SourceNotReopenable",
@@ -207,8 +214,8 @@ impl ErrorRecord {
             },
             Failure::S3(error) => Self {
                 code: error.code.clone().unwrap_or_else(|| match error.status {
-                    Some(status) => format!("Http{status}"),
-                    None => format!("{:?}", error.kind),
+                    Some(status) if error.kind == S3ErrorKind::Answer => format!("Http{status}"),
+                    _ => format!("{:?}", error.kind),
                 }),
                 message: error.to_string(),
                 http_status: error.status,

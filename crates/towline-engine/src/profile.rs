@@ -1,7 +1,7 @@
 //! What was learned of a store while working with it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use towline_core::{ChecksumAlgorithm, Connection};
@@ -11,7 +11,11 @@ use towline_core::{ChecksumAlgorithm, Connection};
 pub(crate) struct Profile {
     keeps_no_checksum: AtomicBool,
     worked: AtomicBool,
+    ranges_ignored: AtomicU32,
 }
+
+/// So many ranges in a row that were answered with the whole are no accident.
+const IGNORED: u32 = 3;
 
 impl Profile {
     /// What to send with the bytes: as asked, or `Content-MD5` where the store
@@ -27,6 +31,19 @@ impl Profile {
     /// An answer came without the checksum that was sent.
     pub(crate) fn echoed_no_checksum(&self) {
         self.keeps_no_checksum.store(true, Relaxed);
+    }
+
+    /// Whether a range was answered with that range, or with the whole object.
+    pub(crate) fn answered_range(&self, kept: bool) {
+        match kept {
+            true => self.ranges_ignored.store(0, Relaxed),
+            false => drop(self.ranges_ignored.fetch_add(1, Relaxed)),
+        }
+    }
+
+    /// Whether the store gives whole objects only.
+    pub(crate) fn ignores_ranges(&self) -> bool {
+        self.ranges_ignored.load(Relaxed) >= IGNORED
     }
 
     /// A request was answered: the endpoint and the credentials work.

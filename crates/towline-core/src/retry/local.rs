@@ -7,6 +7,7 @@ pub(super) fn meaning(failure: &LocalFailure) -> Meaning {
     match failure {
         LocalFailure::SourceChanged { .. }
         | LocalFailure::ObjectChanged { .. }
+        | LocalFailure::NoRanges { .. }
         | LocalFailure::WrongWhole { .. }
         | LocalFailure::TempGone { .. } => Meaning::Restart,
         LocalFailure::DiskFull { .. } => Meaning::Wait(ParkReason::DiskFull),

@@ -8,6 +8,10 @@ use crate::{ParkReason, S3Error};
 /// How often what is odd is forgiven in a row.
 pub(super) const FEW: u32 = 3;
 
+/// How many failures in a row may be free: there are no more dead connections
+/// than that, and what still fails so has another cause.
+const FREE: u32 = 16;
+
 /// What a failure means. The names in `docs/failures.md` are those of [`Self::name`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
@@ -15,6 +19,8 @@ pub(super) enum Meaning {
     Again,
     /// It says nothing about the item: the same again at once.
     AgainFree,
+    /// It says nothing about the item, but S3 may have done it: ask.
+    AskFree,
     /// Too much was asked of S3: the same again, slower.
     Slower,
     /// Nobody knows what it means: a few times more, then give up.
@@ -51,14 +57,20 @@ impl Meaning {
         matches!(self, Self::AFewTimes | Self::Damaged | Self::AskAFewTimes)
     }
 
+    /// Whether asking what became of it spends no attempt.
+    pub(super) fn asks_free(self, history: History) -> bool {
+        self == Self::AskFree && history.in_a_row < FREE
+    }
+
     pub(super) fn reaction(self, facts: Option<&S3Error>, history: History) -> Reaction {
         match self {
             Self::Again => again(facts, history, true),
-            Self::AgainFree => Reaction::Retry {
+            Self::AgainFree if history.in_a_row < FREE => Reaction::Retry {
                 up_to: Duration::ZERO,
                 at_least: Duration::ZERO,
                 costs: false,
             },
+            Self::AgainFree => again(facts, history, true),
             // Being throttled is no evidence against the item, so it costs nothing.
             Self::Slower => {
                 let slower = History {
@@ -88,7 +100,7 @@ impl Meaning {
             Self::Checksums if !history.fixed.checksums => Reaction::Fix(Fix::Checksums),
             Self::Checksums => Reaction::Fail,
             Self::Restart => Reaction::Restart,
-            Self::Ask => Reaction::Resolve,
+            Self::Ask | Self::AskFree => Reaction::Resolve,
             Self::AskAFewTimes if history.odd < FEW => Reaction::Resolve,
             Self::AskAFewTimes => Reaction::Fail,
             Self::Wait(reason) => Reaction::Park(reason),
@@ -116,9 +128,10 @@ fn again(facts: Option<&S3Error>, history: History, costs: bool) -> Reaction {
 #[cfg(test)]
 impl Meaning {
     /// One of each.
-    pub(super) const ALL: [Self; 21] = [
+    pub(super) const ALL: [Self; 22] = [
         Self::Again,
         Self::AgainFree,
+        Self::AskFree,
         Self::Slower,
         Self::AFewTimes,
         Self::Damaged,
@@ -145,6 +158,7 @@ impl Meaning {
         match self {
             Self::Again => "again",
             Self::AgainFree => "again, free",
+            Self::AskFree => "ask, free",
             Self::Slower => "slower",
             Self::AFewTimes => "a few times",
             Self::Damaged => "damaged",

@@ -103,11 +103,13 @@ impl History {
 
     /// What went before the next failure, now that there was this one.
     pub fn and(mut self, failure: &Failure, reaction: &Reaction) -> Self {
+        let before = self;
         self.in_a_row += 1;
         match reaction {
             Reaction::Retry { costs: true, .. } | Reaction::Resolve => {
-                self.strikes += 1;
-                self.odd += u32::from(meaning_of(failure).is_odd());
+                let meaning = meaning_of(failure);
+                self.strikes += u32::from(!meaning.asks_free(before));
+                self.odd += u32::from(meaning.is_odd());
             }
             Reaction::Fix(fix) => match fix {
                 Fix::Credentials => self.fixed.credentials = true,

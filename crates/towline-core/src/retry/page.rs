@@ -163,6 +163,7 @@ fn the_page_says_of_every_failure_of_this_machine_what_the_code_does() {
             object: text(),
             why: text(),
         },
+        LocalFailure::NoRanges { object: text() },
         LocalFailure::WrongWhole {
             object: text(),
             why: text(),

@@ -391,4 +391,39 @@ fn a_dead_kept_alive_connection_is_free() {
     let mut error = S3Error::new(UploadPart, S3ErrorKind::Transport, "closed");
     error.reused_connection = true;
     assert_eq!(class(&react(&error.into(), spent())), 'a');
+    // A small request is sent whole before anyone can see it.
+    for (operation, expected) in [(HeadObject, 'a'), (CompleteMultipartUpload, 'F')] {
+        let mut error = S3Error::new(operation, S3ErrorKind::Transport, "closed");
+        (error.reused_connection, error.request_sent) = (true, true);
+        let failure = Failure::from(error);
+        let reaction = react(&failure, history());
+        assert_eq!(class(&reaction), expected);
+        assert_eq!(history().and(&failure, &reaction).strikes, 0);
+    }
+}
+
+#[test]
+fn what_fails_for_ever_is_not_free_for_ever() {
+    let mut error = S3Error::new(UploadPart, S3ErrorKind::Transport, "closed");
+    error.reused_connection = true;
+    let failure = Failure::from(error);
+    let mut before = history();
+    let mut times = 0;
+    loop {
+        let reaction = react(&failure, before);
+        if reaction == Reaction::GiveUp {
+            break;
+        }
+        before = before.and(&failure, &reaction);
+        times += 1;
+    }
+    assert_eq!(times, 16 + 8);
+}
+
+#[test]
+fn a_large_body_whose_answer_is_lost_costs_an_attempt_on_any_connection() {
+    let mut error = S3Error::new(UploadPart, S3ErrorKind::Transport, "closed");
+    (error.reused_connection, error.request_sent) = (true, true);
+    error.body_sent = 5 << 20;
+    assert_eq!(class(&react(&error.into(), history())), 'A');
 }

@@ -12,8 +12,8 @@ pub(super) fn meaning(error: &S3Error) -> Meaning {
         }
         S3ErrorKind::Tls => Meaning::Wait(ParkReason::Tls),
         S3ErrorKind::Invalid => Meaning::Fail,
-        // A dead kept-alive connection says nothing about the item.
-        S3ErrorKind::Transport if error.reused_connection && !may_be_done => Meaning::AgainFree,
+        S3ErrorKind::Transport if was_dead(error) && may_be_done => Meaning::AskFree,
+        S3ErrorKind::Transport if was_dead(error) => Meaning::AgainFree,
         S3ErrorKind::Transport | S3ErrorKind::Stalled | S3ErrorKind::Body if may_be_done => {
             Meaning::Ask
         }
@@ -23,4 +23,16 @@ pub(super) fn meaning(error: &S3Error) -> Meaning {
         S3ErrorKind::Malformed => Meaning::AFewTimes,
         S3ErrorKind::Answer => super::answers::meaning(error),
     }
+}
+
+/// Bodies up to this fit into the socket's buffer, so that they are sent whole
+/// before anyone can see that nobody listens.
+const AT_ONCE: u64 = 256 << 10;
+
+/// A kept-alive connection that was dead, as far as anyone can tell, says
+/// nothing about the item: it broke before a byte came back, and before more
+/// was sent than goes out at once.
+fn was_dead(error: &S3Error) -> bool {
+    let little = !error.request_sent || error.body_sent <= AT_ONCE;
+    error.reused_connection && error.status.is_none() && little
 }

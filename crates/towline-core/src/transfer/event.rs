@@ -38,6 +38,8 @@ pub enum Event {
         size: u64,
         /// The temporary file, not made yet.
         temp: Temp,
+        /// The store gives no ranges, so it is fetched in one piece.
+        in_one: bool,
     },
     /// S3 or the disk was asked what is there.
     Reconciled(Found),

@@ -179,9 +179,14 @@ impl Transfer {
                     identity,
                     size,
                     temp,
+                    in_one,
                 },
             ) => {
-                self.object_found(&mut step, identity, size, temp, now);
+                let plan = match in_one {
+                    true => Ok(PartPlan::recorded(size, 0)),
+                    false => PartPlan::new(size, self.record.spec.options.part_size),
+                };
+                self.object_found(&mut step, identity, plan, temp, now);
             }
             (phase, Event::Reconciled(found))
                 if phase.runs() && !matches!(phase, Phase::Discarding(_)) =>
@@ -366,6 +371,7 @@ impl Transfer {
         let history = *strikes;
         let reaction = react(failure, history);
         *strikes = history.and(failure, &reaction);
+        let spent = strikes.strikes > history.limit;
         let error = ErrorRecord::of(failure, strikes.in_a_row);
         let part = match item {
             Item::Part(part) => Some(part),
@@ -404,7 +410,7 @@ impl Transfer {
                 let late = self.run.late.possible || !failure.is_refusal();
                 self.stop(step);
                 self.run.late.possible = late;
-                if history.strikes >= history.limit {
+                if spent {
                     self.run.exhausted = Some(error);
                 }
                 self.run.doubt = true;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Action, Found, Item, Step, Transfer};
 use crate::{
     Change, ErrorRecord, Failure, LocalFailure, Now, ObjectIdentity, Outcome, PartNumber, PartPlan,
-    PartRow, Phase, Remote, Temp,
+    PartRow, Phase, PlanError, Remote, Temp,
 };
 
 impl Transfer {
@@ -40,11 +40,11 @@ impl Transfer {
         &mut self,
         step: &mut Step,
         identity: ObjectIdentity,
-        size: u64,
+        plan: Result<PartPlan, PlanError>,
         temp: Temp,
         now: Now,
     ) {
-        match PartPlan::new(size, self.record.spec.options.part_size) {
+        match plan {
             Ok(plan) => {
                 self.change(step, Change::Planned { plan, source: None });
                 self.change(step, Change::Remote(Remote::Object(identity, temp)));

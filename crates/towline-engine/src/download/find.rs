@@ -55,16 +55,19 @@ pub(crate) async fn find(context: &Context) -> Result<Event, Failure> {
             identity,
             size,
             temp,
+            in_one: false, // it would have to be held in memory
         });
     }
     let temp = Temp {
         name: temp_name(),
         boot: boot_id(),
     };
+    let in_one = identity.range.is_none() && context.profile.ignores_ranges();
     Ok(Event::ObjectFound {
         identity,
         size,
         temp,
+        in_one,
     })
 }
 
