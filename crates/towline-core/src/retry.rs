@@ -143,6 +143,7 @@ fn react_to_s3(error: &S3Error, history: History) -> Reaction {
 
 fn react_to_answer(error: &S3Error, history: History) -> Reaction {
     let completing = error.operation == Operation::CompleteMultipartUpload;
+    let opening = error.operation == Operation::CreateMultipartUpload;
     match error.code() {
         "RequestTimeTooSkewed" if history.fixed => Reaction::Park(ParkReason::Clock),
         "RequestTimeTooSkewed" => match error.server_date {
@@ -205,7 +206,8 @@ fn react_to_answer(error: &S3Error, history: History) -> Reaction {
             Some(412) => Reaction::Restart,
             Some(416) => Reaction::Restart,
             Some(429 | 503) => slow_down(error, history),
-            Some(408 | 500 | 502 | 504) if completing => Reaction::Resolve,
+            // An upload may be open all the same: another Create would orphan it.
+            Some(408 | 500 | 502 | 504) if completing || opening => Reaction::Resolve,
             Some(408 | 500 | 502 | 504 | 509) => again_after(error, history, true),
             Some(401 | 403) => Reaction::GiveUp,
             Some(301 | 307 | 308) => match &error.region {
@@ -371,6 +373,14 @@ mod tests {
             react(&broken(UploadPart, true), history()),
             Reaction::Retry { .. }
         ));
+    }
+
+    #[test]
+    fn an_upload_that_may_have_been_opened_is_looked_for() {
+        for (status, code) in [(500, "InternalError"), (502, ""), (504, ""), (408, "")] {
+            let failure = answer(Operation::CreateMultipartUpload, status, code);
+            assert_eq!(react(&failure, history()), Reaction::Resolve, "{status}");
+        }
     }
 
     #[test]
