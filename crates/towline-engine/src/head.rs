@@ -76,7 +76,16 @@ async fn with_code(context: &Context, error: S3Error) -> S3Error {
     };
     let asked = context.s3.get_object(request);
     match stall::within(Operation::GetObject, SMALL_REQUEST, asked).await {
-        Err(told) if told.kind == S3ErrorKind::Answer => told,
-        _ => error,
+        // An object of no bytes has no first one.
+        Err(told) if told.status != Some(416) => told,
+        Ok(_) | Err(_) => refused_by_accident(error),
     }
+}
+
+/// What was refused is given when it is asked for in another way, so the
+/// refusal says nothing of the object: like any broken answer it is asked for again.
+fn refused_by_accident(mut error: S3Error) -> S3Error {
+    error.kind = S3ErrorKind::Malformed;
+    error.message = "HEAD was refused and GET was not".into();
+    error
 }
