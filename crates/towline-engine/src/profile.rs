@@ -10,6 +10,7 @@ use towline_core::{ChecksumAlgorithm, Connection};
 #[derive(Debug, Default)]
 pub(crate) struct Profile {
     keeps_no_checksum: AtomicBool,
+    echoes_checksums: AtomicBool,
     worked: AtomicBool,
 }
 
@@ -17,7 +18,7 @@ impl Profile {
     /// What to send with the bytes: as asked, or `Content-MD5` where the store
     /// did not echo a checksum, since nobody can say then that it looked at it.
     pub(crate) fn checksum(&self, asked: ChecksumAlgorithm) -> ChecksumAlgorithm {
-        if self.keeps_no_checksum.load(Relaxed) {
+        if self.keeps_no_checksum.load(Relaxed) && !self.echoes_checksums.load(Relaxed) {
             ChecksumAlgorithm::Md5
         } else {
             asked
@@ -27,6 +28,12 @@ impl Profile {
     /// An answer came without the checksum that was sent.
     pub(crate) fn echoed_no_checksum(&self) {
         self.keeps_no_checksum.store(true, Relaxed);
+    }
+
+    /// An answer came with a checksum. One that comes without it later has lost
+    /// it on the way, which says nothing of the store.
+    pub(crate) fn echoed_a_checksum(&self) {
+        self.echoes_checksums.store(true, Relaxed);
     }
 
     /// A request was answered: the endpoint and the credentials work.
