@@ -63,6 +63,10 @@ pub(crate) fn walk(
                 if name.is_empty() || name.len() > MAX_NAME {
                     return Err(XmlError::Limit("length of a name"));
                 }
+                // The parser takes any: `<Part/Size>` is no Size of a Part.
+                if !name.chars().all(is_of_name) {
+                    return Err(XmlError::NotWellFormed);
+                }
                 if !value.trim().is_empty() {
                     return Err(XmlError::Mixed);
                 }
@@ -118,6 +122,10 @@ pub(crate) fn walk(
         Some(_) => Err(XmlError::NotWellFormed),
         None => Err(XmlError::Empty),
     }
+}
+
+fn is_of_name(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '_' | '-' | '.')
 }
 
 fn push(value: &mut String, text: &str, open: bool) -> Result<(), XmlError> {
@@ -260,6 +268,8 @@ mod tests {
             "<a>\u{0}",
             "<a",
             "{\"a\":1}",
+            "<a><b/c>1</b/c></a>",
+            "<a><b\"c/></a>",
             "<a><b>1<c/></b></a>",
             "<a><b><c/>1</b></a>",
             "<a><b/>1</a>",

@@ -48,7 +48,11 @@ struct Entry {
     initiator: Option<String>,
 }
 
-fn parse(page: &[u8], prefix: &str, after: Option<&UploadMarker>) -> Result<UploadsPage, XmlError> {
+pub(super) fn parse(
+    page: &[u8],
+    prefix: &str,
+    after: Option<&UploadMarker>,
+) -> Result<UploadsPage, XmlError> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut entry = Entry::default();
     let mut truncated = None;

@@ -41,7 +41,7 @@ struct Entry {
     last_modified: Option<String>,
 }
 
-fn parse(page: &[u8], request: &ListObjects) -> Result<ObjectsPage, XmlError> {
+pub(super) fn parse(page: &[u8], request: &ListObjects) -> Result<ObjectsPage, XmlError> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut entry = Entry::default();
     let mut groups: Vec<String> = Vec::new();

@@ -43,7 +43,7 @@ struct Entry {
     checksum: Option<(ChecksumAlgorithm, String)>,
 }
 
-fn parse(page: &[u8], after: u32) -> Result<PartsPage, XmlError> {
+pub(super) fn parse(page: &[u8], after: u32) -> Result<PartsPage, XmlError> {
     let mut parts: Vec<ListedPart> = Vec::new();
     let mut entry = Entry::default();
     let mut truncated = None;

@@ -3,6 +3,7 @@
 //! `TOWLINE_FAULT_CASES=n` plays n seeds for each probability, `TOWLINE_SEED=s`
 //! begins with this one.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -112,12 +113,13 @@ async fn all_completed(observers: Vec<TransferObserver>) {
     }
 }
 
-/// Plays some seeds and gives what they cost together.
-async fn play_all(probability: f64, seeds: u64) -> Cost {
-    let first = asked("TOWLINE_SEED").unwrap_or(1);
-    let seeds = asked("TOWLINE_FAULT_CASES").unwrap_or(seeds);
+/// Plays these seeds, unless others are asked for, and gives what they cost
+/// together and how many they were.
+async fn play_all(probability: f64, seeds: Range<u64>) -> (Cost, u64) {
+    let first = asked("TOWLINE_SEED").unwrap_or(seeds.start);
+    let count = asked("TOWLINE_FAULT_CASES").unwrap_or(seeds.end - seeds.start);
     let mut all = Cost::default();
-    for seed in first..first + seeds {
+    for seed in first..first + count {
         println!("TOWLINE_SEED={seed}, {probability} of the requests");
         let start = Instant::now();
         let played = tokio::time::timeout(TIME, play(seed, probability)).await;
@@ -128,19 +130,18 @@ async fn play_all(probability: f64, seeds: u64) -> Cost {
     // The dice were thrown.
     let expected = probability * all.requests as f64;
     assert!(all.faults as f64 > expected / 2.0, "{all:?}");
-    all
+    (all, count)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_faults_in_one_of_a_hundred_requests_all_arrive_whole() {
-    play_all(0.01, 1).await;
+    play_all(0.01, 1..2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_faults_in_five_of_a_hundred_all_arrive_whole_at_little_cost() {
     let none = play(0, 0.0).await;
-    let seeds = asked("TOWLINE_FAULT_CASES").unwrap_or(2);
-    let some = play_all(0.05, seeds).await;
+    let (some, seeds) = play_all(0.05, 1..3).await;
     let times = |some: u64, none: u64| some as f64 / (none * seeds) as f64;
     let requests = times(some.requests, none.requests);
     let bytes = times(some.bytes, none.bytes);
@@ -151,10 +152,10 @@ async fn with_faults_in_five_of_a_hundred_all_arrive_whole_at_little_cost() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_faults_in_one_of_ten_requests_all_arrive_whole() {
-    play_all(0.1, 1).await;
+    play_all(0.1, 1..2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_faults_in_three_of_ten_requests_all_arrive_whole() {
-    play_all(0.3, 1).await;
+    play_all(0.3, 2..3).await;
 }
