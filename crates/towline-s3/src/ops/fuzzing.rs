@@ -268,24 +268,9 @@ fn is_a_date(at: Timestamp) -> bool {
 mod tests {
     use std::path::Path;
 
+    use fastrand::Rng;
+
     use super::*;
-
-    /// A small generator of our own, so that a seed means the same for ever.
-    struct Dice(u64);
-
-    impl Dice {
-        fn below(&mut self, n: usize) -> usize {
-            self.0 = self
-                .0
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            (self.0 >> 33) as usize % n
-        }
-
-        fn bytes(&mut self, n: usize) -> Vec<u8> {
-            (0..n).map(|_| self.below(256) as u8).collect()
-        }
-    }
 
     const WORDS: [&[u8]; 28] = [
         b"<",
@@ -318,29 +303,34 @@ mod tests {
         b"-",
     ];
 
+    /// Fewer than this.
+    fn any_bytes(dice: &mut Rng, most: usize) -> Vec<u8> {
+        let count = dice.usize(..most);
+        (0..count).map(|_| dice.u8(..)).collect()
+    }
+
     /// Changes one thing, as a fuzzer does that knows nothing.
-    fn mutate(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], dice: &mut Dice) {
-        let at = dice.below(bytes.len() + 1);
-        let end = (at + dice.below(40)).min(bytes.len());
-        match dice.below(8) {
-            0 if at < bytes.len() => bytes[at] ^= 1 << dice.below(8),
-            1 if at < bytes.len() => bytes[at] = dice.below(256) as u8,
+    fn mutate(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], dice: &mut Rng) {
+        let at = dice.usize(..=bytes.len());
+        let end = (at + dice.usize(..40)).min(bytes.len());
+        match dice.usize(..8) {
+            0 if at < bytes.len() => bytes[at] ^= 1 << dice.usize(..8),
+            1 if at < bytes.len() => bytes[at] = dice.u8(..),
             2 => drop(bytes.drain(at..end)),
             3 => {
                 let again = bytes[at..end].to_vec();
                 bytes.splice(at..at, again);
             }
-            4 => drop(bytes.splice(at..at, WORDS[dice.below(WORDS.len())].iter().copied())),
+            4 => drop(bytes.splice(at..at, WORDS[dice.usize(..WORDS.len())].iter().copied())),
             5 => {
-                let other = &seeds[dice.below(seeds.len())];
-                let from = dice.below(other.len());
-                let to = (from + dice.below(200)).min(other.len());
+                let other = &seeds[dice.usize(..seeds.len())];
+                let from = dice.usize(..other.len());
+                let to = (from + dice.usize(..200)).min(other.len());
                 bytes.splice(at..end, other[from..to].iter().copied());
             }
             6 => bytes.truncate(at),
             _ => {
-                let some = dice.below(12);
-                let some = dice.bytes(some);
+                let some = any_bytes(dice, 12);
                 bytes.splice(at..at, some);
             }
         }
@@ -367,15 +357,12 @@ mod tests {
         let seeds = seeds(target);
         seeds.iter().for_each(|seed| feed(seed));
         for case in 0..cases {
-            let mut dice = Dice(case as u64);
-            let mut bytes = match dice.below(8) {
-                0 => {
-                    let some = dice.below(300);
-                    dice.bytes(some)
-                }
-                _ => seeds[dice.below(seeds.len())].clone(),
+            let mut dice = Rng::with_seed(case as u64);
+            let mut bytes = match dice.usize(..8) {
+                0 => any_bytes(&mut dice, 300),
+                _ => seeds[dice.usize(..seeds.len())].clone(),
             };
-            for _ in 0..=dice.below(4) {
+            for _ in 0..=dice.usize(..4) {
                 mutate(&mut bytes, &seeds, &mut dice);
             }
             let fed = std::panic::catch_unwind(|| feed(&bytes));

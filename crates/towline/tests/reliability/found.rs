@@ -1,6 +1,6 @@
 //! What the dice have found, each by itself.
 
-use towline::State;
+use towline::{State, Verified};
 use towline_testserver::{Answer, Apply, Operation, Rule, Script};
 
 use crate::scene::{BUCKET, MIB, Scene, quick};
@@ -66,4 +66,28 @@ async fn one_checksum_lost_on_the_way_does_not_change_how_later_uploads_are_sent
         .collect();
     assert_eq!(third.len(), 1, "{third:?}");
     assert!(third[0].header("x-amz-checksum-crc64nvme").is_some());
+}
+
+/// What nothing shows cannot be found out; then it is not claimed either.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_store_shows_no_checksum_the_length_alone_is_proven_and_this_is_said() {
+    let bare = |rule: Rule| {
+        rule.drop_header("etag")
+            .drop_header("x-amz-checksum-crc64nvme")
+    };
+    let scene = Scene::start(quick()).await;
+    let script = Script::new()
+        .rule(bare(Rule::on(Operation::GetObject)).flip(100, 3))
+        .rule(bare(Rule::on(Operation::HeadObject)));
+    scene.server.faults().play(script).unwrap();
+    let mut object = bytes(4096, 1);
+    let put = scene.server.put_object(BUCKET, "key", object.clone());
+    put.await.unwrap();
+    let target = scene.target("target");
+    let download = scene.utility.download(BUCKET, "key", &target);
+    let ended = download.await.unwrap().finished().await.unwrap();
+    assert_eq!(ended.state, State::Completed, "{ended:?}");
+    assert_eq!(ended.verified, Some(Verified::SizeOnly));
+    object[100] ^= 1 << 3;
+    assert!(std::fs::read(target).unwrap() == object);
 }
