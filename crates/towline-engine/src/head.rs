@@ -15,9 +15,17 @@ pub(crate) async fn now(
 ) -> Result<Option<ObjectHead>, Failure> {
     match ask(context, version_id, ReadCondition::default()).await {
         Ok(head) => Ok(Some(head)),
-        Err(error) if error.kind == S3ErrorKind::Answer && error.is_not_found() => Ok(None),
-        Err(error) => Err(with_code(context, error).await.into()),
+        Err(error) if says_there_is_none(&error) => Ok(None),
+        Err(error) => match with_code(context, error).await {
+            // HEAD was refused by accident, and GET tells.
+            told if says_there_is_none(&told) => Ok(None),
+            told => Err(told.into()),
+        },
     }
+}
+
+fn says_there_is_none(error: &S3Error) -> bool {
+    error.kind == S3ErrorKind::Answer && error.is_not_found()
 }
 
 /// The object to download; `None` where the transfer's condition says that it

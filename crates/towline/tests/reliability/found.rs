@@ -1,7 +1,7 @@
 //! What the dice have found, each by itself.
 
 use towline::{State, Verified};
-use towline_testserver::{Answer, Apply, Operation, Rule, Script};
+use towline_testserver::{Answer, Apply, By, Operation, Point, Rule, Script};
 
 use crate::scene::{BUCKET, MIB, Scene, quick};
 use towline_testkit::crash::bytes;
@@ -46,6 +46,23 @@ async fn a_head_that_is_refused_by_accident_fails_no_download() {
             assert!(std::fs::read(target).unwrap() == object);
         }
     }
+}
+
+/// Whether a PUT had been carried out was asked by HEAD, which was refused by
+/// accident; that the GET in its place found nothing failed the upload.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_put_that_was_lost_is_sent_again_also_when_the_question_for_it_is_refused() {
+    let scene = Scene::start(quick()).await;
+    let lost = Rule::on(Operation::PutObject).first(1);
+    let refused = Rule::on(Operation::HeadObject).first(1);
+    let script = Script::new()
+        .rule(lost.cut(Point::AfterRequest, By::Rst).apply(Apply::No))
+        .rule(refused.answer(Answer::status(400)));
+    scene.server.faults().play(script).unwrap();
+    let upload = scene.utility.upload_data(BUCKET, "key", "bytes");
+    let ended = upload.await.unwrap().finished().await.unwrap();
+    assert_eq!(ended.state, State::Completed, "{ended:?}");
+    assert_eq!(scene.server.object_bytes(BUCKET, "key").unwrap(), b"bytes");
 }
 
 /// It was taken for a store that keeps none, and every later upload for this
