@@ -25,15 +25,15 @@ async fn all_fail(verb: Verb, cases: Vec<Case>) {
     for (name, answer) in cases {
         let server = Evil::start(answer).await;
         let told = suffer(verb, server.endpoint()).await;
-        println!(
-            "{name}: {} {} {}, {} KiB",
-            told.state, told.code, told.message, told.rise_kib
-        );
         is_failed(name, &told);
     }
 }
 
 fn is_failed(name: &str, told: &Told) {
+    println!(
+        "{name}: {} {} {}, {} KiB",
+        told.state, told.code, told.message, told.rise_kib
+    );
     let state = told.state.as_str();
     let ended = ["failed", "refused", "waiting_for_network"].contains(&state);
     assert!(ended, "{name}: {told:?}");

@@ -1,5 +1,6 @@
 //! A server that answers whatever a test makes up, whole or without end.
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -32,6 +33,7 @@ pub(crate) enum Reply {
 pub(crate) struct Evil {
     pub(crate) port: u16,
     heads: Arc<Mutex<Vec<String>>>,
+    connections: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -41,19 +43,32 @@ impl Evil {
         let port = listener.local_addr().unwrap().port();
         let heads = Arc::new(Mutex::new(Vec::new()));
         let (seen, answer) = (Arc::clone(&heads), Arc::new(answer));
+        let connected = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&connected);
         let task = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
+                count.fetch_add(1, Relaxed);
                 let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
                 connections.spawn(async move { serve(stream, &seen, &*answer).await });
             }
         });
-        Self { port, heads, task }
+        Self {
+            port,
+            heads,
+            connections: connected,
+            task,
+        }
     }
 
     pub(crate) fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// How many connections were made to it.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Relaxed)
     }
 
     /// The heads of all requests so far.

@@ -43,7 +43,7 @@ pub(crate) struct Told {
 }
 
 /// Whatever a server does, it has had its say by then.
-const TIME: Duration = Duration::from_secs(60);
+const TIME: Duration = Duration::from_secs(240);
 
 /// Lets a process do this, and gives how it went. It must not die of it.
 pub(crate) async fn suffer(verb: Verb, endpoint: String) -> Told {
