@@ -75,7 +75,12 @@ async fn ask(
         {
             by_first_byte(context, request, error).await
         }
-        told => told,
+        told => {
+            if told.is_ok() {
+                context.profile.answered_head(false);
+            }
+            told
+        }
     }
 }
 
@@ -88,9 +93,16 @@ async fn by_first_byte(
     request.range = Some(0..1);
     let asked = context.s3.get_object(request);
     match stall::within(Operation::GetObject, SMALL_REQUEST, asked).await {
-        Ok(body) if body.head.size.is_some() => Ok(body.head),
+        Ok(body) if body.head.size.is_some() => {
+            context.profile.answered_head(true);
+            match context.profile.refuses_head() {
+                true => Ok(body.head),
+                false => Err(refused_by_accident(refused)),
+            }
+        }
+        // An object of no bytes has no first one.
         Err(told) if told.kind == S3ErrorKind::Answer && told.status != Some(416) => Err(told),
-        _ => Err(refused),
+        _ => Err(refused_by_accident(refused)),
     }
 }
 
@@ -112,6 +124,15 @@ pub(crate) fn is_denied(failure: &Failure) -> bool {
     };
     let is_answer = error.kind == S3ErrorKind::Answer && error.status == Some(403);
     is_answer && matches!(error.code(), "" | "AccessDenied")
+}
+
+/// What was refused is given when it is asked for in another way, so the
+/// refusal says nothing of the object: like any broken answer it is asked for again,
+/// unless the store does so always.
+fn refused_by_accident(mut error: S3Error) -> S3Error {
+    error.kind = S3ErrorKind::Malformed;
+    error.message = "HEAD was refused and GET was not".into();
+    error
 }
 
 #[cfg(test)]

@@ -10,8 +10,10 @@ use towline_core::{ChecksumAlgorithm, Connection};
 #[derive(Debug, Default)]
 pub(crate) struct Profile {
     keeps_no_checksum: AtomicBool,
+    echoes_checksums: AtomicBool,
     worked: AtomicBool,
     ranges_ignored: AtomicU32,
+    heads_refused: AtomicU32,
 }
 
 /// So many ranges in a row that were answered with the whole are no accident.
@@ -21,7 +23,7 @@ impl Profile {
     /// What to send with the bytes: as asked, or `Content-MD5` where the store
     /// did not echo a checksum, since nobody can say then that it looked at it.
     pub(crate) fn checksum(&self, asked: ChecksumAlgorithm) -> ChecksumAlgorithm {
-        if self.keeps_no_checksum.load(Relaxed) {
+        if self.keeps_no_checksum.load(Relaxed) && !self.echoes_checksums.load(Relaxed) {
             ChecksumAlgorithm::Md5
         } else {
             asked
@@ -44,6 +46,25 @@ impl Profile {
     /// Whether the store gives whole objects only.
     pub(crate) fn ignores_ranges(&self) -> bool {
         self.ranges_ignored.load(Relaxed) >= IGNORED
+    }
+
+    /// An answer came with a checksum. One that comes without it later has lost
+    /// it on the way, which says nothing of the store.
+    pub(crate) fn echoed_a_checksum(&self) {
+        self.echoes_checksums.store(true, Relaxed);
+    }
+
+    /// HEAD was refused, or was not, for what GET gives.
+    pub(crate) fn answered_head(&self, refused: bool) {
+        match refused {
+            true => drop(self.heads_refused.fetch_add(1, Relaxed)),
+            false => self.heads_refused.store(0, Relaxed),
+        }
+    }
+
+    /// Whether the store refuses HEAD, and not by accident.
+    pub(crate) fn refuses_head(&self) -> bool {
+        self.heads_refused.load(Relaxed) > 1
     }
 
     /// A request was answered: the endpoint and the credentials work.

@@ -17,6 +17,16 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
 /// The most an answer's headers may take together.
 const MAX_HEADER_BYTES: usize = 64 << 10;
 
+/// Headers that come once.
+const SINGLE: [&str; 6] = [
+    "content-range",
+    "content-type",
+    "etag",
+    "last-modified",
+    "location",
+    "x-amz-version-id",
+];
+
 /// A value that cannot be sent in a header.
 #[derive(Debug, thiserror::Error)]
 #[error("{name} has characters that a header cannot carry (printable ASCII only)")]
@@ -393,6 +403,23 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(wait.min(MAX_RETRY_AFTER))
 }
 
+/// A header that says two things of one. What says of an object what it is must
+/// not depend on which of them is read.
+pub(crate) fn contradiction(headers: &HeaderMap) -> Option<&HeaderName> {
+    if headers.len() == headers.keys_len() {
+        return None; // each name once
+    }
+    let is_single = |name: &&HeaderName| {
+        let name = name.as_str();
+        SINGLE.contains(&name) || name.starts_with("x-amz-checksum-")
+    };
+    headers.keys().filter(is_single).find(|name| {
+        let mut values = headers.get_all(*name).iter();
+        let first = values.next();
+        values.any(|value| Some(value) != first)
+    })
+}
+
 /// Whether the headers stay within our limit.
 pub(crate) fn are_bounded(headers: &HeaderMap) -> bool {
     let bytes: usize = headers
@@ -448,6 +475,23 @@ mod tests {
         ] {
             assert_eq!(read(value), None, "{value}");
         }
+    }
+
+    #[test]
+    fn an_answer_that_contradicts_itself_is_found_out() {
+        let of = |pairs: &[(&'static str, &'static str)]| {
+            let mut map = HeaderMap::new();
+            for (name, value) in pairs {
+                map.append(*name, HeaderValue::from_static(value));
+            }
+            contradiction(&map).map(ToString::to_string)
+        };
+        assert_eq!(of(&[("etag", "a"), ("etag", "b")]).as_deref(), Some("etag"));
+        let sums = [("x-amz-checksum-crc32", "a"), ("x-amz-checksum-crc32", "b")];
+        assert!(of(&sums).is_some());
+        assert_eq!(of(&[("etag", "a"), ("etag", "a")]), None);
+        assert_eq!(of(&[("x-amz-meta-a", "a"), ("x-amz-meta-a", "b")]), None);
+        assert_eq!(of(&[("etag", "a"), ("content-range", "b")]), None);
     }
 
     #[test]

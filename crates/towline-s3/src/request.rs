@@ -278,11 +278,14 @@ impl S3Client {
             reused: head.extensions.get::<Mark>().is_some_and(Mark::answered),
             unsent,
         };
-        if headers::are_bounded(&answer.headers) {
-            Ok(answer)
-        } else {
-            Err(answer.malformed("its headers are over 64 KiB"))
+        if !headers::are_bounded(&answer.headers) {
+            return Err(answer.malformed("its headers are over 64 KiB"));
         }
+        if let Some(name) = headers::contradiction(&answer.headers) {
+            let why = format!("it has two of {name}, which differ");
+            return Err(answer.malformed(why));
+        }
+        Ok(answer)
     }
 }
 

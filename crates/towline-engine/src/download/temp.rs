@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use towline_core::{Failure, Proof};
 
@@ -18,6 +18,8 @@ pub(crate) struct Open {
     unsynced: AtomicU64,
     /// What sealing proved, so that it is not computed twice.
     proof: std::sync::Mutex<Option<Proof>>,
+    /// Not all answers told the same time of the object.
+    time_in_doubt: AtomicBool,
 }
 
 /// So many bytes may be lost to a power failure, no more.
@@ -77,12 +79,21 @@ impl Open {
             .clone()
     }
 
+    pub(crate) fn doubt_time(&self) {
+        self.time_in_doubt.store(true, Relaxed);
+    }
+
+    pub(crate) fn time_is_in_doubt(&self) -> bool {
+        self.time_in_doubt.load(Relaxed)
+    }
+
     /// Forgets everything: a new generation has another file.
     pub(crate) fn reset(&self) {
         if let Ok(mut file) = self.file.try_lock() {
             *file = None;
         }
         self.unsynced.store(0, Relaxed);
+        self.time_in_doubt.store(false, Relaxed);
         *self.proof.lock().expect("no holder of this lock panics") = None;
     }
 }

@@ -28,7 +28,10 @@ pub(crate) fn check_echo(
         Some(stored) if stored.algorithm() == sent.algorithm() && stored != sent => {
             wrong(format!("it has {stored:?}, sent was {sent:?}"))
         }
-        Some(_) => Ok(()),
+        Some(_) => {
+            context.profile.echoed_a_checksum();
+            Ok(())
+        }
         None if sent.algorithm() != ChecksumAlgorithm::Md5 => {
             context.profile.echoed_no_checksum();
             Ok(())

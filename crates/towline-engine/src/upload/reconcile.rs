@@ -17,6 +17,9 @@ use crate::hash::etag_md5;
 use crate::head;
 use crate::stall::{self, SMALL_REQUEST};
 
+/// A listing that is not at its end after so many pages has none.
+const MAX_PAGES: u32 = 1000;
+
 pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
     let asked = context.record.asked;
     let found = match (open_upload(context), asked) {
@@ -151,7 +154,7 @@ pub(crate) async fn list_parts(
 ) -> Result<Option<Vec<ListedPart>>, Failure> {
     let mut parts = Vec::new();
     let mut after = None;
-    loop {
+    for _ in 0..MAX_PAGES {
         let asked = context.s3.list_parts(upload, after);
         let page = match stall::within(Operation::ListParts, SMALL_REQUEST, asked).await {
             Ok(page) => page,
@@ -165,10 +168,11 @@ pub(crate) async fn list_parts(
         parts.extend(page.parts);
         match page.next {
             Some(next) if after.is_none_or(|last| next > last) => after = Some(next),
-            Some(_) => return Err(stuck(Operation::ListParts).into()),
+            Some(_) => break,
             None => return Ok(Some(parts)),
         }
     }
+    Err(stuck(Operation::ListParts).into())
 }
 
 /// Of the listed parts, those that have our bytes: as recorded, or of the
@@ -268,7 +272,7 @@ pub(crate) async fn candidates(
     let known = uploads_of_other_transfers(context).await?;
     let mut found = Vec::new();
     let mut after = None;
-    loop {
+    for _ in 0..MAX_PAGES {
         let asked = context.s3.list_multipart_uploads(ListUploads {
             bucket: context.bucket(),
             prefix: key.clone(),
@@ -283,20 +287,17 @@ pub(crate) async fn candidates(
                     .initiated
                     .is_none_or(|at| at >= asked_at.plus_secs(-SKEW_SECS))
         }));
+        if found.len() > 1 {
+            tracing::warn!("several open uploads could be ours; none is adopted");
+            return Ok(Vec::new());
+        }
         match page.next {
-            Some(next) if Some(&next) != after.as_ref() => after = Some(next),
-            Some(_) => return Err(stuck(Operation::ListMultipartUploads).into()),
-            None => break,
+            // Keys are in order: behind ours there is none of it.
+            Some(next) if next.key <= key => after = Some(next),
+            _ => return Ok(found.into_iter().map(|upload| upload.upload_id).collect()),
         }
     }
-    if found.len() > 1 {
-        tracing::warn!(
-            uploads = found.len(),
-            "several open uploads could be ours; none is adopted"
-        );
-        found.clear();
-    }
-    Ok(found.into_iter().map(|upload| upload.upload_id).collect())
+    Err(stuck(Operation::ListMultipartUploads).into())
 }
 
 /// The open uploads of our key that other transfers of this store hold.
