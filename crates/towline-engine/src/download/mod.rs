@@ -7,6 +7,7 @@ mod part;
 mod publish;
 mod reconcile;
 mod seal;
+mod slow;
 mod temp;
 
 pub(crate) use discard::discard;

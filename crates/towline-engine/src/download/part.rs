@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use towline_core::{
     ByteStream, Checksum, ChecksumAlgorithm, Event, Failure, GetObject, LocalFailure, ObjectBody,
     ObjectIdentity, Operation, PartNumber, PartRow, ReadCondition, S3Error, S3ErrorKind,
 };
 
-use super::{identity, part_algorithm, wrong_bytes};
+use super::{identity, part_algorithm, slow, wrong_bytes};
 use crate::act::{Context, blocking};
 use crate::files::target_failure;
 use crate::hash::{Hasher, checksum_of};
@@ -55,7 +56,7 @@ async fn fetch(context: &Context, number: PartNumber) -> Result<PartRow, Failure
             .version_id
             .clone()
             .or(context.object().version_id.clone()),
-        range: Some(from_object(identity, &range)),
+        range: None, // what is left of it, each time
         condition: ReadCondition {
             if_match: identity.etag.clone(),
             ..ReadCondition::default()
@@ -66,13 +67,13 @@ async fn fetch(context: &Context, number: PartNumber) -> Result<PartRow, Failure
     };
     let moved = Arc::new(Moved::of(Arc::clone(&context.progress)));
     let _grant = context.budget.take_buffers(4).await;
+    let begun = Instant::now();
     let attempt = async {
-        let body = context.s3.get_object(request).await?;
-        check_answer(context, &body, &range)?;
+        let mut bytes = Incoming::open(context, request, range.clone()).await?;
         match &place {
-            Place::File(file) => write(context, body.stream, file, range, algorithm, &moved).await,
+            Place::File(file) => write(context, &mut bytes, file, range, algorithm, &moved).await,
             Place::Sink(sink) => {
-                let bytes = collect(context, body.stream, len, &moved).await?;
+                let bytes = collect(context, &mut bytes, len, &moved).await?;
                 let sum = checksum_of(algorithm, &bytes);
                 sink.put(number, bytes)?;
                 Ok(sum)
@@ -102,6 +103,7 @@ async fn fetch(context: &Context, number: PartNumber) -> Result<PartRow, Failure
         Ok(sum) => sum,
         Err(error) => return Err(local.unwrap_or_else(|| changed(context, error))),
     };
+    context.open.rates.note(len, begun.elapsed());
     if let Place::File(file) = &place {
         context.open.wrote(file, len);
     }
@@ -111,6 +113,70 @@ async fn fetch(context: &Context, number: PartNumber) -> Result<PartRow, Failure
         etag: None,
         checksum: Some(checksum),
     })
+}
+
+/// The bytes of a range as they come, from one answer or, where that was slow,
+/// from two.
+struct Incoming<'a> {
+    context: &'a Context,
+    request: GetObject,
+    /// What is still to come.
+    range: Range<u64>,
+    stream: ByteStream,
+    watch: slow::Watch,
+    is_slow: bool,
+}
+
+impl<'a> Incoming<'a> {
+    async fn open(
+        context: &'a Context,
+        request: GetObject,
+        range: Range<u64>,
+    ) -> Result<Self, Failure> {
+        let stream = ask(context, &request, &range).await?;
+        Ok(Self {
+            context,
+            request,
+            range,
+            stream,
+            watch: slow::Watch::new(context.config.stall_timeout * SLOW_FOR),
+            is_slow: false,
+        })
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        if std::mem::take(&mut self.is_slow) && !self.range.is_empty() {
+            tracing::debug!(left = ?self.range, "slow: the rest is asked for anew");
+            self.stream = ask(self.context, &self.request, &self.range).await?;
+        }
+        let next = std::future::poll_fn(|cx| self.stream.as_mut().poll_next(cx));
+        let Some(bytes) = next.await else {
+            return Ok(None);
+        };
+        let bytes = bytes.map_err(broken)?;
+        self.range.start += bytes.len() as u64;
+        let rates = &self.context.open.rates;
+        self.is_slow = self.watch.is_slow(bytes.len() as u64, rates);
+        Ok(Some(bytes))
+    }
+}
+
+/// A range is slow if it was for so many stall timeouts: a minute.
+const SLOW_FOR: u32 = 3;
+
+async fn ask(
+    context: &Context,
+    request: &GetObject,
+    range: &Range<u64>,
+) -> Result<ByteStream, Failure> {
+    let (identity, _) = identity(context)?;
+    let request = GetObject {
+        range: Some(from_object(identity, range)),
+        ..request.clone()
+    };
+    let body = context.s3.get_object(request).await?;
+    check_answer(context, &body, range)?;
+    Ok(body.stream)
 }
 
 /// Where the bytes go.
@@ -188,13 +254,12 @@ fn changed(context: &Context, error: S3Error) -> Failure {
 /// All bytes of a stream, in memory.
 async fn collect(
     context: &Context,
-    mut stream: ByteStream,
+    incoming: &mut Incoming<'_>,
     len: u64,
     moved: &Moved,
 ) -> Result<Bytes, Failure> {
     let mut all = BytesMut::with_capacity(usize::try_from(len).unwrap_or_default());
-    while let Some(bytes) = std::future::poll_fn(|cx| stream.as_mut().poll_next(cx)).await {
-        let bytes = bytes.map_err(broken)?;
+    while let Some(bytes) = incoming.next().await? {
         if (all.len() + bytes.len()) as u64 > len {
             return Err(wrong_bytes(context, "more bytes than announced"));
         }
@@ -211,7 +276,7 @@ async fn collect(
 /// so that a slow disk holds up nobody else.
 async fn write(
     context: &Context,
-    mut stream: ByteStream,
+    incoming: &mut Incoming<'_>,
     file: &Arc<File>,
     range: Range<u64>,
     algorithm: ChecksumAlgorithm,
@@ -227,11 +292,7 @@ async fn write(
     };
     let mut left = range.end - range.start;
     let reader = async {
-        let next = |stream: &mut ByteStream, cx: &mut std::task::Context<'_>| {
-            stream.as_mut().poll_next(cx)
-        };
-        while let Some(bytes) = std::future::poll_fn(|cx| next(&mut stream, cx)).await {
-            let bytes = bytes.map_err(broken)?;
+        while let Some(bytes) = incoming.next().await? {
             let len = bytes.len() as u64;
             if len > left {
                 return Err(wrong_bytes(context, "more bytes than announced"));

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use towline_core::{Failure, Proof};
 
+use super::slow::Rates;
 use super::{identity, temp_gone};
 use crate::act::{Context, blocking};
 use crate::files::TargetDir;
@@ -14,6 +15,7 @@ use crate::files::TargetDir;
 #[derive(Default)]
 pub(crate) struct Open {
     file: tokio::sync::Mutex<Option<Arc<File>>>,
+    pub(super) rates: Rates,
     /// Bytes written since the last sync.
     unsynced: AtomicU64,
     /// What sealing proved, so that it is not computed twice.

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use towline_core::{CompleteUpload, CompletedPart, Event, Failure, LocalFailure, Operation};
+use towline_core::{
+    CompleteUpload, CompletedPart, Event, Failure, LocalFailure, Operation, S3Error, S3ErrorKind,
+    Upload,
+};
 
 use super::object::{self, whole_of};
 use super::open::checksum_of_parts;
@@ -35,7 +38,7 @@ pub(crate) async fn complete(context: &Context) -> Result<Event, Failure> {
     let algorithm = kind.map(|(algorithm, _)| algorithm);
     let part_sum = |sum: &towline_core::Checksum| Some(sum.algorithm()) == algorithm;
     let request = CompleteUpload {
-        upload,
+        upload: upload.clone(),
         parts: context
             .parts
             .iter()
@@ -51,7 +54,35 @@ pub(crate) async fn complete(context: &Context) -> Result<Event, Failure> {
         condition: condition(context),
     };
     let asked = context.s3.complete_multipart_upload(request);
-    let stored = stall::within(Operation::CompleteMultipartUpload, PATIENCE, asked).await?;
+    let stored = tokio::select! {
+        stored = stall::within(Operation::CompleteMultipartUpload, PATIENCE, asked) => stored?,
+        silent = silence(context, &upload) => return Err(silent.into()),
+    };
     let proof = object::prove(context, whole, &stored).await?;
     Ok(Event::Finished(proof))
+}
+
+/// Ends when the answer will not come any more. Silence alone does not tell: S3
+/// may be at work. But it answers another question meanwhile, and the upload is
+/// open as long as it is at work.
+async fn silence(context: &Context, upload: &Upload) -> S3Error {
+    let patience = context.patience().first_byte;
+    loop {
+        context.clock.sleep(2 * patience).await;
+        let asked = context.s3.list_parts(upload, None);
+        let why = match stall::within(Operation::ListParts, patience, asked).await {
+            Err(error) if error.is_not_found() => "it is done, and its answer does not come",
+            Err(error) if is_silent(&error) => "no answer, to another question neither",
+            _ => continue,
+        };
+        let operation = Operation::CompleteMultipartUpload;
+        let mut error = S3Error::new(operation, S3ErrorKind::Stalled, why);
+        error.request_sent = true;
+        return error;
+    }
+}
+
+fn is_silent(error: &S3Error) -> bool {
+    use S3ErrorKind::{Connect, Dns, Stalled, Transport};
+    matches!(error.kind, Connect | Dns | Stalled | Transport) && !error.reused_connection
 }

@@ -10,6 +10,7 @@ mod credentials;
 mod heads;
 mod listings;
 mod parts;
+mod patience;
 mod portals;
 mod puts;
 mod reads;
