@@ -10,6 +10,7 @@ use towline_core::{
 };
 
 use crate::config::{Config, Recovery};
+use crate::descriptors;
 use crate::event_loop::{EventLoop, Message};
 use crate::snapshot::{Snapshot, Watch};
 use crate::stream::{Reading, Sink, Source, Stream};
@@ -58,6 +59,7 @@ impl Engine {
             Recovery::All => None,
             Recovery::Named => Some(newest(&*store).await?),
         };
+        let config = descriptors::within_limit(config);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(config.worker_threads.max(1))
             .thread_name("towline")
@@ -115,6 +117,7 @@ impl Engine {
         requests: Option<usize>,
         parts_per_transfer: Option<usize>,
     ) -> Result<(), EngineError> {
+        let requests = requests.map(|most| most.min(descriptors::most_requests()));
         self.tell(Message::Limits {
             requests,
             parts: parts_per_transfer,

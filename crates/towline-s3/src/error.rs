@@ -32,6 +32,7 @@ pub(crate) fn unanswered(operation: Operation, error: ClientError, progress: &Pr
             ConnectFailure::Tls { .. } => S3ErrorKind::Tls,
             _ => S3ErrorKind::Connect,
         };
+        facts.no_descriptor = lacks_descriptors(failure);
         facts.message = failure.to_string();
         if let Some(cause) = deepest(failure) {
             facts.message = format!("{}: {cause}", facts.message);
@@ -133,6 +134,12 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
         next = error.source();
     }
     None
+}
+
+/// EMFILE or ENFILE, which are the same on Linux, macOS and the BSDs.
+fn lacks_descriptors(failure: &ConnectFailure) -> bool {
+    let cause = find::<std::io::Error>(failure).and_then(std::io::Error::raw_os_error);
+    matches!(cause, Some(23 | 24))
 }
 
 /// The cause at the bottom, if there is one below.

@@ -103,7 +103,7 @@ async fn fetch(context: &Context, number: PartNumber) -> Result<PartRow, Failure
         Err(error) => return Err(local.unwrap_or_else(|| changed(context, error))),
     };
     if let Place::File(file) = &place {
-        context.open.wrote(file, len);
+        context.open.wrote(context, file, len).await?;
     }
     Ok(PartRow {
         number,

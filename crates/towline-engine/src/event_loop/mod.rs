@@ -313,7 +313,16 @@ impl EventLoop {
         let landed = matches!(event, Some(Event::PartMoved(_) | Event::UploadOpened(_)));
         let counts = !stopped || landed;
         if let Some(event) = event.filter(|_| counts) {
-            let failed = matches!(event, Event::ActFailed(_) | Event::PartFailed { .. });
+            let failure = match &event {
+                Event::ActFailed(failure) | Event::PartFailed { failure, .. } => Some(failure),
+                _ => None,
+            };
+            let failed = failure.is_some();
+            match failure {
+                None => self.scheduler.ease(),
+                Some(failure) if failure.lacks_descriptors() => self.scheduler.hold_back(),
+                Some(_) => {}
+            }
             if !failed && act.talks_to_s3(live.transfer.record().spec.direction) {
                 live.profile.note_worked();
                 live.parked = 0;
