@@ -86,11 +86,22 @@ fn react_to_local(failure: &LocalFailure, history: History) -> Reaction {
         LocalFailure::SourceChanged { .. }
         | LocalFailure::ObjectChanged { .. }
         | LocalFailure::WrongWhole { .. }
+        | LocalFailure::SyncFailed { .. }
         | LocalFailure::TempGone { .. } => Reaction::Restart,
         LocalFailure::DiskFull { .. } => Reaction::Park(ParkReason::DiskFull),
         LocalFailure::TargetUnwritable {
             read_only: true, ..
-        } => Reaction::Park(ParkReason::ReadOnly),
+        }
+        | LocalFailure::TargetAway { .. } => Reaction::Park(ParkReason::ReadOnly),
+        // Says nothing about the item: others of this process hold them.
+        LocalFailure::OutOfDescriptors { .. } => Reaction::Retry {
+            up_to: backoff(history.in_a_row + 2),
+            at_least: BACKOFF_BASE,
+            costs: false,
+        },
+        // A cable may be loose; what was moved is kept for when it is not.
+        LocalFailure::SourceReadFailed { .. } if history.strikes < 2 => again(history),
+        LocalFailure::SourceReadFailed { .. } => Reaction::GiveUp,
         // Bytes may be damaged on the way; a third time is no accident.
         LocalFailure::WrongBytes { .. } | LocalFailure::StoredWrong { .. } => {
             if history.strikes < 3 {

@@ -271,7 +271,7 @@ pub use towline_core::{
     Encryption, ErrorRecord, Extra, Grant, Grantee, Incident, KeyReference, ListedObject,
     ObjectAddress, ObjectKey, ObjectOptions, ObjectsPage, Outcome, ParkReason, PartSize,
     PartSizeError, Permission, Query, ReadCondition, Reason, State, StoreError, Timestamp,
-    TransferId, TransferOptions, UploadMode, Verified, WhenTargetExists,
+    TransferId, TransferOptions, UploadMode, Verified, WhenSourceChanges, WhenTargetExists,
 };
 pub use towline_engine::{Config, Recovery};
 #[cfg(feature = "cognito")]

@@ -27,7 +27,7 @@ pub use step::{Action, Step};
 use crate::{
     After, Asked, Change, Direction, ErrorRecord, Failure, History, LocalFailure, Now, Outcome,
     ParkReason, PartNumber, PartPlan, PartRow, Phase, PlanError, Proof, Reaction, Reason, Record,
-    Remote, Request, State, Status, react,
+    Remote, Request, State, Status, WhenSourceChanges, react,
 };
 
 /// How often a run starts a transfer from zero before it gives up.
@@ -345,6 +345,7 @@ impl Transfer {
     }
 
     fn failed(&mut self, step: &mut Step, item: Item, failure: &Failure, now: Now) {
+        let final_source = self.may_not_change(failure);
         let strikes = self.run.strikes.entry(item).or_default();
         let history = History {
             in_a_row: strikes.in_a_row,
@@ -352,7 +353,10 @@ impl Transfer {
             limit: self.run.retry_limit,
             fixed: strikes.fixed,
         };
-        let reaction = react(failure, history);
+        let reaction = match react(failure, history) {
+            Reaction::Restart if final_source => Reaction::Fail,
+            reaction => reaction,
+        };
         strikes.in_a_row += 1;
         let error = ErrorRecord::of(failure, strikes.in_a_row);
         let part = match item {
@@ -412,6 +416,12 @@ impl Transfer {
         }
     }
 
+    /// Its source changed, and is wanted as it was or not at all.
+    fn may_not_change(&self, failure: &Failure) -> bool {
+        matches!(failure, Failure::Local(LocalFailure::SourceChanged { .. }))
+            && self.record.spec.options.when_source_changes == WhenSourceChanges::Fail
+    }
+
     /// Discarding must be proven, so what would park only waits; what S3
     /// refuses ends it, with what is left behind named in the error.
     fn discard_failed(
@@ -450,9 +460,11 @@ impl Transfer {
         });
     }
 
-    fn restart(&mut self, step: &mut Step, error: ErrorRecord, now: Now) {
+    fn restart(&mut self, step: &mut Step, mut error: ErrorRecord, now: Now) {
         self.run.restarts += 1;
         if self.run.restarts > RESTART_LIMIT {
+            let limit = format!("; it was started from zero {RESTART_LIMIT} times before");
+            error.message.push_str(&limit);
             return self.fail(step, error, now);
         }
         self.change(step, Change::Error(Some(error)));
