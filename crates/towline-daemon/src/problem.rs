@@ -38,7 +38,8 @@ impl From<Error> for Problem {
             Error::Store(StoreError::Unknown(_)) => StatusCode::NOT_FOUND,
             Error::Store(StoreError::TokenTaken { .. }) => StatusCode::CONFLICT,
             Error::Store(StoreError::UnknownCursor(_)) => StatusCode::GONE,
-            Error::Closed => StatusCode::SERVICE_UNAVAILABLE,
+            Error::Store(StoreError::NoSpace { .. }) => StatusCode::INSUFFICIENT_STORAGE,
+            Error::Closed | Error::Store(StoreError::Failed(_)) => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, error.code(), error.to_string())

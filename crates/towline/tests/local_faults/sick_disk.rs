@@ -114,9 +114,9 @@ impl SickDisk {
 
 impl Drop for SickDisk {
     fn drop(&mut self) {
-        if let Some(session) = self.session.take() {
-            drop(session.umount_and_join());
-        }
+        // Also while an act that was cut short still holds a file of it.
+        crate::tmpfs::unmount(self.dir());
+        drop(self.session.take());
     }
 }
 

@@ -53,7 +53,11 @@ impl Tmpfs {
 
 impl Drop for Tmpfs {
     fn drop(&mut self) {
-        let unmounted = Command::new("umount").arg("-l").arg(self.dir()).status();
-        drop(unmounted);
+        unmount(self.dir());
     }
+}
+
+/// At once from all who look for it, and for good once nobody uses it.
+pub(crate) fn unmount(dir: &Path) {
+    drop(Command::new("umount").arg("-l").arg(dir).status());
 }
