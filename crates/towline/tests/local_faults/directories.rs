@@ -6,12 +6,12 @@ use towline::State;
 use towline_testserver::Operation;
 
 use crate::sick_disk::{Health, SickDisk};
-use crate::tmpfs::Tmpfs;
 use crate::{MIB, Scene, completed, content, names, parked, until};
+use towline_testkit::small_disk::SmallDisk;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f70_a_target_on_another_file_system_has_its_temporary_file_beside_it() {
-    let Some(disk) = Tmpfs::mount(32 * MIB) else {
+    let Some(disk) = SmallDisk::mount(32 * MIB) else {
         return;
     };
     let scene = Scene::start().await;

@@ -8,8 +8,8 @@ use towline::{State, TransferObserver};
 use towline_testserver::Operation;
 
 use crate::sick_disk::{Health, SickDisk};
-use crate::tmpfs::Tmpfs;
 use crate::{MIB, Scene, completed, content, names, open, parked, until};
+use towline_testkit::small_disk::SmallDisk;
 
 /// Waits without a request for bytes and without a file, and goes on by itself.
 async fn waits_for_room(scene: &Scene, target: &Path, words: &str, make_room: impl FnOnce()) {
@@ -48,7 +48,7 @@ async fn looks(scene: &Scene, observer: &TransferObserver, times: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f60_a_download_that_does_not_fit_fetches_nothing_until_there_is_room() {
-    let Some(disk) = Tmpfs::mount(24 * MIB) else {
+    let Some(disk) = SmallDisk::mount(24 * MIB) else {
         return;
     };
     let filler = disk.path("filler");
@@ -100,7 +100,7 @@ async fn f60_a_quota_that_is_used_up_is_waited_for_alike() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f60_a_disk_that_fills_on_the_way_keeps_what_came_and_fetches_only_the_rest() {
-    let Some(disk) = Tmpfs::mount(44 * MIB) else {
+    let Some(disk) = SmallDisk::mount(44 * MIB) else {
         return;
     };
     let mut scene = Scene::start().await;
@@ -176,7 +176,7 @@ async fn f60_a_full_disk_is_looked_at_less_and_less_often() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f60_a_download_that_waits_for_room_can_be_canceled_and_leaves_nothing() {
-    let Some(disk) = Tmpfs::mount(44 * MIB) else {
+    let Some(disk) = SmallDisk::mount(44 * MIB) else {
         return;
     };
     let scene = Scene::start().await;
@@ -193,7 +193,7 @@ async fn f60_a_download_that_waits_for_room_can_be_canceled_and_leaves_nothing()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f60_other_transfers_go_on_while_one_waits_for_room() {
-    let Some(disk) = Tmpfs::mount(4 * MIB) else {
+    let Some(disk) = SmallDisk::mount(4 * MIB) else {
         return;
     };
     let scene = Scene::start().await;

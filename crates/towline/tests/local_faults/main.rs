@@ -15,7 +15,6 @@ mod sick_disk;
 mod source_changes;
 mod special_files;
 mod state_store;
-mod tmpfs;
 mod whole;
 
 use std::path::{Path, PathBuf};

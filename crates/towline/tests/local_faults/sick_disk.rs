@@ -115,7 +115,7 @@ impl SickDisk {
 impl Drop for SickDisk {
     fn drop(&mut self) {
         // Also while an act that was cut short still holds a file of it.
-        crate::tmpfs::unmount(self.dir());
+        towline_testkit::small_disk::unmount(self.dir());
         drop(self.session.take());
     }
 }

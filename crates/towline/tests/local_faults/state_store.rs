@@ -6,11 +6,11 @@ use std::process::Command;
 use towline::{Error, State, TransferObserver};
 use towline_testserver::Operation;
 
-use crate::tmpfs::Tmpfs;
 use crate::{BUCKET, MIB, Scene, builder, completed, content, open, until};
+use towline_testkit::small_disk::{SmallDisk, succeeds, unmount};
 
 /// A scene whose state is on a disk of its own.
-async fn scene_on(disk: &Tmpfs) -> Scene {
+async fn scene_on(disk: &SmallDisk) -> Scene {
     Scene::with_state(tempfile::tempdir().unwrap(), &disk.path("state")).await
 }
 
@@ -70,7 +70,7 @@ async fn goes_on(scene: &mut Scene, state: PathBuf, id: towline::TransferId) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f61_a_full_disk_below_the_state_refuses_submits_stops_the_work_and_a_restart_recovers() {
-    let Some(disk) = Tmpfs::mount(4 * MIB) else {
+    let Some(disk) = SmallDisk::mount(4 * MIB) else {
         return;
     };
     let mut scene = scene_on(&disk).await;
@@ -96,7 +96,7 @@ async fn f61_a_full_disk_below_the_state_refuses_submits_stops_the_work_and_a_re
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f61_a_state_on_a_disk_that_is_still_full_is_not_harmed_by_trying() {
-    let Some(disk) = Tmpfs::mount(4 * MIB) else {
+    let Some(disk) = SmallDisk::mount(4 * MIB) else {
         return;
     };
     let mut scene = scene_on(&disk).await;
@@ -124,7 +124,7 @@ async fn f61_a_state_on_a_disk_that_is_still_full_is_not_harmed_by_trying() {
 #[tokio::test(flavor = "multi_thread")]
 async fn f61_a_state_that_a_full_disk_did_not_let_be_made_can_be_made_later() {
     for room in [0, 8 << 10, 32 << 10, 64 << 10, 128 << 10] {
-        let Some(disk) = Tmpfs::mount(4 * MIB) else {
+        let Some(disk) = SmallDisk::mount(4 * MIB) else {
             return;
         };
         let filler = disk.fill();
@@ -161,38 +161,28 @@ async fn f61_a_state_that_a_full_disk_did_not_let_be_made_can_be_made_later() {
 /// not fit there fails with EIO when it is synced, as on thin volumes and disks
 /// that die.
 struct ThinDisk {
-    below: Tmpfs,
+    below: SmallDisk,
     mounted: tempfile::TempDir,
 }
 
 impl ThinDisk {
     fn mount() -> Option<Self> {
-        let below = Tmpfs::mount(16 * MIB)?;
+        let below = SmallDisk::mount(16 * MIB)?;
         let image = below.path("image");
         let file = std::fs::File::create(&image).unwrap();
         file.set_len(128 * MIB).unwrap();
         let mounted = tempfile::tempdir().unwrap();
-        let run = |command: &mut Command| match command.output() {
-            Ok(output) if output.status.success() => true,
-            other => {
-                eprintln!("SKIPPED: no ext4 can be made and mounted here: {other:?}");
-                false
-            }
-        };
-        let made = run(Command::new("mkfs.ext4")
-            .args(["-q", "-O", "^has_journal"])
-            .arg(&image))
-            && run(Command::new("mount")
-                .args(["-o", "loop"])
-                .arg(&image)
-                .arg(mounted.path()));
+        let mut make = Command::new("mkfs.ext4");
+        let mut mount = Command::new("mount");
+        let made = succeeds(make.args(["-q", "-O", "^has_journal"]).arg(&image))
+            && succeeds(mount.args(["-o", "loop"]).arg(&image).arg(mounted.path()));
         made.then_some(Self { below, mounted })
     }
 }
 
 impl Drop for ThinDisk {
     fn drop(&mut self) {
-        crate::tmpfs::unmount(self.mounted.path());
+        unmount(self.mounted.path());
     }
 }
 

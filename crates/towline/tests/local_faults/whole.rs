@@ -5,8 +5,8 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 
 use towline_testserver::Operation;
 
-use crate::tmpfs::Tmpfs;
 use crate::{BUCKET, MIB, Scene, completed, content};
+use towline_testkit::small_disk::SmallDisk;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f67_the_holes_of_a_sparse_source_arrive_as_zeros() {
@@ -30,7 +30,7 @@ async fn f67_the_holes_of_a_sparse_source_arrive_as_zeros() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f67_a_sparse_source_larger_than_any_object_is_refused_before_any_request() {
-    let Some(disk) = Tmpfs::mount(MIB) else {
+    let Some(disk) = SmallDisk::mount(MIB) else {
         return;
     };
     let scene = Scene::start().await;
