@@ -291,6 +291,57 @@ mod tests {
     }
 
     #[test]
+    fn what_goes_wrong_on_this_machine_is_waited_for_tried_again_or_given_up() {
+        let (path, why) = (
+            String::from("/data/file"),
+            String::from("the system's words"),
+        );
+        let unread = |strikes| {
+            let (path, why) = (path.clone(), why.clone());
+            let failure = LocalFailure::SourceReadFailed {
+                path,
+                offset: 7,
+                why,
+            };
+            let history = History {
+                in_a_row: strikes,
+                strikes,
+                ..history()
+            };
+            react(&failure.into(), history)
+        };
+        for strikes in [0, 1] {
+            assert!(matches!(
+                unread(strikes),
+                Reaction::Retry { costs: true, .. }
+            ));
+        }
+        assert_eq!(unread(2), Reaction::GiveUp);
+        let (path, why) = (path.clone(), why.clone());
+        let away = LocalFailure::TargetAway {
+            path: path.clone(),
+            why: why.clone(),
+        };
+        let parked = Reaction::Park(ParkReason::ReadOnly);
+        assert_eq!(react(&away.into(), history()), parked);
+        let unsynced = LocalFailure::SyncFailed {
+            path: path.clone(),
+            why: why.clone(),
+        };
+        assert_eq!(react(&unsynced.into(), history()), Reaction::Restart);
+        // However often: others of this process hold them.
+        let often = History {
+            in_a_row: 1000,
+            ..History::default()
+        };
+        let lacking = LocalFailure::OutOfDescriptors { path, why };
+        assert!(matches!(
+            react(&lacking.into(), often),
+            Reaction::Retry { costs: false, at_least, .. } if at_least > Duration::ZERO
+        ));
+    }
+
+    #[test]
     fn what_s3_refuses_for_good_is_not_tried_again() {
         use Operation::*;
         for (operation, status, code) in [

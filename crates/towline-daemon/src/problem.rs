@@ -57,3 +57,18 @@ impl IntoResponse for Problem {
         response
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f61_a_state_that_takes_no_writes_is_a_problem_of_the_server() {
+        let path = "/state/towline.db".into();
+        let full = Problem::from(Error::Store(StoreError::NoSpace { path }));
+        assert_eq!((full.status, full.code.as_str()), (507, "StoreFull"));
+        let failed = StoreError::Failed("disk I/O error".into());
+        let failed = Problem::from(Error::Store(failed));
+        assert_eq!((failed.status, failed.code.as_str()), (503, "StoreFailed"));
+    }
+}

@@ -169,6 +169,22 @@ mod tests {
     }
 
     #[test]
+    fn f72_a_lack_of_descriptors_is_told_from_a_host_that_cannot_be_reached() {
+        let refused = |code| ConnectFailure::Tcp {
+            host: "host".into(),
+            source: Box::new(Wrapped(std::io::Error::from_raw_os_error(code))),
+        };
+        for (code, lacks) in [(24, true), (23, true), (111, false), (113, false)] {
+            assert_eq!(lacks_descriptors(&refused(code)), lacks, "{code}");
+        }
+    }
+
+    /// As hyper wraps it.
+    #[derive(Debug, thiserror::Error)]
+    #[error("tcp connect error")]
+    struct Wrapped(#[source] std::io::Error);
+
+    #[test]
     fn a_region_hint_that_could_change_a_host_is_dropped() {
         for (text, kept) in [
             ("eu-west-1", true),

@@ -313,3 +313,83 @@ fn umask() -> io::Result<u32> {
         .and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok());
     Ok(mask.unwrap_or(USUAL))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f62_a_temporary_file_that_was_not_synced_is_gone_and_its_sync_is_not_tried_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("target");
+        let place = TargetDir::of(&target).unwrap();
+        let file = place.create_temp("temp", 5).unwrap();
+        let mut syncs = 0;
+        let failed = place.sync_temp("temp", || {
+            syncs += 1;
+            Err(Errno::IO.into())
+        });
+        assert!(
+            matches!(failed, Err(LocalFailure::SyncFailed { .. })),
+            "{failed:?}"
+        );
+        assert_eq!(syncs, 1);
+        assert_eq!(place.temp_identity("temp"), None);
+        assert!(place.open_temp("temp", 5).unwrap().is_none());
+        drop(file);
+    }
+
+    #[test]
+    fn what_a_file_system_does_not_keep_is_forgiven_and_other_failures_are_not() {
+        for (errno, forgiven) in [
+            (Errno::PERM, true),
+            (Errno::OPNOTSUPP, true),
+            (Errno::IO, false),
+            (Errno::ROFS, false),
+        ] {
+            assert_eq!(
+                forgive(Err(errno.into()), "it").is_ok(),
+                forgiven,
+                "{errno}"
+            );
+        }
+    }
+
+    #[test]
+    fn f71_f72_what_may_end_by_itself_is_told_from_what_does_not() {
+        let target = Path::new("/data/target");
+        let told = |errno: Errno| target_failure(target, &errno.into());
+        for errno in [Errno::NOENT, Errno::ACCESS, Errno::PERM, Errno::STALE] {
+            assert!(
+                matches!(told(errno), LocalFailure::TargetAway { .. }),
+                "{errno}"
+            );
+        }
+        for errno in [Errno::MFILE, Errno::NFILE] {
+            assert!(
+                matches!(told(errno), LocalFailure::OutOfDescriptors { .. }),
+                "{errno}"
+            );
+        }
+        for errno in [Errno::NOSPC, Errno::DQUOT] {
+            assert!(
+                matches!(told(errno), LocalFailure::DiskFull { .. }),
+                "{errno}"
+            );
+        }
+        for (errno, read_only) in [
+            (Errno::ROFS, true),
+            (Errno::IO, false),
+            (Errno::FBIG, false),
+        ] {
+            match told(errno) {
+                LocalFailure::TargetUnwritable {
+                    read_only: told, ..
+                } => {
+                    assert_eq!(told, read_only, "{errno}");
+                }
+                other => panic!("{errno}: {other:?}"),
+            }
+        }
+    }
+}

@@ -6,7 +6,7 @@ use towline::State;
 use towline_testserver::Operation;
 
 use crate::sick_disk::{Health, SickDisk};
-use crate::{MIB, Scene, completed, content, names, parked, until};
+use crate::{MIB, Scene, completed, content, failed, names, parked, until};
 use towline_testkit::small_disk::SmallDisk;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,6 +125,27 @@ async fn f71_a_download_whose_directory_is_gone_can_be_canceled() {
     assert!(observer.cancel().await.unwrap());
     assert_eq!(observer.finished().await.unwrap().state, State::Canceled);
     assert!(!dir.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f71_a_disk_that_refuses_a_write_fails_the_download_with_its_path_and_leaves_nothing() {
+    let Some(disk) = SickDisk::mount(Health::default()) else {
+        return;
+    };
+    let scene = Scene::start().await;
+    scene.object("key", &content(24 * MIB)).await;
+    let target = disk.path("target");
+    std::fs::write(&target, b"what was there before").unwrap();
+    scene.server.faults().bandwidth(20 << 20);
+    let observer = scene.download("key", &target).await;
+    until("bytes came", || observer.bytes_transferred() > 6 * MIB).await;
+    disk.set(|health| health.writes = Some(Errno::EIO));
+    let (code, message) = failed(&observer).await;
+    assert_eq!(code, "TargetUnwritable");
+    let said = format!("cannot write {}: ", target.display());
+    assert!(message.starts_with(&said), "{message}");
+    assert_eq!(names(disk.dir()), ["target"]);
+    assert_eq!(std::fs::read(&target).unwrap(), b"what was there before");
 }
 
 #[tokio::test(flavor = "multi_thread")]

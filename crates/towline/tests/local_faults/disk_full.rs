@@ -8,7 +8,7 @@ use towline::{State, TransferObserver};
 use towline_testserver::Operation;
 
 use crate::sick_disk::{Health, SickDisk};
-use crate::{MIB, Scene, completed, content, names, open, parked, until};
+use crate::{BUCKET, MIB, Scene, completed, content, names, open, parked, until};
 use towline_testkit::small_disk::SmallDisk;
 
 /// Waits without a request for bytes and without a file, and goes on by itself.
@@ -189,6 +189,23 @@ async fn f60_a_download_that_waits_for_room_can_be_canceled_and_leaves_nothing()
     assert!(observer.cancel().await.unwrap());
     assert_eq!(observer.finished().await.unwrap().state, State::Canceled);
     assert_eq!(names(disk.dir()), ["filler"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f60_a_spooled_upload_that_does_not_fit_is_refused_and_leaves_no_copy() {
+    let Some(disk) = SmallDisk::mount(4 * MIB) else {
+        return;
+    };
+    let state = disk.path("state");
+    let scene = Scene::with_state(tempfile::tempdir().unwrap(), &state).await;
+    let upload = scene.utility.upload_data(BUCKET, "key", content(6 * MIB));
+    let refused = upload.spool(true).await.unwrap_err();
+    assert_eq!(refused.code(), "StoreFull", "{refused}");
+    assert!(refused.to_string().contains("no space left"), "{refused}");
+    assert_eq!(names(&state.join("spool")), [] as [String; 0]);
+    let small = scene.utility.upload_data(BUCKET, "key", content(MIB));
+    completed(&small.spool(true).await.unwrap()).await;
+    assert!(scene.stored("key").unwrap() == content(MIB));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -201,7 +201,11 @@ async fn f64_with_the_policy_fail_a_changed_source_fails_says_how_and_leaves_not
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t32_a_source_that_changed_between_two_sessions_is_uploaded_as_it_is_now() {
-    for policy in [WhenSourceChanges::Restart, WhenSourceChanges::Fail] {
+    for policy in [
+        WhenSourceChanges::Restart,
+        WhenSourceChanges::Fail,
+        WhenSourceChanges::AllowGrowth,
+    ] {
         let mut scene = Scene::start().await;
         let source = scene.file("source", &content(12 * MIB));
         scene.play(
@@ -228,7 +232,11 @@ async fn t32_a_source_that_changed_between_two_sessions_is_uploaded_as_it_is_now
                 let now = std::fs::read(&source).unwrap();
                 assert!(scene.stored("key").unwrap() == now);
             }
-            _ => assert_eq!(failed(&observer).await.0, "SourceChanged"),
+            WhenSourceChanges::Fail => assert_eq!(failed(&observer).await.0, "SourceChanged"),
+            WhenSourceChanges::AllowGrowth => {
+                assert_eq!(completed(&observer).await.generation, 1);
+                assert!(scene.stored("key").unwrap() == content(12 * MIB));
+            }
         }
         assert_eq!(scene.server.open_uploads(BUCKET), []);
     }
