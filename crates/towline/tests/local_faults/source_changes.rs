@@ -12,8 +12,11 @@ use towline_testserver::{Operation, Point, Rule};
 
 use crate::{BUCKET, MIB, Scene, completed, content, failed, until};
 
+/// What it is, and how it is done.
+type Change = (&'static str, fn(&Path));
+
 /// What may happen to a file, each in the middle of its upload.
-const CHANGES: [(&str, fn(&Path)); 6] = [
+const CHANGES: [Change; 6] = [
     ("grows", |path| append(path, b"more")),
     ("shrinks", |path| open(path).set_len(7 * MIB).unwrap()),
     ("rewritten", |path| {
