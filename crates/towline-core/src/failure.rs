@@ -27,6 +27,12 @@ impl Failure {
 
 impl From<S3Error> for Failure {
     fn from(error: S3Error) -> Self {
+        if error.no_descriptor {
+            return Self::Local(LocalFailure::OutOfDescriptors {
+                path: "a connection".into(),
+                why: error.message,
+            });
+        }
         Self::S3(Box::new(error))
     }
 }
@@ -37,15 +43,24 @@ impl From<LocalFailure> for Failure {
     }
 }
 
+impl Failure {
+    /// This machine had no file or socket left to give.
+    pub fn lacks_descriptors(&self) -> bool {
+        matches!(self, Self::Local(LocalFailure::OutOfDescriptors { .. }))
+    }
+}
+
 /// What went wrong on this machine, or between it and what S3 sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LocalFailure {
     /// The source is not what it was when its parts were planned.
-    #[error("{path} changed during its upload")]
+    #[error("{path} changed during its upload: {why}")]
     SourceChanged {
         /// The source.
         path: String,
+        /// In what it differs.
+        why: String,
     },
     /// The source cannot be read any more.
     #[error("cannot read {path}: {why}")]
@@ -57,6 +72,24 @@ pub enum LocalFailure {
         /// It is not there (as opposed to not readable).
         missing: bool,
     },
+    /// The disk did not give bytes of the source.
+    #[error("cannot read {path} at byte {offset}: {why}")]
+    SourceReadFailed {
+        /// The source.
+        path: String,
+        /// The first byte that could not be read.
+        offset: u64,
+        /// The system's words.
+        why: String,
+    },
+    /// No file or socket can be opened for now.
+    #[error("cannot open {path}: {why}")]
+    OutOfDescriptors {
+        /// What was to be opened.
+        path: String,
+        /// The system's words.
+        why: String,
+    },
     /// The object is not the one that the download began with.
     #[error("{object} changed during its download")]
     ObjectChanged {
@@ -64,10 +97,12 @@ pub enum LocalFailure {
         object: String,
     },
     /// The disk of the target is full, or its quota.
-    #[error("no space left for {path}")]
+    #[error("no space left for {path}: {why}")]
     DiskFull {
         /// The target.
         path: String,
+        /// How much there is, and how much is needed.
+        why: String,
     },
     /// The target cannot be written.
     #[error("cannot write {path}: {why}")]
@@ -78,6 +113,23 @@ pub enum LocalFailure {
         why: String,
         /// The file system is read-only.
         read_only: bool,
+    },
+    /// The directory of the target is gone, or may not be written any more.
+    #[error("cannot write {path}: {why}")]
+    TargetAway {
+        /// The target.
+        path: String,
+        /// The system's words.
+        why: String,
+    },
+    /// The disk did not take bytes that were written before, so none of them
+    /// can be trusted.
+    #[error("cannot sync {path} to disk: {why}")]
+    SyncFailed {
+        /// The target.
+        path: String,
+        /// The system's words.
+        why: String,
     },
     /// The target exists and must not be replaced.
     #[error("{path} exists")]
@@ -162,9 +214,12 @@ impl LocalFailure {
             Self::SourceChanged { .. } => "SourceChanged",
             Self::SourceUnreadable { missing: true, .. } => "SourceMissing",
             Self::SourceUnreadable { .. } => "SourceUnreadable",
+            Self::SourceReadFailed { .. } => "SourceReadFailed",
+            Self::OutOfDescriptors { .. } => "OutOfDescriptors",
             Self::ObjectChanged { .. } => "ObjectChanged",
             Self::DiskFull { .. } => "DiskFull",
-            Self::TargetUnwritable { .. } => "TargetUnwritable",
+            Self::TargetUnwritable { .. } | Self::TargetAway { .. } => "TargetUnwritable",
+            Self::SyncFailed { .. } => "SyncFailed",
             Self::TargetExists { .. } => "TargetExists",
             Self::TempGone { .. } => "TempGone",
             Self::WrongBytes { .. } => "WrongBytes",

@@ -37,7 +37,9 @@ pub use file::{FileIdentity, Fingerprint};
 pub use id::{PartNumber, TransferId};
 pub use network::{NetworkClass, NetworkPolicy};
 pub use object_options::{Encryption, Grant, Grantee, ObjectOptions, Permission};
-pub use options::{ByteRange, ReadCondition, TransferOptions, UploadMode, WhenTargetExists};
+pub use options::{
+    ByteRange, ReadCondition, TransferOptions, UploadMode, WhenSourceChanges, WhenTargetExists,
+};
 pub use part_size::{PartSize, PartSizeError};
 pub use phase::{After, Outcome, ParkReason, Phase, Reason, State, Status};
 pub use plan::{MAX_PARTS, PartPlan, PlanError, SINGLE_PUT_MAX};

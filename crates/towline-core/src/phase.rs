@@ -90,7 +90,8 @@ pub enum ParkReason {
     Credentials,
     /// The target's disk is full.
     DiskFull,
-    /// The target's file system is read-only.
+    /// The target cannot be written for now: its file system is read-only, or
+    /// its directory is gone or may not be written.
     ReadOnly,
     /// This machine's clock is too far from S3's.
     Clock,

@@ -14,6 +14,7 @@ use towline_core::{
 
 use crate::clock::Clock;
 use crate::config::{Config, Recovery};
+use crate::descriptors;
 use crate::event_loop::{EventLoop, Message};
 use crate::snapshot::{Snapshot, Watch};
 use crate::stream::{self, Reading, Sink, Source};
@@ -57,6 +58,7 @@ impl Engine {
         connector: Arc<dyn Connector>,
         config: Config,
     ) -> Result<Self, EngineError> {
+        let config = descriptors::within_limit(config);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(config.worker_threads.max(1))
             .thread_name("towline")
@@ -145,6 +147,7 @@ impl Engine {
         requests: Option<usize>,
         parts_per_transfer: Option<usize>,
     ) -> Result<(), EngineError> {
+        let requests = requests.map(|most| most.min(descriptors::most_requests()));
         self.tell(Message::Limits {
             requests,
             parts: parts_per_transfer,

@@ -10,6 +10,7 @@ mod body;
 mod budget;
 mod clock;
 mod config;
+mod descriptors;
 mod download;
 mod engine;
 mod event_loop;
@@ -31,6 +32,6 @@ mod writer;
 
 pub use config::{Config, Recovery};
 pub use engine::{Engine, EngineError, StreamToCome};
-pub use files::{inspect_source, numbered};
+pub use files::{inspect_source, kind_if_special, numbered};
 pub use snapshot::{Snapshot, Watch};
 pub use stream::{Reading, Sink, Source, SourceReader};

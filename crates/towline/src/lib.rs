@@ -273,7 +273,8 @@ pub use towline_core::{
     Encryption, ErrorRecord, Extra, Grant, Grantee, Incident, KeyReference, ListedObject,
     NetworkClass, NetworkPolicy, ObjectAddress, ObjectKey, ObjectOptions, ObjectsPage, Outcome,
     ParkReason, PartSize, PartSizeError, Permission, Query, ReadCondition, Reason, State,
-    StoreError, Timestamp, TransferId, TransferOptions, UploadMode, Verified, WhenTargetExists,
+    StoreError, Timestamp, TransferId, TransferOptions, UploadMode, Verified, WhenSourceChanges,
+    WhenTargetExists,
 };
 pub use towline_engine::{Config, Recovery};
 #[cfg(feature = "cognito")]

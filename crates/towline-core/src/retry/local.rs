@@ -9,11 +9,17 @@ pub(super) fn meaning(failure: &LocalFailure) -> Meaning {
         | LocalFailure::ObjectChanged { .. }
         | LocalFailure::NoRanges { .. }
         | LocalFailure::WrongWhole { .. }
+        | LocalFailure::SyncFailed { .. }
         | LocalFailure::TempGone { .. } => Meaning::Restart,
         LocalFailure::DiskFull { .. } => Meaning::Wait(ParkReason::DiskFull),
         LocalFailure::TargetUnwritable {
             read_only: true, ..
-        } => Meaning::Wait(ParkReason::ReadOnly),
+        }
+        | LocalFailure::TargetAway { .. } => Meaning::Wait(ParkReason::ReadOnly),
+        // Others of this process hold them.
+        LocalFailure::OutOfDescriptors { .. } => Meaning::Slower,
+        // A cable may be loose; what was moved is kept for when it is not.
+        LocalFailure::SourceReadFailed { .. } => Meaning::AFewTimes,
         // Bytes may be damaged on the way; after a few times it is no accident.
         LocalFailure::WrongBytes { .. } | LocalFailure::StoredWrong { .. } => Meaning::Damaged,
         LocalFailure::SourceUnreadable { .. }

@@ -134,7 +134,10 @@ fn the_page_says_of_every_lost_answer_what_the_code_does() {
 fn the_page_says_of_every_failure_of_this_machine_what_the_code_does() {
     let text = String::new;
     let all = [
-        LocalFailure::SourceChanged { path: text() },
+        LocalFailure::SourceChanged {
+            path: text(),
+            why: text(),
+        },
         LocalFailure::SourceUnreadable {
             path: text(),
             why: text(),
@@ -145,8 +148,20 @@ fn the_page_says_of_every_failure_of_this_machine_what_the_code_does() {
             why: text(),
             missing: false,
         },
+        LocalFailure::SourceReadFailed {
+            path: text(),
+            offset: 0,
+            why: text(),
+        },
+        LocalFailure::OutOfDescriptors {
+            path: text(),
+            why: text(),
+        },
         LocalFailure::ObjectChanged { object: text() },
-        LocalFailure::DiskFull { path: text() },
+        LocalFailure::DiskFull {
+            path: text(),
+            why: text(),
+        },
         LocalFailure::TargetUnwritable {
             path: text(),
             why: text(),
@@ -156,6 +171,14 @@ fn the_page_says_of_every_failure_of_this_machine_what_the_code_does() {
             path: text(),
             why: text(),
             read_only: false,
+        },
+        LocalFailure::TargetAway {
+            path: text(),
+            why: text(),
+        },
+        LocalFailure::SyncFailed {
+            path: text(),
+            why: text(),
         },
         LocalFailure::TargetExists { path: text() },
         LocalFailure::TempGone { path: text() },
@@ -190,10 +213,11 @@ fn the_page_says_of_every_failure_of_this_machine_what_the_code_does() {
                 ..
             }
         );
-        let note = if read_only {
-            ", a read-only file system"
-        } else {
-            ""
+        let away = matches!(failure, LocalFailure::TargetAway { .. });
+        let note = match (read_only, away) {
+            (true, _) => ", a read-only file system",
+            (_, true) => ", a directory that is gone or may not be written now",
+            _ => "",
         };
         let code = format!("{}{note}", quoted([failure.code()]));
         vec![code, local::meaning(failure).name().into()]

@@ -76,6 +76,8 @@ pub struct S3Error {
     pub operation: Operation,
     /// At what point.
     pub kind: S3ErrorKind,
+    /// This machine had no descriptor for a socket, so nothing was tried.
+    pub no_descriptor: bool,
     /// The HTTP status, if there was an answer.
     pub status: Option<u16>,
     /// S3's code, such as `NoSuchBucket`.
@@ -112,6 +114,7 @@ impl S3Error {
         Self {
             operation,
             kind,
+            no_descriptor: false,
             status: None,
             code: None,
             message: message.into(),

@@ -31,7 +31,7 @@ use self::late::Late;
 use crate::{
     After, Asked, Change, Direction, ErrorRecord, Failure, History, LocalFailure, Now, Outcome,
     ParkReason, PartNumber, PartPlan, PartRow, Phase, PlanError, Proof, Reaction, Reason, Record,
-    Remote, Request, State, Status, react,
+    Remote, Request, State, Status, WhenSourceChanges, react,
 };
 
 /// How often a run starts a transfer from zero before it gives up.
@@ -366,10 +366,14 @@ impl Transfer {
     }
 
     fn failed(&mut self, step: &mut Step, item: Item, failure: &Failure, now: Now) {
+        let final_source = self.may_not_change(failure);
         let none = History::new(self.run.retry_limit);
         let strikes = self.run.strikes.entry(item).or_insert(none);
         let history = *strikes;
-        let reaction = react(failure, history);
+        let reaction = match react(failure, history) {
+            Reaction::Restart if final_source => Reaction::Fail,
+            reaction => reaction,
+        };
         *strikes = history.and(failure, &reaction);
         let spent = strikes.strikes > history.limit;
         let error = ErrorRecord::of(failure, strikes.in_a_row);
@@ -428,6 +432,12 @@ impl Transfer {
         }
     }
 
+    /// Its source changed, and is wanted as it was or not at all.
+    fn may_not_change(&self, failure: &Failure) -> bool {
+        matches!(failure, Failure::Local(LocalFailure::SourceChanged { .. }))
+            && self.record.spec.options.when_source_changes == WhenSourceChanges::Fail
+    }
+
     /// Discarding must be proven, so what would park only waits; what S3
     /// refuses ends it, with what is left behind named in the error.
     fn discard_failed(
@@ -471,9 +481,11 @@ impl Transfer {
         });
     }
 
-    fn restart(&mut self, step: &mut Step, error: ErrorRecord, now: Now) {
+    fn restart(&mut self, step: &mut Step, mut error: ErrorRecord, now: Now) {
         self.run.restarts += 1;
         if self.run.restarts > RESTART_LIMIT {
+            let limit = format!("; it was started from zero {RESTART_LIMIT} times before");
+            error.message.push_str(&limit);
             return self.fail(step, error, now);
         }
         self.change(step, Change::Error(Some(error)));

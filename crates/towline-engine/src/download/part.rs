@@ -105,7 +105,7 @@ async fn fetch(context: &Context, number: PartNumber) -> Result<PartRow, Failure
     };
     context.open.rates.note(len, begun.elapsed());
     if let Place::File(file) = &place {
-        context.open.wrote(file, len);
+        context.open.wrote(context, file, len).await?;
     }
     Ok(PartRow {
         number,

@@ -18,7 +18,7 @@ use crate::head;
 use crate::upload::whole_of;
 
 pub(crate) async fn seal(context: &Context) -> Result<Event, Failure> {
-    let (identity, _) = identity(context)?;
+    let (identity, temp) = identity(context)?;
     if context.spec().is_stream() {
         let sum = super::sink(context)?.complete();
         let proof = prove(context, identity, &Bytes::Taken(sum)).await?;
@@ -30,9 +30,9 @@ pub(crate) async fn seal(context: &Context) -> Result<Event, Failure> {
     context
         .open
         .keep_proof(prove(context, identity, &bytes).await?);
-    let path = context.spec().path.clone();
+    let (path, name) = (context.spec().path.clone(), temp.name.clone());
     let modified = modified(context, identity).await?;
-    let sealed = blocking(move || TargetDir::of(&path)?.seal_temp(&file, modified)).await?;
+    let sealed = blocking(move || TargetDir::of(&path)?.seal_temp(&name, &file, modified)).await?;
     Ok(Event::Sealed(sealed))
 }
 

@@ -56,18 +56,23 @@ impl Open {
         Ok(file)
     }
 
-    /// Notes that bytes were written, and syncs them to disk once there are many.
-    pub(crate) fn wrote(&self, file: &Arc<File>, bytes: u64) {
+    /// Notes that bytes were written, and syncs all of them to disk once there
+    /// are many. Whoever makes them so many waits for it, and fails with it.
+    pub(crate) async fn wrote(
+        &self,
+        context: &Context,
+        file: &Arc<File>,
+        bytes: u64,
+    ) -> Result<(), Failure> {
         if self.unsynced.fetch_add(bytes, Relaxed) + bytes < SYNC_EVERY {
-            return;
+            return Ok(());
         }
         self.unsynced.store(0, Relaxed);
+        let (_, temp) = identity(context)?;
+        let (path, name) = (context.spec().path.clone(), temp.name.clone());
         let file = Arc::clone(file);
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = file.sync_data() {
-                tracing::warn!(%error, "the temporary file could not be synced");
-            }
-        });
+        let sync = move || TargetDir::of(&path)?.sync_temp(&name, || file.sync_data());
+        Ok(blocking(sync).await?)
     }
 
     pub(crate) fn keep_proof(&self, proof: Proof) {

@@ -373,6 +373,14 @@ impl EventLoop {
                 }
                 _ => Sign::Nothing,
             };
+            match &event {
+                Event::ActFailed(failure) | Event::PartFailed { failure, .. } => {
+                    if failure.lacks_descriptors() {
+                        self.scheduler.hold_back();
+                    }
+                }
+                _ => self.scheduler.ease(),
+            }
             self.advance(id, event);
             if let Some(site) = site {
                 self.note_sign(site, sign);

@@ -9,6 +9,7 @@ use towline_core::{
 
 use super::object::{self, whole_of};
 use super::open::checksum_of_parts;
+use super::piece::{self, Wanted};
 use super::{condition, open_upload};
 use crate::act::{Context, blocking};
 use crate::files::inspect_source;
@@ -21,10 +22,14 @@ const PATIENCE: Duration = Duration::from_secs(30 * 60);
 pub(crate) async fn complete(context: &Context) -> Result<Event, Failure> {
     if !context.spec().is_stream() {
         let path = context.spec().path.clone();
-        let shown = crate::files::shown(&path);
-        let found = blocking(move || inspect_source(&path)).await?;
-        if Some(found) != context.record.source {
-            return Err(LocalFailure::SourceChanged { path: shown }.into());
+        let planned = piece::planned(context)?;
+        let found = blocking(move || {
+            let found = inspect_source(&path)?;
+            planned.allows(&path, found).map(|()| found)
+        })
+        .await?;
+        if found != planned.was {
+            has_only_grown(context).await?;
         }
     }
     let Some(upload) = open_upload(context) else {
@@ -85,4 +90,16 @@ async fn silence(context: &Context, upload: &Upload) -> S3Error {
 fn is_silent(error: &S3Error) -> bool {
     use S3ErrorKind::{Connect, Dns, Stalled, Transport};
     matches!(error.kind, Connect | Dns | Stalled | Transport) && !error.reused_connection
+}
+
+/// Reads again what was sent, of a source that was written to meanwhile.
+async fn has_only_grown(context: &Context) -> Result<(), LocalFailure> {
+    for part in &context.parts {
+        if let (Wanted::Piece(piece), Some(sent)) =
+            (piece::of_part(context, part.number)?, part.checksum)
+        {
+            piece::is_unchanged(context, piece, sent).await?;
+        }
+    }
+    Ok(())
 }
