@@ -284,10 +284,7 @@ async fn t46_f5_a_resumed_upload_that_is_gone_is_opened_anew() {
     let stalled = Rule::on(Operation::UploadPart).part(3);
     scene.play(stalled.stall(Point::AfterRequest, None));
     let observer = scene.begin_upload(LARGE).await;
-    until("two parts landed", || {
-        observer.bytes_transferred() >= 10 << 20
-    })
-    .await;
+    scene.two_parts_landed().await;
     observer.pause().await.unwrap();
     let gone = Rule::on(Operation::ListParts).first(1);
     scene.play(gone.event(Event::AbortUpload));
