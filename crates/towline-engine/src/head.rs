@@ -89,7 +89,7 @@ async fn by_first_byte(
     let asked = context.s3.get_object(request);
     match stall::within(Operation::GetObject, SMALL_REQUEST, asked).await {
         Ok(body) if body.head.size.is_some() => Ok(body.head),
-        Err(told) if told.kind == S3ErrorKind::Answer && told.status != Some(416) => Err(told),
+        Err(told) if told.status != Some(416) => Err(told), // or that nothing was learned
         _ => Err(refused),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use towline_core::{
     Asked, ChecksumAlgorithm, Event, Failure, Found, ListedPart, LocalFailure, ObjectHead,
-    Operation, PartNumber, PartRow, Request, S3Error, S3ErrorKind, Upload,
+    Operation, PartNumber, PartRow, Request, S3Error, S3ErrorKind, Timestamp, Upload,
 };
 
 use super::adopt::adopt;
@@ -84,18 +84,34 @@ async fn open_or_landed(context: &Context, upload: Upload) -> Result<Found, Fail
         }
         return open(context, upload, listed).await;
     }
-    let Some(there) = head::now(context, None).await? else {
+    landed_or_late(context, completing.at).await
+}
+
+/// The upload is gone after a Complete was asked for: it made the object,
+/// somebody else's stands there, or it may still be applied.
+async fn landed_or_late(context: &Context, asked_at: Timestamp) -> Result<Found, Failure> {
+    let must_not_replace = context.spec().options.if_absent;
+    let there = match head::now(context, None).await {
+        // Nobody will ever know; sent again, it is at least there.
+        Err(failure) if head::is_denied(&failure) && !must_not_replace => return Ok(Found::Gone),
+        told => told?,
+    };
+    let Some(there) = there else {
         return Ok(Found::Unseen);
     };
-    if let Some(found) = judged(context, &there).await? {
+    let judgement = object::is_ours(context, &there).await?;
+    if let Some(found) = decided(context, &judgement) {
         return Ok(found);
     }
-    let now = context.clock.now().wall;
-    if head::is_newer(&there, completing.at, now) {
-        let why = "it was written after our own Complete was sent".into();
-        return Ok(Found::Conflict(another_object(context, why)));
-    }
-    Ok(Found::Unseen)
+    let newer = head::is_newer(&there, asked_at, context.clock.now().wall);
+    Ok(match judgement {
+        Judgement::Unknown => Found::Gone, // sent again, so that it is known
+        _ if newer => {
+            let why = "it was written after our own Complete was sent".into();
+            Found::Conflict(another_object(context, why))
+        }
+        _ => Found::Unseen,
+    })
 }
 
 /// Who may not list the parts believes what is recorded of them; a Complete
@@ -132,16 +148,17 @@ async fn open(
 
 /// What the object that stands there decides; `None` if it may be replaced.
 async fn judged(context: &Context, there: &ObjectHead) -> Result<Option<Found>, Failure> {
-    let conflict = |why| Some(Found::Conflict(another_object(context, why)));
+    Ok(decided(context, &object::is_ours(context, there).await?))
+}
+
+fn decided(context: &Context, judgement: &Judgement) -> Option<Found> {
+    let why = match judgement {
+        Judgement::Ours(proof) => return Some(Found::Landed(proof.clone())),
+        Judgement::Other(why) => why.clone(),
+        Judgement::Unknown => "nothing that it shows tells whether it is ours".into(),
+    };
     let must_not_replace = context.spec().options.if_absent;
-    Ok(match object::is_ours(context, there).await? {
-        Judgement::Ours(proof) => Some(Found::Landed(proof)),
-        Judgement::Other(why) if must_not_replace => conflict(why),
-        Judgement::Unknown if must_not_replace => {
-            conflict("nothing that it shows tells whether it is ours".into())
-        }
-        Judgement::Other(_) | Judgement::Unknown => None,
-    })
+    must_not_replace.then(|| Found::Conflict(another_object(context, why)))
 }
 
 /// All parts of an open upload; `None` when there is no such upload.

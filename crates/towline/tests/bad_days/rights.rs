@@ -111,6 +111,19 @@ async fn f39_without_the_right_to_look_a_lost_put_is_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn f39_without_the_right_to_look_a_lost_complete_is_made_good_by_another_upload() {
+    let scene = Scene::start().await;
+    scene.play_all([
+        lost(Operation::CompleteMultipartUpload, true),
+        denied(Operation::HeadObject),
+        denied(Operation::GetObject),
+    ]);
+    let end = scene.upload(LARGE).await;
+    scene.arrived(&end);
+    assert_eq!(end.generation, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn f39_without_the_right_to_look_what_s3_said_is_the_proof() {
     let scene = Scene::start().await;
     let silent = |operation| {
