@@ -101,7 +101,7 @@ async fn by_first_byte(
             }
         }
         // An object of no bytes has no first one.
-        Err(told) if told.kind == S3ErrorKind::Answer && told.status != Some(416) => Err(told),
+        Err(told) if told.status != Some(416) => Err(told), // or that nothing was learned
         _ => Err(refused_by_accident(refused)),
     }
 }

@@ -123,7 +123,9 @@ impl S3Client {
         if let Some(region) = &error.region {
             self.remember_region(bucket, region);
         }
-        let (Some(location), Ok(place)) = (&error.location, self.locate(bucket)) else {
+        let redirects = error.status.is_some_and(|it| (300..400).contains(&it));
+        let location = error.location.as_ref().filter(|_| redirects);
+        let (Some(location), Ok(place)) = (location, self.locate(bucket)) else {
             return;
         };
         match redirect::within(&place, bucket, location) {

@@ -30,7 +30,7 @@ impl Row {
         (self.codes.is_empty() || self.codes.iter().any(fits_code))
             && (self.status.is_empty() || self.status.iter().any(|range| range.contains(&status)))
             && (self.operations.is_empty() || self.operations.contains(&error.operation))
-            && error.message.to_ascii_lowercase().contains(self.words)
+            && (self.words.is_empty() || error.message.to_ascii_lowercase().contains(self.words))
     }
 
     const fn on(mut self, operations: &'static [Operation]) -> Self {

@@ -411,7 +411,8 @@ impl Transfer {
             }
             Reaction::Resolve => {
                 let wait = crate::retry::resolve_wait(history.in_a_row);
-                let late = self.run.late.possible || !failure.is_refusal();
+                let unknown = asked_to_complete(&self.record) && !failure.is_refusal();
+                let late = self.run.late.possible || unknown;
                 self.stop(step);
                 self.run.late.possible = late;
                 if spent {

@@ -6,8 +6,9 @@ use towline_core::{
     Asked, Event, Failure, LocalFailure, Operation, Proof, Request, S3ErrorKind, Upload,
 };
 
+use super::adopt::candidates;
 use super::object::{self, Judgement};
-use super::reconcile::{candidates, list_parts};
+use super::reconcile::list_parts;
 use super::{open_upload, upload_named};
 use crate::act::Context;
 use crate::head;

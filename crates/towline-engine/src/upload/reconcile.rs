@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use towline_core::{
-    Asked, ChecksumAlgorithm, Direction, Event, Failure, Found, ListUploads, ListedPart,
-    LocalFailure, ObjectHead, Operation, PartNumber, PartRow, Query, Remote, Request, S3Error,
-    S3ErrorKind, Upload,
+    Asked, ChecksumAlgorithm, Event, Failure, Found, ListedPart, LocalFailure, ObjectHead,
+    Operation, PartNumber, PartRow, Request, S3Error, S3ErrorKind, Timestamp, Upload,
 };
 
+use super::adopt::adopt;
 use super::discard::abort;
 use super::object::{self, Judgement};
 use super::open_upload;
@@ -18,7 +18,7 @@ use crate::head;
 use crate::stall::{self, SMALL_REQUEST};
 
 /// A listing that is not at its end after so many pages has none.
-const MAX_PAGES: u32 = 1000;
+pub(super) const MAX_PAGES: u32 = 1000;
 
 pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
     let asked = context.record.asked;
@@ -87,18 +87,34 @@ async fn open_or_landed(context: &Context, upload: Upload) -> Result<Found, Fail
         }
         return open(context, upload, listed).await;
     }
-    let Some(there) = head::now(context, None).await? else {
+    landed_or_late(context, completing.at).await
+}
+
+/// The upload is gone after a Complete was asked for: it made the object,
+/// somebody else's stands there, or it may still be applied.
+async fn landed_or_late(context: &Context, asked_at: Timestamp) -> Result<Found, Failure> {
+    let must_not_replace = context.spec().options.if_absent;
+    let there = match head::now(context, None).await {
+        // Nobody will ever know; sent again, it is at least there.
+        Err(failure) if head::is_denied(&failure) && !must_not_replace => return Ok(Found::Gone),
+        told => told?,
+    };
+    let Some(there) = there else {
         return Ok(Found::Unseen);
     };
-    if let Some(found) = judged(context, &there).await? {
+    let judgement = object::is_ours(context, &there).await?;
+    if let Some(found) = decided(context, &judgement) {
         return Ok(found);
     }
-    let now = context.clock.now().wall;
-    if head::is_newer(&there, completing.at, now) {
-        let why = "it was written after our own Complete was sent".into();
-        return Ok(Found::Conflict(another_object(context, why)));
-    }
-    Ok(Found::Unseen)
+    let newer = head::is_newer(&there, asked_at, context.clock.now().wall);
+    Ok(match judgement {
+        Judgement::Unknown => Found::Gone, // sent again, so that it is known
+        _ if newer => {
+            let why = "it was written after our own Complete was sent".into();
+            Found::Conflict(another_object(context, why))
+        }
+        _ => Found::Unseen,
+    })
 }
 
 /// Who may not list the parts believes what is recorded of them; a Complete
@@ -135,16 +151,17 @@ async fn open(
 
 /// What the object that stands there decides; `None` if it may be replaced.
 async fn judged(context: &Context, there: &ObjectHead) -> Result<Option<Found>, Failure> {
-    let conflict = |why| Some(Found::Conflict(another_object(context, why)));
+    Ok(decided(context, &object::is_ours(context, there).await?))
+}
+
+fn decided(context: &Context, judgement: &Judgement) -> Option<Found> {
+    let why = match judgement {
+        Judgement::Ours(proof) => return Some(Found::Landed(proof.clone())),
+        Judgement::Other(why) => why.clone(),
+        Judgement::Unknown => "nothing that it shows tells whether it is ours".into(),
+    };
     let must_not_replace = context.spec().options.if_absent;
-    Ok(match object::is_ours(context, there).await? {
-        Judgement::Ours(proof) => Some(Found::Landed(proof)),
-        Judgement::Other(why) if must_not_replace => conflict(why),
-        Judgement::Unknown if must_not_replace => {
-            conflict("nothing that it shows tells whether it is ours".into())
-        }
-        Judgement::Other(_) | Judgement::Unknown => None,
-    })
+    must_not_replace.then(|| Found::Conflict(another_object(context, why)))
 }
 
 /// All parts of an open upload; `None` when there is no such upload.
@@ -233,106 +250,6 @@ async fn matching_parts(
     Ok(rows)
 }
 
-/// Looks for the upload that a lost Create may have opened.
-async fn adopt(context: &Context, asked_at: towline_core::Timestamp) -> Result<Found, Failure> {
-    let candidates = match candidates(context, asked_at).await {
-        // An empty upload may stay open then: docs/semantics.md.
-        Err(failure) if head::is_denied(&failure) => {
-            tracing::warn!("open uploads may not be listed, so none is looked for");
-            return Ok(Found::Nothing);
-        }
-        told => told?,
-    };
-    for id in candidates {
-        let upload = super::upload_named(context, id);
-        // One with parts is somebody's who is at work.
-        if list_parts(context, &upload)
-            .await?
-            .is_some_and(|parts| parts.is_empty())
-        {
-            return Ok(Found::Upload {
-                id: upload.id,
-                parts: Vec::new(),
-            });
-        }
-    }
-    Ok(Found::Nothing)
-}
-
-/// Clocks of S3 and this machine may differ by this much, in seconds.
-const SKEW_SECS: i64 = 900;
-
-/// The open uploads of our key that can be the one we asked for: only if there
-/// is exactly one, since an upload carries no mark of ours.
-pub(crate) async fn candidates(
-    context: &Context,
-    asked_at: towline_core::Timestamp,
-) -> Result<Vec<String>, Failure> {
-    let key = context.key();
-    let known = uploads_of_other_transfers(context).await?;
-    let mut found = Vec::new();
-    let mut after = None;
-    for _ in 0..MAX_PAGES {
-        let asked = context.s3.list_multipart_uploads(ListUploads {
-            bucket: context.bucket(),
-            prefix: key.clone(),
-            after: after.clone(),
-            access: context.spec().options.access.clone(),
-        });
-        let page = stall::within(Operation::ListMultipartUploads, SMALL_REQUEST, asked).await?;
-        found.extend(page.uploads.into_iter().filter(|upload| {
-            upload.key == key
-                && !known.contains(&upload.upload_id)
-                && upload
-                    .initiated
-                    .is_none_or(|at| at >= asked_at.plus_secs(-SKEW_SECS))
-        }));
-        if found.len() > 1 {
-            tracing::warn!("several open uploads could be ours; none is adopted");
-            return Ok(Vec::new());
-        }
-        match page.next {
-            // Keys are in order: behind ours there is none of it.
-            Some(next) if next.key <= key => after = Some(next),
-            _ => return Ok(found.into_iter().map(|upload| upload.upload_id).collect()),
-        }
-    }
-    Err(stuck(Operation::ListMultipartUploads).into())
-}
-
-/// The open uploads of our key that other transfers of this store hold.
-async fn uploads_of_other_transfers(context: &Context) -> Result<Vec<String>, Failure> {
-    let mut query = Query {
-        direction: Some(Direction::Upload),
-        bucket: Some(context.bucket()),
-        key: Some(context.key()),
-        ..Query::default()
-    };
-    let mut known = Vec::new();
-    loop {
-        let page =
-            context
-                .store
-                .find(query.clone())
-                .await
-                .map_err(|error| LocalFailure::Connection {
-                    why: format!("the store cannot be read: {error}"),
-                })?;
-        known.extend(
-            page.transfers
-                .into_iter()
-                .filter_map(|record| match record.remote {
-                    Some(Remote::Upload(id)) if record.id != context.record.id => Some(id),
-                    _ => None,
-                }),
-        );
-        match page.next {
-            Some(next) => query.after = Some(next),
-            None => return Ok(known),
-        }
-    }
-}
-
 /// Whether a PUT whose answer was lost made the object. Who may not look sends
 /// it again, under the same condition.
 async fn put_landed(context: &Context) -> Result<Found, Failure> {
@@ -355,7 +272,7 @@ fn another_object(context: &Context, why: String) -> Failure {
     .into()
 }
 
-fn stuck(operation: Operation) -> S3Error {
+pub(crate) fn stuck(operation: Operation) -> S3Error {
     S3Error::new(
         operation,
         S3ErrorKind::Malformed,

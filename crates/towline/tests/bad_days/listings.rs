@@ -51,9 +51,7 @@ async fn f34_a_list_of_parts_that_never_advances_ends_the_transfer_and_not_the_p
     assert_eq!(scene.count(Operation::ListParts), 4);
     // What was sent is kept for a retry.
     scene.server.faults().clear();
-    assert!(scene.utility.retry(end.id).await.unwrap());
-    let observer = scene.utility.observe(end.id).await.unwrap();
-    let end = observer.finished().await.unwrap();
+    let end = scene.retry(&end).await;
     scene.arrived(&end);
     assert_eq!(end.generation, 1);
     assert_eq!(scene.count(Operation::UploadPart), 3);

@@ -28,7 +28,7 @@ use towline::{
     Config, Connection, ConnectionSource, Credentials, State, StaticCredentials, Transfer,
     TransferObserver, TransferUtility,
 };
-use towline_testserver::{Operation, Rule, Script, TestServer};
+use towline_testserver::{Operation, Request, Rule, Script, TestServer};
 
 const BUCKET: &str = "bucket";
 const MIB: usize = 1 << 20;
@@ -126,6 +126,30 @@ impl Scene {
     async fn download(&self) -> Transfer {
         let observer = self.begin_download().await;
         observer.finished().await.unwrap()
+    }
+
+    /// Goes on with one that failed, until it ends again.
+    async fn retry(&self, failed: &Transfer) -> Transfer {
+        assert!(self.utility.retry(failed.id).await.unwrap());
+        let observer = self.utility.observe(failed.id).await.unwrap();
+        observer.finished().await.unwrap()
+    }
+
+    /// Waits until the server has taken two parts.
+    async fn two_parts_landed(&self) {
+        let taken = |request: &Request| {
+            request.operation == Operation::UploadPart && request.status == Some(200)
+        };
+        let history = self.server.history();
+        until("two parts landed", || history.count_where(taken) >= 2).await;
+    }
+
+    /// The first two of three parts went once.
+    #[track_caller]
+    fn two_parts_went_once(&self) {
+        for part in [1, 2] {
+            assert_eq!(self.server.history().times_part_sent("key", part), 1);
+        }
     }
 
     /// How often the server was asked this.

@@ -58,6 +58,7 @@ async fn f6_a_late_twin_of_a_part_that_changes_its_etag_is_found_and_completed_w
     let end = request.await.unwrap().finished().await.unwrap();
     scene.arrived(&end);
     assert_eq!(end.generation, 1);
+    assert_eq!(scene.count(Operation::CompleteMultipartUpload), 2);
     assert_eq!(scene.count(Operation::UploadPart), 3);
 }
 

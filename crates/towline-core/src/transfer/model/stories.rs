@@ -110,8 +110,16 @@ fn a_complete_whose_answer_is_lost_is_looked_for_for_ten_minutes() {
 }
 
 #[test]
-fn a_complete_that_s3_refused_is_not_waited_for() {
-    let mut upload = TestUpload::complete_but_for_the_end(2);
+fn a_complete_that_s3_refused_is_not_waited_for_whatever_was_lost_before() {
+    let mut upload = TestUpload::starting(2);
+    upload.act_fails(lost(Operation::CreateMultipartUpload));
+    upload.wait();
+    upload.event(Event::Reconciled(Found::Nothing));
+    upload.event(Event::UploadOpened("u".into()));
+    for number in upload.parts_offered() {
+        upload.land(number);
+    }
+    assert_eq!(upload.phase(), Phase::Finishing);
     let gone = refused(Operation::CompleteMultipartUpload, 404, "NoSuchUpload");
     upload.act_fails(gone);
     upload.wait();
