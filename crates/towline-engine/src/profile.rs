@@ -9,8 +9,9 @@ use towline_core::{ChecksumAlgorithm, Connection};
 /// What one store can and cannot do. Learned from its answers.
 #[derive(Debug, Default)]
 pub(crate) struct Profile {
-    keeps_no_checksum: AtomicBool,
-    echoes_checksums: AtomicBool,
+    puts: Echoes,
+    parts: Echoes,
+    refuses_checksums: AtomicBool,
     worked: AtomicBool,
     ranges_ignored: AtomicU32,
     heads_refused: AtomicU32,
@@ -19,20 +20,36 @@ pub(crate) struct Profile {
 /// So many ranges in a row that were answered with the whole are no accident.
 const IGNORED: u32 = 3;
 
+/// Whether answers of one kind came with a checksum, and without one.
+#[derive(Debug, Default)]
+struct Echoes {
+    some: AtomicBool,
+    none: AtomicBool,
+}
+
+impl Echoes {
+    /// Where one came, another that did not come was lost on the way, which says
+    /// nothing of the store.
+    fn are_none(&self) -> bool {
+        self.none.load(Relaxed) && !self.some.load(Relaxed)
+    }
+}
+
 impl Profile {
     /// What to send with the bytes: as asked, or `Content-MD5` where the store
     /// did not echo a checksum, since nobody can say then that it looked at it.
     pub(crate) fn checksum(&self, asked: ChecksumAlgorithm) -> ChecksumAlgorithm {
-        if self.keeps_no_checksum.load(Relaxed) && !self.echoes_checksums.load(Relaxed) {
+        let refused = self.refuses_checksums.load(Relaxed);
+        if refused || self.puts.are_none() || self.parts.are_none() {
             ChecksumAlgorithm::Md5
         } else {
             asked
         }
     }
 
-    /// An answer came without the checksum that was sent.
-    pub(crate) fn echoed_no_checksum(&self) {
-        self.keeps_no_checksum.store(true, Relaxed);
+    /// The store refuses checksum headers.
+    pub(crate) fn refused_checksums(&self) {
+        self.refuses_checksums.store(true, Relaxed);
     }
 
     /// Whether a range was answered with that range, or with the whole object.
@@ -48,10 +65,15 @@ impl Profile {
         self.ranges_ignored.load(Relaxed) >= IGNORED
     }
 
-    /// An answer came with a checksum. One that comes without it later has lost
-    /// it on the way, which says nothing of the store.
-    pub(crate) fn echoed_a_checksum(&self) {
-        self.echoes_checksums.store(true, Relaxed);
+    /// Whether an answer came with a checksum: to a part, or to a PUT.
+    pub(crate) fn echoed(&self, of_part: bool, a_checksum: bool) {
+        let echoes = if of_part { &self.parts } else { &self.puts };
+        let seen = if a_checksum {
+            &echoes.some
+        } else {
+            &echoes.none
+        };
+        seen.store(true, Relaxed);
     }
 
     /// HEAD was refused, or was not, for what GET gives.

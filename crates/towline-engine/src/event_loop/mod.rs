@@ -511,7 +511,7 @@ impl EventLoop {
             Action::Fix(Fix::Clock(server)) => live.s3.set_clock(server),
             Action::Fix(Fix::Region(region)) => live.s3.set_region(&region),
             Action::Fix(Fix::Redirect(location)) => live.s3.set_redirect(&location),
-            Action::Fix(Fix::Checksums) => live.profile.echoed_no_checksum(),
+            Action::Fix(Fix::Checksums) => live.profile.refused_checksums(),
             _ => {}
         }
     }

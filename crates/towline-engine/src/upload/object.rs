@@ -29,11 +29,11 @@ pub(crate) fn check_echo(
             wrong(format!("it has {stored:?}, sent was {sent:?}"))
         }
         Some(_) => {
-            context.profile.echoed_a_checksum();
+            context.profile.echoed(is_part(context), true);
             Ok(())
         }
         None if sent.algorithm() != ChecksumAlgorithm::Md5 => {
-            context.profile.echoed_no_checksum();
+            context.profile.echoed(is_part(context), false);
             Ok(())
         }
         // The ETag of unencrypted bytes is their MD5; S3 has checked Content-MD5
@@ -46,6 +46,10 @@ pub(crate) fn check_echo(
             _ => Ok(()),
         },
     }
+}
+
+fn is_part(context: &Context) -> bool {
+    super::open_upload(context).is_some()
 }
 
 /// For a part whose answer echoed no checksum: its MD5, where the ETag shows

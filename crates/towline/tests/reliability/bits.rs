@@ -19,7 +19,7 @@ use fastrand::Rng;
 use towline::{Connection, Environment, State, Transfer, Verified};
 use towline_testkit::crash::bytes;
 use towline_testkit::fault_proxy::{BadCertificate, Direction, FaultProxy};
-use towline_testserver::TestServer;
+use towline_testserver::{Rule, Script, TestServer};
 
 use crate::scene::{BUCKET, MIB, Scene, asked, quick, to};
 
@@ -185,6 +185,10 @@ impl Ground {
             let put = scene.server.put_object(BUCKET, &plain, bytes(size, size));
             put.await.unwrap();
         }
+        // Of these the store tells no checksum.
+        let plain = Rule::on_any().key_prefix("plain/");
+        let script = Script::new().rule(plain.drop_header("x-amz-checksum-crc64nvme"));
+        scene.server.faults().play(script).unwrap();
         let first = asked("TOWLINE_SEED").unwrap_or(1);
         let trials = asked("TOWLINE_FLIP_TRIALS").unwrap_or(trials);
         Arc::new(Self {
