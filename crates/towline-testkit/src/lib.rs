@@ -3,4 +3,5 @@
 pub mod crash;
 pub mod fault_proxy;
 pub mod foreign;
+pub mod simulation;
 pub mod store_contract;
