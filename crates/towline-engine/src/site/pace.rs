@@ -132,10 +132,12 @@ mod tests {
             }
             answers
         };
-        assert_eq!(until(3.0), 3, "a round");
-        let careful = until(4.0);
-        assert!((30..45).contains(&careful), "{careful}");
-        let quickly = until(12.0) - until(5.0);
+        let soon = until(3.0);
+        assert_eq!(soon, 3, "a round");
+        let careful = until(4.0) - soon;
+        assert!((20..40).contains(&careful), "{careful}");
+        let beyond = until(5.0);
+        let quickly = until(12.0) - beyond;
         assert!((50..80).contains(&quickly), "{quickly}");
     }
 
