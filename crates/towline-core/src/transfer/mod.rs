@@ -121,6 +121,13 @@ impl Transfer {
         Status::new(State::InProgress, reason)
     }
 
+    /// Whether a failure, taken for evidence, would end it.
+    pub fn would_end(&self, item: Item, failure: &Failure) -> bool {
+        let none = History::new(self.run.retry_limit);
+        let history = self.run.strikes.get(&item).copied().unwrap_or(none);
+        matches!(react(failure, history), Reaction::GiveUp | Reaction::Fail)
+    }
+
     /// Advances by one event; one that no longer applies gives an empty step.
     pub fn on_event(&mut self, event: Event, now: Now) -> Step {
         let mut step = Step::default();
@@ -427,7 +434,12 @@ impl Transfer {
                 });
             }
             Reaction::Restart => self.restart(step, error, now),
-            Reaction::Park(reason) => self.park(step, reason, error, now),
+            Reaction::Park(reason) => {
+                if reason == ParkReason::Network {
+                    self.forgive();
+                }
+                self.park(step, reason, error, now);
+            }
             Reaction::GiveUp => self.give_up(step, error, now),
             Reaction::Fail => self.fail(step, error, now),
         }
@@ -506,8 +518,13 @@ impl Transfer {
     }
 
     /// An outage is no evidence against any item, whatever failed on its way in.
-    fn unreachable(&mut self, step: &mut Step, failure: &Failure, now: Now) {
+    fn forgive(&mut self) {
         self.run.strikes.clear();
+        self.run.exhausted = None;
+    }
+
+    fn unreachable(&mut self, step: &mut Step, failure: &Failure, now: Now) {
+        self.forgive();
         let error = ErrorRecord::of(failure, 0);
         step.act(Action::Note {
             part: None,

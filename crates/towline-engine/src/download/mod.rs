@@ -9,6 +9,7 @@ mod reconcile;
 mod seal;
 mod slow;
 mod temp;
+mod writing;
 
 pub(crate) use discard::discard;
 pub(crate) use find::find;

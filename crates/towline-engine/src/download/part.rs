@@ -2,21 +2,20 @@
 
 use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 use towline_core::{
     ByteStream, Checksum, ChecksumAlgorithm, Event, Failure, GetObject, LocalFailure, ObjectBody,
     ObjectIdentity, Operation, PartNumber, PartRow, ReadCondition, S3Error, S3ErrorKind,
 };
 
+use super::writing::Writing;
 use super::{identity, part_algorithm, slow, wrong_bytes};
-use crate::act::{Context, blocking};
+use crate::act::Context;
 use crate::files::target_failure;
-use crate::hash::{Hasher, checksum_of};
+use crate::hash::checksum_of;
 use crate::progress::Moved;
 use crate::stall;
 use crate::stream::Sink;
@@ -272,8 +271,7 @@ async fn collect(
     }
 }
 
-/// Writes a stream at its place, hashing it on the way, on a thread of its own
-/// so that a slow disk holds up nobody else.
+/// Writes a stream at its place, hashing it on the way.
 async fn write(
     context: &Context,
     incoming: &mut Incoming<'_>,
@@ -282,16 +280,10 @@ async fn write(
     algorithm: ChecksumAlgorithm,
     moved: &Moved,
 ) -> Result<Checksum, Failure> {
-    let (sender, receiver) = mpsc::channel::<Bytes>(2);
-    let writer = {
-        let (file, path, start) = (Arc::clone(file), context.spec().path.clone(), range.start);
-        blocking(move || {
-            write_all(&file, start, algorithm, receiver)
-                .map_err(|error| target_failure(&path, &error))
-        })
-    };
+    let failed = |error| target_failure(&context.spec().path, &error);
     let mut left = range.end - range.start;
-    let reader = async {
+    let mut writing = Writing::new(Arc::clone(file), range.start, algorithm);
+    let read = async {
         while let Some(bytes) = incoming.next().await? {
             let len = bytes.len() as u64;
             if len > left {
@@ -299,34 +291,18 @@ async fn write(
             }
             left -= len;
             moved.add(len);
-            if sender.send(bytes).await.is_err() {
-                break; // the writer failed, and says why
-            }
+            writing.take(bytes).await.map_err(failed)?;
         }
-        drop(sender);
-        Ok(left)
+        Ok(())
     };
-    let (read, written) = tokio::join!(reader, writer);
-    let checksum = written?;
-    match read? {
-        0 => Ok(checksum),
+    let read: Result<(), Failure> = read.await;
+    // Also where the network failed: nothing is written once this has returned.
+    let checksum = writing.end().await.map_err(failed);
+    read?;
+    match left {
+        0 => Ok(checksum?),
         left => Err(broken(format!("the body ended {left} bytes early").into()).into()),
     }
-}
-
-fn write_all(
-    file: &File,
-    mut at: u64,
-    algorithm: ChecksumAlgorithm,
-    mut receiver: mpsc::Receiver<Bytes>,
-) -> std::io::Result<Checksum> {
-    let mut hasher = Hasher::new(algorithm);
-    while let Some(bytes) = receiver.blocking_recv() {
-        hasher.update(&bytes);
-        file.write_all_at(&bytes, at)?;
-        at += bytes.len() as u64;
-    }
-    Ok(hasher.finish())
 }
 
 fn broken(cause: towline_core::StreamError) -> S3Error {

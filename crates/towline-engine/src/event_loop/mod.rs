@@ -89,6 +89,8 @@ pub(crate) enum Message {
     },
     /// The network changed, and is of this kind now.
     Network(NetworkClass),
+    /// Some time has passed since the network changed; so these were then.
+    StillSilent(Vec<(TransferId, (u64, Vec<ActId>))>),
     /// Somebody wants to follow a transfer, which its store has like this.
     Watch {
         at_rest: Box<Snapshot>,
@@ -300,6 +302,7 @@ impl EventLoop {
                 result,
             } => self.on_probed(site, question, result),
             Message::Network(class) => self.on_network(class),
+            Message::StillSilent(then) => self.cut_off_the_silent(then),
             Message::Watch { at_rest, reply } => self.on_watch(*at_rest, reply),
             Message::Refresh(snapshot) => self.on_refresh(*snapshot),
             Message::Look { records, reply } => self.on_look(records, reply),
@@ -381,7 +384,10 @@ impl EventLoop {
                 }
                 _ => self.scheduler.ease(),
             }
-            self.advance(id, event);
+            match (sign, site) {
+                (Sign::Broke, Some(site)) => self.on_broken(id, site, event),
+                _ => self.advance(id, event),
+            }
             if let Some(site) = site {
                 self.note_sign(site, sign);
             }

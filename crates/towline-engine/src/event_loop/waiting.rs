@@ -3,9 +3,12 @@
 
 use std::time::Duration;
 
-use towline_core::{Event, NetworkClass, ParkReason, Phase, S3Error, TransferId};
+use towline_core::{
+    Event, Item, NetworkClass, Operation, ParkReason, Phase, S3Error, S3ErrorKind, TransferId,
+};
 
 use super::{EventLoop, Message};
+use crate::live::{ActId, Live};
 use crate::random::jitter;
 use crate::site::{self, Found, Sample, Sign, SiteId};
 
@@ -15,6 +18,12 @@ const LOCAL_LOOK: Duration = Duration::from_secs(30);
 /// A loop that stood still, or a wall clock that leapt, by this much: the
 /// machine slept, and what was connected before is connected no more.
 const ASLEEP: Duration = Duration::from_secs(10);
+
+/// What does not move for so long after the network changed is asked anew …
+const SILENT: Duration = Duration::from_secs(2);
+
+/// … at most this often: a store may be slow, and a network restless.
+const SELDOM: Duration = Duration::from_secs(60);
 
 impl EventLoop {
     /// A transfer waits for this to end.
@@ -123,6 +132,28 @@ impl EventLoop {
         held.into_iter().for_each(|id| self.reconsider(id));
         self.bring_back();
         self.look_at_sites();
+        let lives = self.live.iter();
+        let then = lives.filter_map(|(id, live)| Some((*id, live.signs_of_life()?)));
+        self.later(SILENT, Message::StillSilent(then.collect()));
+    }
+
+    /// What was under way when the network changed may wait for an answer that
+    /// never comes: one that no byte of it has moved since asks again.
+    pub(super) fn cut_off_the_silent(&mut self, then: Vec<(TransferId, (u64, Vec<ActId>))>) {
+        let now = self.clock.now().monotonic;
+        for (id, signs) in then {
+            let Some(live) = self.live.get_mut(&id) else {
+                continue;
+            };
+            let lately = live.cut_off.is_some_and(|at| now < at + SELDOM);
+            if lately || live.signs_of_life() != Some(signs) {
+                continue;
+            }
+            live.cut_off = Some(now);
+            let why = "nothing moved since the network changed";
+            let silent = S3Error::new(Operation::HeadObject, S3ErrorKind::Connect, why);
+            self.advance(id, Event::Unreachable(silent.into()));
+        }
     }
 
     fn look_at_sites(&mut self) {
@@ -161,13 +192,20 @@ impl EventLoop {
             Found::Ask(wait) => self.ask_later(id, wait),
             Found::Gone(wait) => {
                 self.ask_later(id, wait);
-                for transfer in self.those_of(id) {
-                    let failure = self.sites.get(id).unreachable();
-                    self.advance(transfer, Event::Unreachable(failure));
-                }
+                self.let_wait(id, |_| true);
+            }
+            // What still runs may have a connection that works.
+            Found::StillGone(wait) => {
+                self.ask_later(id, wait);
+                self.let_wait(id, Live::is_idle);
             }
             Found::Back => {
                 for transfer in self.those_of(id) {
+                    let held = self.live.get_mut(&transfer);
+                    let held = held.map(|live| std::mem::take(&mut live.held));
+                    for event in held.unwrap_or_default() {
+                        self.advance(transfer, event);
+                    }
                     let phase = self.live.get(&transfer);
                     let phase = phase.map(|live| live.transfer.record().phase);
                     if let Some(Phase::Parked(ParkReason::Network | ParkReason::Tls)) = phase {
@@ -177,6 +215,63 @@ impl EventLoop {
                 self.bring_back();
             }
         }
+    }
+
+    /// Those of its transfers that need a store wait until it is back.
+    fn let_wait(&mut self, site: SiteId, which: impl Fn(&Live) -> bool) {
+        for id in self.those_of(site) {
+            let Some(live) = self.live.get_mut(&id) else {
+                continue;
+            };
+            if !live.needs_store() || !which(live) {
+                continue;
+            }
+            // It was the outage.
+            for event in std::mem::take(&mut live.held) {
+                self.blame_outage(id, site, event);
+            }
+            let failure = self.sites.get(site).unreachable();
+            self.advance(id, Event::Unreachable(failure));
+        }
+    }
+
+    /// An attempt got no answer. If that would end its transfer, it is first
+    /// found out whether anybody is there to answer: an outage costs nothing.
+    pub(super) fn on_broken(&mut self, id: TransferId, site: SiteId, event: Event) {
+        let Some(live) = self.live.get_mut(&id) else {
+            return;
+        };
+        // Whatever else is kept open may be dead as well.
+        live.s3.reset_connections();
+        let ends = match &event {
+            Event::PartFailed { part, failure } => {
+                live.transfer.would_end(Item::Part(*part), failure)
+            }
+            Event::ActFailed(failure) => live.transfer.would_end(Item::Act, failure),
+            _ => false,
+        };
+        let at = self.sites.get(site);
+        if !ends {
+            self.advance(id, event);
+        } else if at.reach.is_down() {
+            self.blame_outage(id, site, event);
+        } else {
+            live.held.push(event);
+            let found = at.reach.doubted();
+            self.on_found(site, found);
+        }
+    }
+
+    /// A failure for which nothing but the outage is to blame.
+    fn blame_outage(&mut self, id: TransferId, site: SiteId, event: Event) {
+        let failure = self.sites.get(site).unreachable();
+        self.advance(
+            id,
+            match event {
+                Event::PartFailed { part, .. } => Event::PartFailed { part, failure },
+                _ => Event::ActFailed(failure),
+            },
+        );
     }
 
     fn those_of(&self, site: SiteId) -> Vec<TransferId> {
@@ -234,7 +329,8 @@ impl EventLoop {
         let passed = now.monotonic.saturating_sub(before.monotonic);
         let wall = now.wall.as_millis() - before.wall.as_millis();
         let leapt = wall.abs_diff(i64::try_from(passed.as_millis()).unwrap_or(i64::MAX));
-        if passed < ASLEEP && Duration::from_millis(leapt) < ASLEEP {
+        let asleep = ASLEEP + self.config.progress_interval; // how often this looks
+        if passed < asleep && Duration::from_millis(leapt) < ASLEEP {
             return;
         }
         tracing::info!(

@@ -30,9 +30,11 @@ pub(crate) struct Site {
 impl Site {
     /// Why those that wait for it do.
     pub(crate) fn unreachable(&self) -> Failure {
+        use S3ErrorKind::{Connect, Dns, Foreign, Tls};
         let (kind, why) = match &self.why {
-            Some((kind, why)) => (*kind, why.as_str()),
-            None => (S3ErrorKind::Connect, "the store cannot be reached"),
+            Some((kind @ (Dns | Foreign | Tls), why)) => (*kind, why.as_str()),
+            Some((_, why)) => (Connect, why.as_str()),
+            None => (Connect, "the store cannot be reached"),
         };
         S3Error::new(Operation::HeadObject, kind, why).into()
     }

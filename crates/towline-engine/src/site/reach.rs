@@ -48,15 +48,23 @@ pub(crate) enum Found {
     Nothing,
     /// Ask, after this time: at least half of it.
     Ask(Duration),
-    /// It is back: whoever waits for it goes on.
+    /// It is there: whoever waits for it goes on.
     Back,
-    /// It is gone: nobody can go on.
+    /// It is gone: nobody can go on. Ask after this time.
     Gone(Duration),
+    /// It was known to be gone, and still is. Ask after this time.
+    StillGone(Duration),
 }
 
 impl Reach {
     pub(crate) fn is_down(&self) -> bool {
         matches!(self.state, State::Down(_))
+    }
+
+    /// Whether it is there is asked just now, or is known not to be so: nothing
+    /// else is asked of it.
+    pub(crate) fn is_in_question(&self) -> bool {
+        self.state != State::Up
     }
 
     /// Nobody waits for it: nothing is asked any more.
@@ -72,11 +80,7 @@ impl Reach {
         self.unanswered = 0;
         match std::mem::take(&mut self.state) {
             State::Up => Found::Nothing,
-            State::Suspect => {
-                self.question += 1;
-                Found::Nothing
-            }
-            State::Down(_) => {
+            State::Suspect | State::Down(_) => {
                 self.question += 1;
                 Found::Back
             }
@@ -86,7 +90,15 @@ impl Reach {
     /// A connection broke.
     pub(crate) fn broke(&mut self) -> Found {
         self.broken += 1;
-        if self.state != State::Up || self.broken < SUSPICIOUS {
+        match self.broken < SUSPICIOUS {
+            true => Found::Nothing,
+            false => self.doubted(),
+        }
+    }
+
+    /// A transfer has to know whether it is there.
+    pub(crate) fn doubted(&mut self) -> Found {
+        if self.state != State::Up {
             return Found::Nothing;
         }
         self.state = State::Suspect;
@@ -137,7 +149,7 @@ impl Reach {
                 Found::Gone(FIRST)
             }
             State::Suspect => Found::Ask(FIRST),
-            _ => Found::Ask(self.wait()),
+            _ => Found::StillGone(self.wait()),
         }
     }
 
@@ -162,7 +174,7 @@ mod tests {
         let mut last = FIRST;
         for _ in 0..20 {
             let question = reach.put_off();
-            let Found::Ask(wait) = reach.unanswered(question) else {
+            let Found::StillGone(wait) = reach.unanswered(question) else {
                 panic!("asked no more")
             };
             assert!(wait >= last && wait <= AT_LEAST_EVERY, "{wait:?}");
@@ -184,6 +196,8 @@ mod tests {
         }
         assert_eq!(reach.broke(), Found::Ask(Duration::ZERO));
         assert_eq!(reach.broke(), Found::Nothing, "it is asked already");
+        assert_eq!(reach.answered(), Found::Back, "who had to know goes on");
+        assert_eq!(reach.doubted(), Found::Ask(Duration::ZERO));
         let question = reach.put_off();
         assert_eq!(reach.unanswered(question), Found::Ask(FIRST));
         assert!(!reach.is_down(), "one question may be unlucky");

@@ -158,6 +158,23 @@ fn a_request_whose_answer_is_lost_every_time_is_not_sent_for_ever() {
 }
 
 #[test]
+fn an_attempt_that_an_outage_took_is_forgiven() {
+    let mut upload = TestUpload::complete_but_for_the_end(2);
+    for _ in 0..5 {
+        assert_eq!(upload.last.actions.last(), Some(&Action::Finish));
+        upload.act_fails(lost(Operation::CompleteMultipartUpload));
+        upload.wait();
+        upload.is_asked();
+        upload.act_fails(fixtures::offline(Operation::ListParts));
+        assert_eq!(upload.phase(), Phase::Parked(ParkReason::Network));
+        upload.event(Event::Unparked);
+        upload.is_asked();
+        upload.s3_tells();
+    }
+    assert_eq!(upload.phase(), Phase::Finishing);
+}
+
+#[test]
 fn an_upload_that_a_lost_create_had_opened_is_used() {
     let mut upload = TestUpload::starting(2);
     upload.act_fails(lost(Operation::CreateMultipartUpload));
