@@ -174,7 +174,10 @@ async fn t48_a_part_that_fails_for_good_stops_the_others_and_keeps_or_removes_th
     let began = Instant::now();
     let end = scene.upload(LARGE).await;
     failed(&end, "AccessDenied");
-    assert!(began.elapsed() < Duration::from_secs(10));
+    assert!(
+        began.elapsed() < Duration::from_secs(18),
+        "a stall takes 20 s"
+    );
     scene.utility.remove(end.id).await.unwrap();
     scene.nothing_is_left();
 
