@@ -226,7 +226,7 @@ async fn f3_while_it_is_looked_for_nobody_waits_and_no_request_is_held() {
     observer.cancel().await.unwrap();
     assert_eq!(observer.finished().await.unwrap().state, State::Canceled);
     let took = asked.elapsed();
-    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(took < Duration::from_secs(30), "{took:?} of ten minutes");
     scene.nothing_is_left();
 }
 

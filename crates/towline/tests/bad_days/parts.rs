@@ -46,7 +46,9 @@ async fn f6_a_late_twin_of_a_part_that_changes_its_etag_is_found_and_completed_w
     let scene = Scene::start().await;
     // With KMS the same bytes get another ETag each time.
     let twin = second_part().first(1).duplicate(Duration::from_millis(1));
-    let slow = Rule::on(Operation::CompleteMultipartUpload).delay(Duration::from_millis(200));
+    // Complete is looked at only when the twin is there, also on a busy machine.
+    let complete = Rule::on(Operation::CompleteMultipartUpload).first(1);
+    let slow = complete.delay(Duration::from_secs(3));
     scene.play_all([twin, slow]);
     let kms = Encryption::Kms {
         key_id: None,
@@ -174,7 +176,10 @@ async fn t48_a_part_that_fails_for_good_stops_the_others_and_keeps_or_removes_th
     let began = Instant::now();
     let end = scene.upload(LARGE).await;
     failed(&end, "AccessDenied");
-    assert!(began.elapsed() < Duration::from_secs(10));
+    assert!(
+        began.elapsed() < Duration::from_secs(18),
+        "a stall takes 20 s"
+    );
     scene.utility.remove(end.id).await.unwrap();
     scene.nothing_is_left();
 
