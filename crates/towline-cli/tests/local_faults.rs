@@ -100,7 +100,7 @@ async fn f61_a_command_whose_state_is_full_ends_with_code_1_and_the_next_one_goe
 /// An upload whose last part is at the server, and Complete still to come.
 async fn before_complete(scene: &Scene, policy: &str) -> Child {
     let source = scene.file("source", 12 * MIB, 1);
-    let hold = Some(Duration::from_secs(1));
+    let hold = Some(Duration::from_secs(3));
     let last = Rule::on(Operation::UploadPart).part(3).first(1);
     let held = Script::new().rule(last.stall(Point::AfterRequest, hold));
     scene.server.faults().play(held).unwrap();

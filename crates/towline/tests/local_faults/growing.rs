@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use towline::WhenSourceChanges;
+use towline::{TransferObserver, WhenSourceChanges};
 use towline_testserver::{Operation, Point, Rule};
 
 use crate::{BUCKET, MIB, Scene, completed, content, failed, until};
@@ -46,6 +46,12 @@ impl Drop for Logger {
     }
 }
 
+async fn may_grow(scene: &Scene, source: &Path) -> TransferObserver {
+    let upload = scene.utility.upload(BUCKET, "key", source);
+    let policy = WhenSourceChanges::AllowGrowth;
+    upload.when_source_changes(policy).await.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn f65_a_file_that_keeps_growing_fails_and_names_the_way_out() {
     for size in [12 * MIB, MIB] {
@@ -81,11 +87,7 @@ async fn f65_a_file_that_may_grow_is_uploaded_as_far_as_it_went_at_first() {
         let source = scene.file("log", &bytes);
         let logger = Logger::start(&source);
         // What it has when the call looks at it is what is uploaded.
-        let upload = scene.utility.upload(BUCKET, "key", &source);
-        let observer = upload
-            .when_source_changes(WhenSourceChanges::AllowGrowth)
-            .await
-            .unwrap();
+        let observer = may_grow(&scene, &source).await;
         let done = completed(&observer).await;
         drop(logger);
         assert_eq!(done.generation, 1);
@@ -106,13 +108,9 @@ async fn f65_a_file_that_did_not_only_grow_is_never_mixed() {
             true => Rule::on(Operation::UploadPart).part(3),
             false => Rule::on(Operation::PutObject),
         };
-        let hold = Some(Duration::from_secs(1));
+        let hold = Some(Duration::from_secs(3));
         scene.play(last.first(1).stall(Point::AfterRequest, hold));
-        let upload = scene.utility.upload(BUCKET, "key", &source);
-        let observer = upload
-            .when_source_changes(WhenSourceChanges::AllowGrowth)
-            .await
-            .unwrap();
+        let observer = may_grow(&scene, &source).await;
         until("all of it is sent", || {
             scene.server.history().bytes_received() >= size
         })
@@ -131,8 +129,10 @@ async fn f65_a_file_that_did_not_only_grow_is_never_mixed() {
 async fn f65_a_file_that_was_rotated_or_truncated_has_not_grown() {
     let changes: [fn(&Path); 2] = [
         |path| {
-            std::fs::rename(path, path.with_extension("1")).unwrap();
-            std::fs::write(path, content(13 * MIB)).unwrap();
+            // Without a moment in which there is none.
+            std::fs::write(path.with_extension("new"), content(MIB)).unwrap();
+            std::fs::hard_link(path, path.with_extension("1")).unwrap();
+            std::fs::rename(path.with_extension("new"), path).unwrap();
         },
         |path| {
             std::fs::File::options()
@@ -146,14 +146,10 @@ async fn f65_a_file_that_was_rotated_or_truncated_has_not_grown() {
     for change in changes {
         let scene = Scene::start().await;
         let source = scene.file("log", &content(12 * MIB));
-        let hold = Some(Duration::from_secs(1));
+        let hold = Some(Duration::from_secs(3));
         let last = Rule::on(Operation::UploadPart).part(3).first(1);
         scene.play(last.stall(Point::AfterRequest, hold));
-        let upload = scene.utility.upload(BUCKET, "key", &source);
-        let observer = upload
-            .when_source_changes(WhenSourceChanges::AllowGrowth)
-            .await
-            .unwrap();
+        let observer = may_grow(&scene, &source).await;
         until("all of it is sent", || {
             scene.server.history().bytes_received() >= 12 * MIB
         })

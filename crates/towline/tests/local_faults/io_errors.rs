@@ -33,7 +33,8 @@ async fn f62_after_a_failed_sync_everything_is_fetched_again_into_another_file()
 async fn f62_a_failed_sync_on_the_way_is_no_different() {
     let Some(disk) = healthy() else { return };
     let scene = Scene::start().await;
-    let bytes = content(272 * MIB); // what was written is synced every 256 MiB
+    // What was written is synced every 256 MiB.
+    let bytes = content(MIB + 7).repeat(272);
     scene.object("key", &bytes).await;
     disk.set(|health| health.failing_syncs = 1);
     let observer = scene.download("key", &disk.path("target")).await;

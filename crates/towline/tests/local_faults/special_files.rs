@@ -55,7 +55,7 @@ async fn f66_what_is_no_regular_file_is_refused_at_the_call_with_the_reason() {
 async fn swapped(scene: &Scene, part: u32) -> TransferObserver {
     let source = scene.file("source", &content(12 * MIB));
     scene.utility.set_limits(Some(1), Some(1)).unwrap();
-    let hold = Some(Duration::from_millis(500));
+    let hold = Some(Duration::from_secs(3));
     let held = Rule::on(Operation::UploadPart).part(part).first(1);
     scene.play(held.stall(Point::AfterRequest, hold));
     let observer = scene.upload("key", &source).await;
