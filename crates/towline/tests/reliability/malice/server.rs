@@ -2,9 +2,13 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+
+/// Between two pieces of what has no end.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// What a client asked for.
 pub(crate) struct Asked {
@@ -124,6 +128,8 @@ async fn serve(
                 stream.write_all(&first).await.ok()?;
                 loop {
                     stream.write_all(&again).await.ok()?;
+                    // It shares its CPUs with who is attacked.
+                    tokio::time::sleep(PAUSE).await;
                 }
             }
         }
