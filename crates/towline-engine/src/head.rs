@@ -64,42 +64,45 @@ async fn ask(
         },
         ..GetObject::default()
     };
-    let asked = context.s3.head_object(request.clone());
-    match stall::within(Operation::HeadObject, SMALL_REQUEST, asked).await {
-        Err(error)
-            if error.kind == S3ErrorKind::Answer
-                && error.code.is_none()
-                && error
-                    .status
-                    .is_some_and(|status| unexplained.contains(&status)) =>
-        {
-            by_first_byte(context, request, error).await
-        }
-        told => {
-            if told.is_ok() {
-                context.profile.answered_head(false);
+    match by_head(context, &request).await {
+        Err(error) if is_unexplained(&error, unexplained) => {
+            let told = by_first_byte(context, &request, error).await?;
+            // It was refused by accident, or for what is right by now. What is
+            // always refused is done without.
+            match by_head(context, &request).await {
+                Err(again) if is_unexplained(&again, unexplained) => Ok(told),
+                again => again,
             }
-            told
         }
+        told => told,
     }
+}
+
+async fn by_head(context: &Context, request: &GetObject) -> Result<ObjectHead, S3Error> {
+    let asked = context.s3.head_object(request.clone());
+    stall::within(Operation::HeadObject, SMALL_REQUEST, asked).await
+}
+
+fn is_unexplained(error: &S3Error, statuses: &[u16]) -> bool {
+    let status = error
+        .status
+        .is_some_and(|status| statuses.contains(&status));
+    error.kind == S3ErrorKind::Answer && error.code.is_none() && status
 }
 
 /// The reason of a refusal, or the object itself where only HEAD is refused.
 async fn by_first_byte(
     context: &Context,
-    mut request: GetObject,
+    request: &GetObject,
     refused: S3Error,
 ) -> Result<ObjectHead, S3Error> {
-    request.range = Some(0..1);
+    let request = GetObject {
+        range: Some(0..1),
+        ..request.clone()
+    };
     let asked = context.s3.get_object(request);
     match stall::within(Operation::GetObject, SMALL_REQUEST, asked).await {
-        Ok(body) if body.head.size.is_some() => {
-            context.profile.answered_head(true);
-            match context.profile.refuses_head() {
-                true => Ok(body.head),
-                false => Err(refused_by_accident(refused)),
-            }
-        }
+        Ok(body) if body.head.size.is_some() => Ok(body.head),
         // An object of no bytes has no first one.
         Err(told) if told.status != Some(416) => Err(told), // or that nothing was learned
         _ => Err(refused_by_accident(refused)),
@@ -126,9 +129,8 @@ pub(crate) fn is_denied(failure: &Failure) -> bool {
     is_answer && matches!(error.code(), "" | "AccessDenied")
 }
 
-/// What was refused is given when it is asked for in another way, so the
-/// refusal says nothing of the object: like any broken answer it is asked for again,
-/// unless the store does so always.
+/// That GET was not refused, or tells nothing, says nothing of the object either:
+/// like any broken answer it is asked for again.
 fn refused_by_accident(mut error: S3Error) -> S3Error {
     error.kind = S3ErrorKind::Malformed;
     error.message = "HEAD was refused and GET was not".into();

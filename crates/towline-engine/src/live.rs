@@ -154,6 +154,8 @@ impl Live {
 
     /// The next part to move, if it may have another one under way.
     pub(crate) fn take_part(&mut self, limit: usize) -> Option<PartNumber> {
+        // What has just been waited for is tried with one request.
+        let limit = if self.parked > 0 { 1 } else { limit };
         if !self.offering || self.acts.len() >= limit || self.acts.values().any(|a| a.stopped) {
             return None;
         }

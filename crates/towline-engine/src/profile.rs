@@ -14,7 +14,6 @@ pub(crate) struct Profile {
     refuses_checksums: AtomicBool,
     worked: AtomicBool,
     ranges_ignored: AtomicU32,
-    heads_refused: AtomicU32,
 }
 
 /// So many ranges in a row that were answered with the whole are no accident.
@@ -74,19 +73,6 @@ impl Profile {
             &echoes.none
         };
         seen.store(true, Relaxed);
-    }
-
-    /// HEAD was refused, or was not, for what GET gives.
-    pub(crate) fn answered_head(&self, refused: bool) {
-        match refused {
-            true => drop(self.heads_refused.fetch_add(1, Relaxed)),
-            false => self.heads_refused.store(0, Relaxed),
-        }
-    }
-
-    /// Whether the store refuses HEAD, and not by accident.
-    pub(crate) fn refuses_head(&self) -> bool {
-        self.heads_refused.load(Relaxed) > 1
     }
 
     /// A request was answered: the endpoint and the credentials work.

@@ -20,7 +20,7 @@ const PROBE: Duration = secs(10);
 const KNOWN: Duration = secs(75);
 
 /// How long Complete may be silent.
-const COMPLETE: Duration = secs(30 * 60);
+const COMPLETE: Duration = secs(2 * 60);
 
 /// 12 MiB at 1 MiB/s: three parts.
 const LEN: u64 = 12 * MIB;
