@@ -5,7 +5,7 @@
 
 mod common;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::{bytes, json_lines, sha256_of_file, spawn, stderr, temporary_files, towline};
@@ -43,6 +43,11 @@ impl Server {
             .unwrap();
         assert!(output.status.success(), "{args:?}: {}", stderr(&output));
         json_lines(&output)
+    }
+
+    /// The transfer that was submitted last, as it is recorded.
+    fn last(&self) -> serde_json::Value {
+        self.run(&["list"]).pop().unwrap()
     }
 
     /// Kills a command once a part of its transfer, and not all, is recorded.
@@ -137,4 +142,59 @@ fn the_main_job_on_seaweedfs() {
 fn the_main_job_on_moto() {
     let server = Server(ForeignServer::moto());
     goes_up_and_down_through_kills(&server, 100 * MIB, &["full-object", "composite", "md5"]);
+}
+
+/// An upload that was killed half way: its source, and where it goes.
+fn half_uploaded(server: &Server, key: &str, size: u64) -> (PathBuf, String) {
+    let source = server.0.dir().join(key);
+    std::fs::write(&source, bytes(size, 17)).unwrap();
+    let url = format!("s3://bucket/{key}");
+    server.kill_half_way(&["upload", source.to_str().unwrap(), &url]);
+    (source, url)
+}
+
+/// What S3 forgot of an upload behind our back is begun again, and said.
+fn an_upload_that_vanished_is_begun_anew(server: &Server, size: u64) {
+    let (source, url) = half_uploaded(server, "vanishes", size);
+    let abort = "for upload in s3.list_multipart_uploads(Bucket='bucket')['Uploads']:\n\
+                 \x20 s3.abort_multipart_upload(Bucket='bucket', Key=upload['Key'], UploadId=upload['UploadId'])";
+    let output = server.0.boto(abort);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let ended = server
+        .run(&["upload", source.to_str().unwrap(), &url])
+        .remove(0);
+    assert_eq!(ended["state"], "completed", "{ended}");
+    assert_eq!(ended["generation"], 2, "{ended}");
+    assert_eq!(server.sha256("vanishes"), sha256_of_file(&source));
+    assert_eq!(server.open_uploads(), "0");
+}
+
+/// A canceled upload leaves nothing, a paused one what it had sent.
+fn pause_and_cancel(server: &Server, size: u64) {
+    let (source, url) = half_uploaded(server, "paused", size);
+    server.run(&["pause", &url]);
+    let kept = server.last();
+    assert_eq!(kept["state"], "paused", "{kept}");
+    server.run(&["resume", &url]);
+    let ended = server.last();
+    assert_eq!(
+        (&ended["state"], &ended["generation"]),
+        (&"completed".into(), &1.into()),
+        "{ended}"
+    );
+    assert_eq!(server.sha256("paused"), sha256_of_file(&source));
+
+    let (_, url) = half_uploaded(server, "canceled", size);
+    assert_eq!(server.open_uploads(), "1");
+    server.run(&["cancel", &url]);
+    assert_eq!(server.last()["state"], "canceled");
+    assert_eq!(server.open_uploads(), "0");
+}
+
+#[test]
+fn the_main_job_on_ceph() {
+    let server = Server(ForeignServer::ceph());
+    goes_up_and_down_through_kills(&server, 100 * MIB, &["md5"]);
+    an_upload_that_vanished_is_begun_anew(&server, 60 * MIB);
+    pause_and_cancel(&server, 60 * MIB);
 }
