@@ -76,6 +76,12 @@ pub enum LocalFailure {
         /// The target.
         path: String,
     },
+    /// The store sends all of an object where a range of it was asked for.
+    #[error("ranges of {object} cannot be had")]
+    NoRanges {
+        /// The object.
+        object: String,
+    },
     /// The temporary file is gone or is not ours any more.
     #[error("the temporary file of {path} is gone")]
     TempGone {
@@ -151,6 +157,7 @@ impl LocalFailure {
             Self::DiskFull { .. } => "DiskFull",
             Self::TargetUnwritable { .. } => "TargetUnwritable",
             Self::TargetExists { .. } => "TargetExists",
+            Self::NoRanges { .. } => "NoRanges",
             Self::TempGone { .. } => "TempGone",
             Self::WrongBytes { .. } => "WrongBytes",
             Self::WrongWhole { .. } => "WrongWhole",

@@ -86,6 +86,8 @@ fn react_to_local(failure: &LocalFailure, history: History) -> Reaction {
         LocalFailure::SourceChanged { .. }
         | LocalFailure::ObjectChanged { .. }
         | LocalFailure::WrongWhole { .. }
+        // In one piece then.
+        | LocalFailure::NoRanges { .. }
         | LocalFailure::TempGone { .. } => Reaction::Restart,
         LocalFailure::DiskFull { .. } => Reaction::Park(ParkReason::DiskFull),
         LocalFailure::TargetUnwritable {
@@ -171,8 +173,10 @@ fn react_to_answer(error: &S3Error, history: History) -> Reaction {
                 None => Reaction::Fail,
             }
         }
-        "NoSuchUpload" if completing => Reaction::Resolve,
+        // Ceph says that of an upload, and of the object that it would make.
+        "NoSuchUpload" | "NoSuchKey" if completing => Reaction::Resolve,
         "NoSuchUpload" => Reaction::Restart,
+        "NoSuchKey" if error.operation == Operation::UploadPart => Reaction::Restart,
         // The parts S3 has are not those we listed: look at them again.
         "InvalidPart" if completing && history.strikes < 3 => Reaction::Resolve,
         "ConditionalRequestConflict" | "OperationAborted" if completing => Reaction::Restart,
@@ -371,6 +375,14 @@ mod tests {
             react(&broken(UploadPart, true), history()),
             Reaction::Retry { .. }
         ));
+    }
+
+    #[test]
+    fn an_upload_that_is_gone_may_be_called_a_missing_key() {
+        let gone = |operation| react(&answer(operation, 404, "NoSuchKey"), history());
+        assert_eq!(gone(Operation::UploadPart), Reaction::Restart);
+        assert_eq!(gone(Operation::CompleteMultipartUpload), Reaction::Resolve);
+        assert_eq!(gone(Operation::GetObject), Reaction::Fail);
     }
 
     #[test]

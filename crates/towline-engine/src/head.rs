@@ -6,17 +6,32 @@ use towline_core::{
 };
 
 use crate::act::Context;
+use crate::profile::is_denied;
 use crate::stall::{self, SMALL_REQUEST};
 
-/// The object as it is now; `None` where there is none.
-pub(crate) async fn now(
-    context: &Context,
-    version_id: Option<String>,
-) -> Result<Option<ObjectHead>, Failure> {
+/// What S3 says of an object.
+pub(crate) enum Seen {
+    /// It is there.
+    There(Box<ObjectHead>),
+    /// There is none.
+    Absent,
+    /// We have no right to know. S3 says so of an object that is not there too,
+    /// to who may not list.
+    Denied(S3Error),
+}
+
+/// The object as it is now.
+pub(crate) async fn now(context: &Context, version_id: Option<String>) -> Result<Seen, Failure> {
     match ask(context, version_id, ReadCondition::default()).await {
-        Ok(head) => Ok(Some(head)),
-        Err(error) if error.kind == S3ErrorKind::Answer && error.is_not_found() => Ok(None),
-        Err(error) => Err(with_code(context, error).await.into()),
+        Ok(head) => Ok(Seen::There(Box::new(head))),
+        Err(error) if error.kind == S3ErrorKind::Answer && error.is_not_found() => Ok(Seen::Absent),
+        Err(error) => {
+            let error = with_code(context, error).await;
+            match is_denied(&error) {
+                true => Ok(Seen::Denied(error)),
+                false => Err(error.into()),
+            }
+        }
     }
 }
 

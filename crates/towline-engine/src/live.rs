@@ -10,7 +10,7 @@ use towline_core::{PartNumber, Phase, S3, Transfer};
 use crate::act::Act;
 use crate::download;
 use crate::event_loop::Reply;
-use crate::profile::Profile;
+use crate::profile::Shared;
 use crate::progress::Progress;
 use crate::snapshot::Snapshot;
 use crate::stream::Stream;
@@ -22,7 +22,7 @@ pub(crate) type ActId = u64;
 pub(crate) struct Live {
     pub(crate) transfer: Transfer,
     pub(crate) s3: Arc<dyn S3>,
-    pub(crate) profile: Arc<Profile>,
+    pub(crate) profile: Arc<Shared>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) open: Arc<download::Open>,
     /// Where its bytes come from or go to, where that is no file.
@@ -49,7 +49,7 @@ struct Running {
 }
 
 impl Live {
-    pub(crate) fn new(transfer: Transfer, s3: Arc<dyn S3>, profile: Arc<Profile>) -> Self {
+    pub(crate) fn new(transfer: Transfer, s3: Arc<dyn S3>, profile: Arc<Shared>) -> Self {
         Self {
             transfer,
             s3,

@@ -38,6 +38,8 @@ pub enum Event {
         size: u64,
         /// The temporary file, not made yet.
         temp: Temp,
+        /// Ranges of it can be had, as far as is known; else it comes in one piece.
+        in_parts: bool,
     },
     /// S3 or the disk was asked what is there.
     Reconciled(Found),

@@ -164,9 +164,11 @@ impl Transfer {
                     identity,
                     size,
                     temp,
+                    in_parts,
                 },
             ) => {
-                self.object_found(&mut step, identity, size, temp, now);
+                let plan = self.plan_of_download(size, in_parts);
+                self.object_found(&mut step, identity, plan, temp, now);
             }
             (phase, Event::Reconciled(found))
                 if phase.runs() && !matches!(phase, Phase::Discarding(_)) =>

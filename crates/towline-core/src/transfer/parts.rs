@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Action, Found, Item, Step, Transfer};
 use crate::{
     Change, ErrorRecord, Failure, LocalFailure, Now, ObjectIdentity, Outcome, PartNumber, PartPlan,
-    PartRow, Phase, Remote, Temp,
+    PartRow, Phase, PlanError, Remote, Temp,
 };
 
 impl Transfer {
@@ -35,15 +35,26 @@ impl Transfer {
         self.parts.values()
     }
 
+    pub(super) fn plan_of_download(
+        &self,
+        size: u64,
+        in_parts: bool,
+    ) -> Result<PartPlan, PlanError> {
+        match in_parts {
+            true => PartPlan::new(size, self.record.spec.options.part_size),
+            false => Ok(PartPlan::recorded(size, size)),
+        }
+    }
+
     pub(super) fn object_found(
         &mut self,
         step: &mut Step,
         identity: ObjectIdentity,
-        size: u64,
+        plan: Result<PartPlan, PlanError>,
         temp: Temp,
         now: Now,
     ) {
-        match PartPlan::new(size, self.record.spec.options.part_size) {
+        match plan {
             Ok(plan) => {
                 self.change(step, Change::Planned { plan, source: None });
                 self.change(step, Change::Remote(Remote::Object(identity, temp)));

@@ -55,6 +55,7 @@ pub(crate) async fn find(context: &Context) -> Result<Event, Failure> {
             identity,
             size,
             temp,
+            in_parts: true, // which bounds the bytes in memory
         });
     }
     let temp = Temp {
@@ -65,6 +66,7 @@ pub(crate) async fn find(context: &Context) -> Result<Event, Failure> {
         identity,
         size,
         temp,
+        in_parts: context.profile.profile().ranges() != Some(false),
     })
 }
 

@@ -8,6 +8,7 @@ mod publish;
 mod reconcile;
 mod seal;
 mod temp;
+mod whole;
 
 pub(crate) use discard::discard;
 pub(crate) use find::find;

@@ -12,10 +12,11 @@ use towline_core::{
     ObjectIdentity, Operation, PartNumber, PartRow, ReadCondition, S3Error, S3ErrorKind,
 };
 
-use super::{identity, part_algorithm, wrong_bytes};
+use super::{identity, part_algorithm, whole, wrong_bytes};
 use crate::act::{Context, blocking};
 use crate::files::target_failure;
 use crate::hash::{Hasher, checksum_of};
+use crate::profile::{Fact, Heeds};
 use crate::progress::Moved;
 use crate::stall;
 use crate::stream::Sink;
@@ -67,12 +68,14 @@ async fn fetch(context: &Context, number: PartNumber) -> Result<PartRow, Failure
     let moved = Arc::new(Moved::of(Arc::clone(&context.progress)));
     let _grant = context.budget.take_buffers(4).await;
     let attempt = async {
-        let body = context.s3.get_object(request).await?;
-        check_answer(context, &body, &range)?;
+        let wanted = from_object(identity, &range);
+        let body = whole::get(context, request).await??;
+        check_answer(context, &body, &wanted)?;
+        let stream = whole::cut_out(body, &wanted, Arc::clone(&moved));
         match &place {
-            Place::File(file) => write(context, body.stream, file, range, algorithm, &moved).await,
+            Place::File(file) => write(context, stream, file, range, algorithm, &moved).await,
             Place::Sink(sink) => {
-                let bytes = collect(context, body.stream, len, &moved).await?;
+                let bytes = collect(context, stream, len, &moved).await?;
                 let sum = checksum_of(algorithm, &bytes);
                 sink.put(number, bytes)?;
                 Ok(sum)
@@ -128,8 +131,11 @@ fn from_object(identity: &ObjectIdentity, range: &Range<u64>) -> Range<u64> {
 /// Whether the answer covers exactly the bytes asked for, of the same object.
 fn check_answer(context: &Context, body: &ObjectBody, asked: &Range<u64>) -> Result<(), Failure> {
     let (identity, _) = identity(context)?;
-    let asked = from_object(identity, asked);
-    if body.range != asked {
+    whole::look_at(context, body, asked)?;
+    let is_whole = body.status == 200
+        && body.range.start == 0
+        && context.profile.profile().ranges() == Some(false);
+    if body.range != *asked && !(is_whole && asked.end <= body.range.end) {
         return Err(wrong_bytes(
             context,
             format!("asked for {asked:?}, got {:?}", body.range),
@@ -143,10 +149,15 @@ fn check_answer(context: &Context, body: &ObjectBody, asked: &Range<u64>) -> Res
         ));
     }
     match (&identity.etag, &body.head.etag) {
-        (Some(ours), Some(there)) if ours != there => Err(LocalFailure::ObjectChanged {
-            object: context.object().to_string(),
+        (Some(ours), Some(there)) if ours != there => {
+            if context.profile.profile().read_conditions().is_none() {
+                context.learn(Fact::ReadCondition(Heeds::Ignores));
+            }
+            Err(LocalFailure::ObjectChanged {
+                object: context.object().to_string(),
+            }
+            .into())
         }
-        .into()),
         _ => Ok(()),
     }
 }
@@ -154,6 +165,7 @@ fn check_answer(context: &Context, body: &ObjectBody, asked: &Range<u64>) -> Res
 /// 412 on If-Match: the object is another one now.
 fn changed(context: &Context, error: S3Error) -> Failure {
     if error.status == Some(412) {
+        context.learn(Fact::ReadCondition(Heeds::Yes));
         return LocalFailure::ObjectChanged {
             object: context.object().to_string(),
         }

@@ -85,7 +85,9 @@ impl EventLoop {
             .connector
             .connect(id, connection)
             .unwrap_or_else(unusable::client);
-        let profile = self.profiles.of(connection);
+        let profile = self
+            .profiles
+            .of(connection, record.spec.object.bucket.as_str());
         let transfer = Transfer::load(record, parts, self.config.retry_limit);
         let mut live = Live::new(transfer, s3, profile);
         live.stream = self.streams.get(&id).cloned();

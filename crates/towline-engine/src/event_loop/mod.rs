@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use towline_core::{
-    Action, Command, Connector, Event, Fix, Incident, Item, PartRow, Record, Step, Store,
-    StoreError, TransferId,
+    Action, Command, Connector, ErrorRecord, Event, Fix, Incident, Item, PartRow, Record, Step,
+    Store, StoreError, TransferId,
 };
 
 use crate::act::Act;
@@ -73,6 +73,8 @@ pub(crate) enum Message {
         /// These were removed from the store before; their steps were not kept.
         gone: Vec<TransferId>,
     },
+    /// An act learned that its store lacks something.
+    Learned { id: TransferId, error: ErrorRecord },
     /// A wait is over.
     WaitOver { id: TransferId, item: Item },
     /// A parked transfer is to be looked at again.
@@ -257,6 +259,11 @@ impl EventLoop {
             Message::Flushed { upto, result, gone } => {
                 gone.into_iter().for_each(|id| self.forget(id));
                 self.on_flushed(upto, result);
+            }
+            Message::Learned { id, error } => {
+                let mut step = Step::default();
+                step.actions.push(Action::Note { part: None, error });
+                self.take(id, step, None);
             }
             Message::WaitOver { id, item } => self.advance(id, Event::WaitOver(item)),
             Message::LookAgain { id } => self.look_again(id),

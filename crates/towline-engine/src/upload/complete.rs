@@ -6,7 +6,7 @@ use towline_core::{CompleteUpload, CompletedPart, Event, Failure, LocalFailure, 
 
 use super::object::{self, whole_of};
 use super::open::checksum_of_parts;
-use super::{condition, open_upload};
+use super::{condition, learn_of_condition, open_upload};
 use crate::act::{Context, blocking};
 use crate::files::inspect_source;
 use crate::stall;
@@ -51,7 +51,10 @@ pub(crate) async fn complete(context: &Context) -> Result<Event, Failure> {
         condition: condition(context),
     };
     let asked = context.s3.complete_multipart_upload(request);
-    let stored = stall::within(Operation::CompleteMultipartUpload, PATIENCE, asked).await?;
+    let stored = stall::within(Operation::CompleteMultipartUpload, PATIENCE, asked)
+        .await
+        .map_err(Failure::from)
+        .inspect_err(|failure| learn_of_condition(context, failure))?;
     let proof = object::prove(context, whole, &stored).await?;
     Ok(Event::Finished(proof))
 }

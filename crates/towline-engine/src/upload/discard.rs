@@ -5,10 +5,11 @@ use std::time::Duration;
 use towline_core::{Asked, Event, Failure, LocalFailure, Operation, Request, S3ErrorKind, Upload};
 
 use super::object::{self, Judgement};
-use super::reconcile::{candidates, list_parts};
+use super::reconcile::{Listed, candidates, list_parts};
 use super::{open_upload, upload_named};
 use crate::act::Context;
-use crate::head;
+use crate::head::{self, Seen};
+use crate::profile::{Fact, is_denied};
 use crate::stall::{self, SMALL_REQUEST};
 
 /// Parts that were under way may land after an abort, so it is repeated until
@@ -20,8 +21,8 @@ pub(crate) async fn discard(context: &Context) -> Result<Event, Failure> {
     if let Some(upload) = open_upload(context) {
         let completing = asked.is_some_and(|asked| asked.request == Request::Complete);
         if completing
-            && list_parts(context, &upload).await?.is_none()
-            && let Some(head) = head::now(context, None).await?
+            && !matches!(list_parts(context, &upload).await?, Listed::Parts(_))
+            && let Seen::There(head) = head::now(context, None).await?
             && let Ok(Judgement::Ours(proof)) = object::is_ours(context, &head).await
         {
             return Ok(Event::Finished(proof)); // too late to take it back
@@ -34,10 +35,7 @@ pub(crate) async fn discard(context: &Context) -> Result<Event, Failure> {
     {
         for id in candidates(context, at).await? {
             let upload = upload_named(context, id);
-            if list_parts(context, &upload)
-                .await?
-                .is_some_and(|parts| parts.is_empty())
-            {
+            if list_parts(context, &upload).await?.is_empty() {
                 abort(context, &upload).await?;
             }
         }
@@ -49,12 +47,22 @@ async fn abort(context: &Context, upload: &Upload) -> Result<(), Failure> {
     for round in 0..ROUNDS {
         let asked = context.s3.abort_multipart_upload(upload);
         match stall::within(Operation::AbortMultipartUpload, SMALL_REQUEST, asked).await {
-            Ok(()) => {}
+            Ok(()) => context.learn(Fact::Right(Operation::AbortMultipartUpload, true)),
             Err(error) if error.kind == S3ErrorKind::Answer && error.is_not_found() => {}
-            Err(error) => return Err(error.into()),
+            Err(mut error) => {
+                if is_denied(&error) {
+                    context.learn(Fact::Right(Operation::AbortMultipartUpload, false));
+                    error.message =
+                        format!("{}; the upload {} stays open", error.message, upload.id);
+                }
+                return Err(error.into());
+            }
         }
-        if list_parts(context, upload).await?.is_none() {
-            return Ok(());
+        match list_parts(context, upload).await? {
+            Listed::Gone => return Ok(()),
+            // It cannot be seen; a second abort takes what landed after the first.
+            Listed::Denied if round > 0 => return Ok(()),
+            Listed::Denied | Listed::Parts(_) => {}
         }
         context
             .clock

@@ -1,14 +1,15 @@
 //! Tells whether an object at S3 is ours, and how strongly that is proven.
 
 use towline_core::{
-    Checksum, ChecksumAlgorithm, ChecksumKind, Failure, LocalFailure, ObjectHead, PartRow, Proof,
-    Stored, Verified,
+    Checksum, ChecksumAlgorithm, ChecksumKind, Failure, LocalFailure, ObjectHead, Operation,
+    PartRow, Proof, Stored, Verified,
 };
 
 use super::piece::{self, Piece, Wanted};
 use crate::act::Context;
 use crate::hash::{composite, etag_md5};
-use crate::head;
+use crate::head::{self, Seen};
+use crate::profile::{Checks, Fact};
 
 /// Compares what S3 says it stored with what was sent, and learns whether the
 /// store says anything at all.
@@ -24,13 +25,16 @@ pub(crate) fn check_echo(
             why,
         })
     };
+    if echoed.is_some() {
+        context.learn(Fact::Checksum(sent.algorithm(), Checks::Shown));
+    }
     match echoed {
         Some(stored) if stored.algorithm() == sent.algorithm() && stored != sent => {
             wrong(format!("it has {stored:?}, sent was {sent:?}"))
         }
         Some(_) => Ok(()),
         None if sent.algorithm() != ChecksumAlgorithm::Md5 => {
-            context.profile.echoed_no_checksum();
+            context.learn(Fact::Checksum(sent.algorithm(), Checks::Silent));
             Ok(())
         }
         // The ETag of unencrypted bytes is their MD5; S3 has checked Content-MD5
@@ -80,17 +84,30 @@ pub(crate) async fn prove(
         checksums: stored.checksum.into_iter().collect(),
         ..ObjectHead::default()
     };
-    if let Judgement::Ours(proof) = judge(context, &context.parts, whole, &answer)
+    let told = judge(context, &context.parts, whole, &answer);
+    if let Judgement::Ours(proof) = &told
         && proof.verified > Verified::PerPart
     {
-        return Ok(proof);
+        return Ok(proof.clone());
     }
-    let head = head::now(context, stored.version_id.clone())
-        .await?
-        .ok_or_else(|| LocalFailure::StoredWrong {
-            object: context.object().to_string(),
-            why: "it is not there after S3 said it was stored".into(),
-        })?;
+    let head = match head::now(context, stored.version_id.clone()).await? {
+        Seen::There(head) => head,
+        Seen::Absent => {
+            return Err(LocalFailure::StoredWrong {
+                object: context.object().to_string(),
+                why: "it is not there after S3 said it was stored".into(),
+            }
+            .into());
+        }
+        // It is there, so it is denied indeed; what was said of it is all there is.
+        Seen::Denied(_) => {
+            context.learn(Fact::Right(Operation::HeadObject, false));
+            return Ok(match told {
+                Judgement::Ours(proof) => proof,
+                _ => proof(Verified::SizeOnly, &answer, None),
+            });
+        }
+    };
     match judge(context, &context.parts, whole, &head) {
         Judgement::Ours(proof) => Ok(proof),
         // Only the length can be told; that S3 said it stored our bytes stands.

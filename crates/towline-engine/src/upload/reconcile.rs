@@ -9,12 +9,14 @@ use towline_core::{
     Upload,
 };
 
+use super::ladder::Ladder;
 use super::object::{self, Judgement};
 use super::open_upload;
 use super::piece::{self, Wanted};
 use crate::act::Context;
 use crate::hash::etag_md5;
-use crate::head;
+use crate::head::{self, Seen};
+use crate::profile::{Fact, is_denied};
 use crate::stall::{self, SMALL_REQUEST};
 
 /// How often an answered Complete whose object is not to be seen is looked for
@@ -62,24 +64,34 @@ async fn open_or_landed(context: &Context, upload: Upload) -> Result<Found, Fail
         .asked
         .is_some_and(|a| a.request == Request::Complete);
     for look in 0..LATE_LOOKS {
-        if let Some(listed) = list_parts(context, &upload).await? {
-            let parts = matching_parts(context, listed).await?;
-            return Ok(Found::Upload {
-                id: upload.id,
-                parts,
-            });
+        let (open, is_known) = match list_parts(context, &upload).await? {
+            Listed::Parts(listed) => (Some(matching_parts(context, listed).await?), true),
+            Listed::Gone => (None, true),
+            // Where S3 may not be asked, what it has confirmed stands.
+            Listed::Denied => (Some(context.parts.clone()), false),
+        };
+        let found = open.map(|parts| Found::Upload {
+            id: upload.id.clone(),
+            parts,
+        });
+        if !completing || (is_known && found.is_some()) {
+            return Ok(found.unwrap_or(Found::Gone));
         }
-        if !completing {
-            return Ok(Found::Gone);
-        }
-        if let Some(head) = head::now(context, None).await? {
-            match object::is_ours(context, &head).await? {
+        match head::now(context, None).await? {
+            Seen::There(head) => match object::is_ours(context, &head).await? {
                 Judgement::Ours(proof) => return Ok(Found::Landed(proof)),
                 Judgement::Other(why) if context.spec().options.if_absent => {
                     return Ok(Found::Conflict(another_object(context, why)));
                 }
                 Judgement::Other(_) | Judgement::Unknown => {}
-            }
+            },
+            Seen::Absent => {}
+            // It may be ours or another's, and must not be replaced.
+            Seen::Denied(error) if context.spec().options.if_absent => return Err(error.into()),
+            Seen::Denied(_) => return Ok(found.unwrap_or(Found::Gone)),
+        }
+        if let Some(found) = found {
+            return Ok(found); // to be completed once more
         }
         context
             .clock
@@ -89,13 +101,27 @@ async fn open_or_landed(context: &Context, upload: Upload) -> Result<Found, Fail
     Ok(Found::Gone)
 }
 
-/// All parts of an open upload; `None` when there is no such upload.
-pub(crate) async fn list_parts(
-    context: &Context,
-    upload: &Upload,
-) -> Result<Option<Vec<ListedPart>>, Failure> {
-    let mut parts = Vec::new();
+/// What ListParts says of an upload.
+pub(crate) enum Listed {
+    /// It is open, and has these.
+    Parts(Vec<ListedPart>),
+    /// There is no such upload.
+    Gone,
+    /// We have no right to know, or the store does not tell anybody.
+    Denied,
+}
+
+impl Listed {
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Self::Parts(parts) if parts.is_empty())
+    }
+}
+
+/// All parts of an open upload.
+pub(crate) async fn list_parts(context: &Context, upload: &Upload) -> Result<Listed, Failure> {
+    let mut parts: Vec<ListedPart> = Vec::new();
     let mut after = None;
+    let mut asked_again = false;
     loop {
         let asked = context.s3.list_parts(upload, after);
         let page = match stall::within(Operation::ListParts, SMALL_REQUEST, asked).await {
@@ -103,15 +129,29 @@ pub(crate) async fn list_parts(
             // Some stores say NoSuchKey: any 404 means that it is gone. One
             // that says so of the bucket is another matter.
             Err(error) if error.is_not_found() && error.code() != "NoSuchBucket" => {
-                return Ok(None);
+                return Ok(Listed::Gone);
+            }
+            Err(error) if is_denied(&error) => {
+                context.learn(Fact::Right(Operation::ListParts, false));
+                return Ok(Listed::Denied);
+            }
+            // A page that does not go on where the last one ended is no page.
+            Err(error) if error.kind == S3ErrorKind::Malformed && after.is_some() => {
+                if std::mem::replace(&mut asked_again, true) {
+                    // What it never shows is sent again.
+                    context.learn(Fact::PagesOfParts(false));
+                    return Ok(Listed::Parts(parts));
+                }
+                continue;
             }
             Err(error) => return Err(error.into()),
         };
+        context.learn(Fact::Right(Operation::ListParts, true));
         parts.extend(page.parts);
         match page.next {
             Some(next) if after.is_none_or(|last| next > last) => after = Some(next),
             Some(_) => return Err(stuck(Operation::ListParts).into()),
-            None => return Ok(Some(parts)),
+            None => return Ok(Listed::Parts(parts)),
         }
     }
 }
@@ -157,7 +197,7 @@ async fn matching_parts(
         if piece::checksum(context, source.clone(), shown.algorithm()).await? != shown {
             continue;
         }
-        let wished = context.profile.checksum(context.spec().options.checksum);
+        let wished = Ladder::default().algorithm(context);
         let sum = if shown.algorithm() == wished || shown.algorithm() == ChecksumAlgorithm::Md5 {
             shown
         } else {
@@ -179,10 +219,7 @@ async fn adopt(context: &Context, asked_at: towline_core::Timestamp) -> Result<F
     for id in candidates(context, asked_at).await? {
         let upload = super::upload_named(context, id);
         // One with parts is somebody's who is at work.
-        if list_parts(context, &upload)
-            .await?
-            .is_some_and(|parts| parts.is_empty())
-        {
+        if list_parts(context, &upload).await?.is_empty() {
             return Ok(Found::Upload {
                 id: upload.id,
                 parts: Vec::new(),
@@ -212,7 +249,15 @@ pub(crate) async fn candidates(
             after: after.clone(),
             access: context.spec().options.access.clone(),
         });
-        let page = stall::within(Operation::ListMultipartUploads, SMALL_REQUEST, asked).await?;
+        let operation = Operation::ListMultipartUploads;
+        let page = match stall::within(operation, SMALL_REQUEST, asked).await {
+            Err(error) if is_denied(&error) => {
+                context.learn(Fact::Right(operation, false));
+                return Ok(Vec::new());
+            }
+            page => page?,
+        };
+        context.learn(Fact::Right(operation, true));
         found.extend(page.uploads.into_iter().filter(|upload| {
             upload.key == key
                 && !known.contains(&upload.upload_id)
@@ -271,8 +316,12 @@ async fn uploads_of_other_transfers(context: &Context) -> Result<Vec<String>, Fa
 
 /// Whether a PUT whose answer was lost made the object.
 async fn put_landed(context: &Context) -> Result<Found, Failure> {
-    let Some(head) = head::now(context, None).await? else {
-        return Ok(Found::Nothing);
+    let head = match head::now(context, None).await? {
+        Seen::There(head) => head,
+        Seen::Absent => return Ok(Found::Nothing),
+        Seen::Denied(error) if context.spec().options.if_absent => return Err(error.into()),
+        // The same bytes once more do no harm.
+        Seen::Denied(_) => return Ok(Found::Nothing),
     };
     Ok(match object::is_ours(context, &head).await? {
         Judgement::Ours(proof) => Found::Landed(proof),

@@ -24,6 +24,7 @@ mod many;
 mod named;
 mod objects;
 mod opening;
+mod other_stores;
 mod pause;
 mod plain_http;
 mod presign;

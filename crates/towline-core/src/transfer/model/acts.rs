@@ -170,6 +170,7 @@ impl Engine {
                     identity,
                     size: self.world.source().size,
                     temp,
+                    in_parts: true,
                 })
             }
             Act::Reconcile => match how {

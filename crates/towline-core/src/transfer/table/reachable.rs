@@ -261,6 +261,7 @@ fn object_found() -> Event {
         identity: ObjectIdentity::default(),
         size: size_of(2),
         temp: Temp { name, boot },
+        in_parts: true,
     }
 }
 
