@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::{bytes, json_lines, sha256_of_file, spawn, stderr, temporary_files, towline};
+use serde_json::{Value, json};
 use towline_testkit::foreign::ForeignServer;
 
 const MIB: u64 = 1 << 20;
@@ -36,7 +37,7 @@ impl Server {
         towline(self.0.endpoint(), &self.0.dir().join("state"), args)
     }
 
-    fn run(&self, args: &[&str]) -> Vec<serde_json::Value> {
+    fn run(&self, args: &[&str]) -> Vec<Value> {
         let output = self
             .towline(&[args, &["--json"]].concat())
             .output()
@@ -46,7 +47,7 @@ impl Server {
     }
 
     /// The transfer that was submitted last, as it is recorded.
-    fn last(&self) -> serde_json::Value {
+    fn last(&self) -> Value {
         self.run(&["list"]).pop().unwrap()
     }
 
@@ -132,15 +133,38 @@ fn goes_up_and_down_through_kills(server: &Server, size: u64, proofs: &[&str]) {
     assert_eq!(server.open_uploads(), "0");
 }
 
+/// What `doctor` says of a server, which has all but some checksums; nothing of
+/// it is left there.
+fn doctor_says(server: &Server, verified: &str, [crc64nvme, crc32c]: [Value; 2]) {
+    let output = server
+        .towline(&["doctor", "s3://bucket/doctors/", "--json"])
+        .output()
+        .unwrap();
+    let list = "print(s3.list_objects_v2(Bucket='bucket', Prefix='doctors/')['KeyCount'])";
+    let left = server.0.boto(list);
+    assert_eq!(String::from_utf8_lossy(&left.stdout).trim(), "0");
+    assert_eq!(server.open_uploads(), "0");
+    let said = json_lines(&output).remove(0);
+    assert_eq!(output.status.code(), Some(0), "{said:#}");
+    assert_eq!(said["verified"], verified, "{said:#}");
+    let profile = json!({
+        "crc64nvme": crc64nvme, "crc32c": crc32c, "ranges": true, "if_match": "kept",
+        "if_none_match": "kept", "pages_of_parts": true, "denied": [],
+    });
+    assert_eq!(said["profile"], profile);
+}
+
 #[test]
 fn the_main_job_on_seaweedfs() {
     let server = Server(ForeignServer::seaweedfs());
+    doctor_says(&server, "full-object", [json!("shown"), json!(null)]);
     goes_up_and_down_through_kills(&server, 200 * MIB, &["full-object", "composite", "md5"]);
 }
 
 #[test]
 fn the_main_job_on_moto() {
     let server = Server(ForeignServer::moto());
+    doctor_says(&server, "md5", [json!("silent"), json!("silent")]);
     goes_up_and_down_through_kills(&server, 100 * MIB, &["full-object", "composite", "md5"]);
 }
 
@@ -194,6 +218,7 @@ fn pause_and_cancel(server: &Server, size: u64) {
 #[test]
 fn the_main_job_on_ceph() {
     let server = Server(ForeignServer::ceph());
+    doctor_says(&server, "md5", [json!("silent"), json!("silent")]);
     goes_up_and_down_through_kills(&server, 100 * MIB, &["md5"]);
     an_upload_that_vanished_is_begun_anew(&server, 60 * MIB);
     pause_and_cancel(&server, 60 * MIB);

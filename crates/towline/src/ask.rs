@@ -72,6 +72,14 @@ impl RequestError {
     }
 }
 
+/// What became of a request.
+pub(crate) struct Asked<T> {
+    pub(crate) result: Result<T, Failure>,
+    pub(crate) attempts: u32,
+    /// What had to be put right.
+    pub(crate) fixes: Vec<Fix>,
+}
+
 /// Sends requests to where one connection leads.
 ///
 /// They run where the transfers run: a caller needs no runtime of its own, and
@@ -96,9 +104,26 @@ impl Asker {
         T: Send + 'static,
         Sending: Future<Output = Result<T, S3Error>> + Send,
     {
+        let asked = self.ask_and_tell(operation, send).await?;
+        let attempts = asked.attempts;
+        Ok(asked
+            .result
+            .map_err(|failure| RequestError::of(failure, attempts))?)
+    }
+
+    /// The same, with what had to be put right for it.
+    pub(crate) async fn ask_and_tell<T, Sending>(
+        &self,
+        operation: Operation,
+        send: impl Fn(Arc<S3Client>) -> Sending + Send + Sync + 'static,
+    ) -> Result<Asked<T>, Error>
+    where
+        T: Send + 'static,
+        Sending: Future<Output = Result<T, S3Error>> + Send,
+    {
         let this = self.clone();
-        let work = async move { this.attempts(operation, send).await };
-        Ok(self.run(work).await??)
+        self.run(async move { this.attempts(operation, send).await })
+            .await
     }
 
     /// Does something with the client itself, where the transfers run.
@@ -118,7 +143,7 @@ impl Asker {
         &self,
         operation: Operation,
         send: impl Fn(Arc<S3Client>) -> Sending,
-    ) -> Result<T, RequestError>
+    ) -> Asked<T>
     where
         Sending: Future<Output = Result<T, S3Error>>,
     {
@@ -127,9 +152,16 @@ impl Asker {
             limit: self.limit,
             ..History::default()
         };
+        let mut fixes = Vec::new();
         loop {
             let error = match tokio::time::timeout(self.time, send(self.s3.clone())).await {
-                Ok(Ok(done)) => return Ok(done),
+                Ok(Ok(done)) => {
+                    return Asked {
+                        result: Ok(done),
+                        attempts: history.in_a_row + 1,
+                        fixes,
+                    };
+                }
                 Ok(Err(error)) => error,
                 Err(_) => {
                     let why = format!("no answer within {} s", self.time.as_secs());
@@ -149,13 +181,20 @@ impl Asker {
                 }
                 Reaction::Fix(fix) => {
                     history.fixed = true;
+                    fixes.push(fix.clone());
                     match fix {
                         Fix::Credentials => self.s3.refresh_credentials(),
                         Fix::Clock(server) => self.s3.set_clock(server),
                         Fix::Region(region) => self.s3.set_region(&region),
                     }
                 }
-                _ => return Err(RequestError::of(failure, history.in_a_row + 1)),
+                _ => {
+                    return Asked {
+                        result: Err(failure),
+                        attempts: history.in_a_row + 1,
+                        fixes,
+                    };
+                }
             }
             history.in_a_row += 1;
         }

@@ -10,6 +10,7 @@ mod canned;
 mod changes;
 mod content;
 mod credentials;
+mod doctor;
 mod download_options;
 mod encryption;
 mod handles;
