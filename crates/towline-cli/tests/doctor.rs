@@ -8,6 +8,7 @@ use std::process::Output;
 
 use common::{BUCKET, Scene, json_lines, stderr};
 use serde_json::{Value, json};
+use towline_testkit::fault_proxy::{BadCertificate, FaultProxy};
 use towline_testserver::{Answer, Operation, Rule, Script, WrongRegion};
 
 const URL: &str = "s3://bucket/some/prefix/";
@@ -347,13 +348,6 @@ async fn a_store_out_of_reach_bad_keys_and_a_missing_bucket_are_told_apart() {
     let mut nowhere = scene.towline(&["doctor", URL, "--json"]);
     nowhere.env("AWS_ENDPOINT_URL", "http://no-such-host.invalid");
     assert_eq!(of(nowhere).0, ["name"]);
-    let mut no_tls = scene.towline(&["doctor", URL, "--json"]);
-    no_tls.env(
-        "AWS_ENDPOINT_URL",
-        scene.endpoint.replace("http:", "https:"),
-    );
-    let (names, said) = of(no_tls);
-    assert!(names == ["tls"] || names == ["connection"], "{said:#}");
     let mut stranger = scene.towline(&["doctor", URL, "--json"]);
     stranger.env("AWS_ACCESS_KEY_ID", "nobody");
     let (names, said) = of(stranger);
@@ -367,6 +361,36 @@ async fn a_store_out_of_reach_bad_keys_and_a_missing_bucket_are_told_apart() {
     assert_eq!(names, ["bucket"]);
     assert_eq!(check(&said, "bucket")["code"], "NoSuchBucket");
     assert_eq!(scene.run(&["doctor", "bucket/x"]).status.code(), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_nobody_vouches_for_is_told_and_one_that_is_trusted_is_fine() {
+    let scene = Scene::start().await;
+    let server = ([127, 0, 0, 1], scene.server.port()).into();
+    let proxy = FaultProxy::start(server).await.unwrap();
+    let bundle = scene.path("bundle.pem");
+    std::fs::write(&bundle, proxy.bad_tls(BadCertificate::SelfSigned)).unwrap();
+    let secure = || {
+        let mut command = scene.towline(&["doctor", URL, "--json"]);
+        command.env("AWS_ENDPOINT_URL", format!("https://{}", proxy.address()));
+        command
+    };
+    let output = secure().output().unwrap();
+    let said = json_lines(&output).remove(0);
+    assert_eq!(
+        (output.status.code(), failed(&said)),
+        (Some(1), vec!["tls"])
+    );
+    let output = secure().env("AWS_CA_BUNDLE", &bundle).output().unwrap();
+    let said = json_lines(&output).remove(0);
+    assert_eq!(
+        (output.status.code(), failed(&said)),
+        (Some(0), vec![]),
+        "{said:#}"
+    );
+    assert_eq!(check(&said, "tls")["result"], "ok");
+    let (plain, _) = doctor(&scene, &[]);
+    assert_eq!(check(&plain, "tls")["result"], "warning");
 }
 
 #[tokio::test(flavor = "multi_thread")]

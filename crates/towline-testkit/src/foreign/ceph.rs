@@ -15,7 +15,8 @@ impl ForeignServer {
     pub fn ceph() -> Self {
         installed("TOWLINE_CEPH");
         // One comes up at a time, so that none takes the ports of another.
-        let turn = File::create(std::env::temp_dir().join("towline-ceph.lock")).unwrap();
+        let name = format!("towline-ceph-{}.lock", rustix::process::getuid().as_raw());
+        let turn = File::create(std::env::temp_dir().join(name)).unwrap();
         turn.lock().unwrap();
         let dir = tempfile::tempdir().unwrap();
         let [port, monitor] = free_ports();
