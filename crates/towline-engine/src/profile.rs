@@ -256,10 +256,10 @@ pub fn is_denied(error: &S3Error) -> bool {
 }
 
 /// The profile of a store and bucket, as all their transfers share it.
-#[derive(Default)]
 pub(crate) struct Shared {
     profile: Mutex<Profile>,
-    worked: AtomicBool,
+    /// Of the store, whichever the bucket.
+    worked: Arc<AtomicBool>,
 }
 
 impl Shared {
@@ -285,13 +285,25 @@ impl fmt::Debug for Shared {
 
 /// The profiles of all stores that this process talked to.
 #[derive(Debug, Default)]
-pub(crate) struct Profiles(Mutex<HashMap<(Connection, String), Arc<Shared>>>);
+pub(crate) struct Profiles(Mutex<HashMap<Connection, Store>>);
+
+/// One store, and what was learned of each of its buckets.
+#[derive(Debug, Default)]
+struct Store {
+    worked: Arc<AtomicBool>,
+    buckets: HashMap<String, Arc<Shared>>,
+}
 
 impl Profiles {
     pub(crate) fn of(&self, connection: &Connection, bucket: &str) -> Arc<Shared> {
         let mut profiles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = (connection.clone(), bucket.to_owned());
-        Arc::clone(profiles.entry(place).or_default())
+        let store = profiles.entry(connection.clone()).or_default();
+        let bucket = store.buckets.entry(bucket.to_owned());
+        let new = || Shared {
+            profile: Mutex::default(),
+            worked: Arc::clone(&store.worked),
+        };
+        Arc::clone(bucket.or_insert_with(|| Arc::new(new())))
     }
 }
 
@@ -386,5 +398,9 @@ mod tests {
         assert!(!profiles.of(&one, "a").profile().learn(fact));
         assert!(profiles.of(&one, "b").profile().learn(fact));
         assert!(profiles.of(&other, "a").profile().learn(fact));
+        // That it answers at all counts for the whole store.
+        profiles.of(&one, "a").note_worked();
+        assert!(profiles.of(&one, "b").has_worked());
+        assert!(!profiles.of(&other, "a").has_worked());
     }
 }
