@@ -143,6 +143,9 @@ impl Profile {
     pub fn learn(&mut self, fact: Fact) -> bool {
         let before = self.clone();
         match fact {
+            // A store that shows them has lost this one on its way.
+            Fact::Checksum(algorithm, Checks::Silent)
+                if self.checks(algorithm) == Some(Checks::Shown) => {}
             Fact::Checksum(algorithm, checks) => drop(self.checks.insert(algorithm, checks)),
             Fact::Ranges(heeded) => {
                 self.ranges = Some(heeded);
@@ -331,6 +334,12 @@ mod tests {
         assert!(profile.learn(Fact::Checksum(Crc32c, Checks::Silent)));
         assert_eq!(profile.checksum(Crc64Nvme, &[]), Md5);
         assert!(!profile.learn(Fact::Checksum(Sha256, Checks::Shown)));
+        assert!(!profile.learn(Fact::Checksum(Sha256, Checks::Silent)));
+        assert_eq!(
+            profile.checksum(Sha256, &[]),
+            Sha256,
+            "one was lost on its way"
+        );
     }
 
     #[test]

@@ -171,7 +171,10 @@ fn documented(server: &str) -> BTreeMap<String, String> {
     let row = |line: &str| -> Vec<String> {
         line.split('|').map(|cell| cell.trim().to_owned()).collect()
     };
-    let mut lines = page.lines().filter(|line| line.starts_with('|')).map(row);
+    let table = page
+        .lines()
+        .skip_while(|line| !line.starts_with("| Option |"));
+    let mut lines = table.take_while(|line| line.starts_with('|')).map(row);
     let heading = lines.next().unwrap();
     let column = heading.iter().position(|name| name == server).unwrap();
     lines
