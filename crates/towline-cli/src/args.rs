@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use towline::{ChecksumAlgorithm, Connection, ConnectionSource, PartSize, WhenTargetExists};
+use towline::{
+    ChecksumAlgorithm, Connection, ConnectionSource, PartSize, WhenSourceChanges, WhenTargetExists,
+};
 
 use crate::parse;
 use crate::steering::Target;
@@ -173,6 +175,9 @@ pub(crate) struct Upload {
     /// Only where no object has the key yet
     #[arg(long)]
     pub(crate) if_absent: bool,
+    /// What to do when the file changes before it is uploaded
+    #[arg(long, value_name = "POLICY", default_value = "restart")]
+    pub(crate) on_change: OnChange,
     /// Size of each part, 5MiB to 5GiB [default: by the file's size]
     #[arg(long, value_name = "SIZE", value_parser = parse::part_size)]
     pub(crate) part_size: Option<PartSize>,
@@ -327,6 +332,26 @@ pub(crate) enum Sse {
     /// With a key in AWS KMS
     #[value(name = "aws:kms")]
     Kms,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum OnChange {
+    /// Start from zero with the file as it is then, three times at most
+    Restart,
+    /// Fail and leave nothing
+    Fail,
+    /// Upload the length that it had at first, if it only grew
+    AllowGrowth,
+}
+
+impl From<OnChange> for WhenSourceChanges {
+    fn from(policy: OnChange) -> Self {
+        match policy {
+            OnChange::Restart => Self::Restart,
+            OnChange::Fail => Self::Fail,
+            OnChange::AllowGrowth => Self::AllowGrowth,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use towline::{Cursor, HandedOver, Query, Reason, State, Transfer, TransferId};
+use towline::{Cursor, HandedOver, ParkReason, Query, Reason, State, Transfer, TransferId};
 use towline_daemon::{Event, Follow, Seen, Steer, Verb};
 
 use crate::args::Waiting;
@@ -177,8 +177,12 @@ impl Group<'_> {
             return None;
         }
         let stuck = self.there().find(|transfer| {
-            let parked = transfer.state == State::WaitingForNetwork
-                || matches!(transfer.reason, Some(Reason::Parked(_)));
+            let parked = match transfer.reason {
+                // What it waits for is on this machine, and the store was not asked.
+                Some(Reason::Parked(ParkReason::DiskFull | ParkReason::ReadOnly)) => false,
+                Some(Reason::Parked(_)) => true,
+                _ => transfer.state == State::WaitingForNetwork,
+            };
             parked && !transfer.store_answered()
         })?;
         let why = stuck

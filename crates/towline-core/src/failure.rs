@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::S3Error;
+use crate::{S3Error, S3ErrorKind};
 
 /// What an act of the engine reports when it did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -16,8 +16,23 @@ pub enum Failure {
     Local(LocalFailure),
 }
 
+impl Failure {
+    /// Whether S3 said no, so that it is known to have done nothing.
+    pub(crate) fn is_refusal(&self) -> bool {
+        let Self::S3(error) = self else { return false };
+        let no = |status| (400..500).contains(&status) && status != 408;
+        error.kind == S3ErrorKind::Answer && error.status.is_some_and(no)
+    }
+}
+
 impl From<S3Error> for Failure {
     fn from(error: S3Error) -> Self {
+        if error.no_descriptor {
+            return Self::Local(LocalFailure::OutOfDescriptors {
+                path: "a connection".into(),
+                why: error.message,
+            });
+        }
         Self::S3(Box::new(error))
     }
 }
@@ -28,15 +43,24 @@ impl From<LocalFailure> for Failure {
     }
 }
 
+impl Failure {
+    /// This machine had no file or socket left to give.
+    pub fn lacks_descriptors(&self) -> bool {
+        matches!(self, Self::Local(LocalFailure::OutOfDescriptors { .. }))
+    }
+}
+
 /// What went wrong on this machine, or between it and what S3 sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LocalFailure {
     /// The source is not what it was when its parts were planned.
-    #[error("{path} changed during its upload")]
+    #[error("{path} changed during its upload: {why}")]
     SourceChanged {
         /// The source.
         path: String,
+        /// In what it differs.
+        why: String,
     },
     /// The source cannot be read any more.
     #[error("cannot read {path}: {why}")]
@@ -48,6 +72,24 @@ pub enum LocalFailure {
         /// It is not there (as opposed to not readable).
         missing: bool,
     },
+    /// The disk did not give bytes of the source.
+    #[error("cannot read {path} at byte {offset}: {why}")]
+    SourceReadFailed {
+        /// The source.
+        path: String,
+        /// The first byte that could not be read.
+        offset: u64,
+        /// The system's words.
+        why: String,
+    },
+    /// No file or socket can be opened for now.
+    #[error("cannot open {path}: {why}")]
+    OutOfDescriptors {
+        /// What was to be opened.
+        path: String,
+        /// The system's words.
+        why: String,
+    },
     /// The object is not the one that the download began with.
     #[error("{object} changed during its download")]
     ObjectChanged {
@@ -55,10 +97,12 @@ pub enum LocalFailure {
         object: String,
     },
     /// The disk of the target is full, or its quota.
-    #[error("no space left for {path}")]
+    #[error("no space left for {path}: {why}")]
     DiskFull {
         /// The target.
         path: String,
+        /// How much there is, and how much is needed.
+        why: String,
     },
     /// The target cannot be written.
     #[error("cannot write {path}: {why}")]
@@ -70,17 +114,28 @@ pub enum LocalFailure {
         /// The file system is read-only.
         read_only: bool,
     },
+    /// The directory of the target is gone, or may not be written any more.
+    #[error("cannot write {path}: {why}")]
+    TargetAway {
+        /// The target.
+        path: String,
+        /// The system's words.
+        why: String,
+    },
+    /// The disk did not take bytes that were written before, so none of them
+    /// can be trusted.
+    #[error("cannot sync {path} to disk: {why}")]
+    SyncFailed {
+        /// The target.
+        path: String,
+        /// The system's words.
+        why: String,
+    },
     /// The target exists and must not be replaced.
     #[error("{path} exists")]
     TargetExists {
         /// The target.
         path: String,
-    },
-    /// The store sends all of an object where a range of it was asked for.
-    #[error("ranges of {object} cannot be had")]
-    NoRanges {
-        /// The object.
-        object: String,
     },
     /// The temporary file is gone or is not ours any more.
     #[error("the temporary file of {path} is gone")]
@@ -95,6 +150,12 @@ pub enum LocalFailure {
         object: String,
         /// What did not agree.
         why: String,
+    },
+    /// S3 gives whole objects, whichever range it is asked for.
+    #[error("{object} is not given in ranges")]
+    NoRanges {
+        /// The object.
+        object: String,
     },
     /// All bytes arrived as announced, and yet the whole is not the object.
     #[error("the file does not agree with {object}: {why}")]
@@ -153,13 +214,16 @@ impl LocalFailure {
             Self::SourceChanged { .. } => "SourceChanged",
             Self::SourceUnreadable { missing: true, .. } => "SourceMissing",
             Self::SourceUnreadable { .. } => "SourceUnreadable",
+            Self::SourceReadFailed { .. } => "SourceReadFailed",
+            Self::OutOfDescriptors { .. } => "OutOfDescriptors",
             Self::ObjectChanged { .. } => "ObjectChanged",
             Self::DiskFull { .. } => "DiskFull",
-            Self::TargetUnwritable { .. } => "TargetUnwritable",
+            Self::TargetUnwritable { .. } | Self::TargetAway { .. } => "TargetUnwritable",
+            Self::SyncFailed { .. } => "SyncFailed",
             Self::TargetExists { .. } => "TargetExists",
-            Self::NoRanges { .. } => "NoRanges",
             Self::TempGone { .. } => "TempGone",
             Self::WrongBytes { .. } => "WrongBytes",
+            Self::NoRanges { .. } => "NoRanges",
             Self::WrongWhole { .. } => "WrongWhole",
             Self::StoredWrong { .. } => "StoredWrong",
             Self::SourceNotReopenable => "SourceNotReopenable",
@@ -205,8 +269,8 @@ impl ErrorRecord {
             },
             Failure::S3(error) => Self {
                 code: error.code.clone().unwrap_or_else(|| match error.status {
-                    Some(status) => format!("Http{status}"),
-                    None => format!("{:?}", error.kind),
+                    Some(status) if error.kind == S3ErrorKind::Answer => format!("Http{status}"),
+                    _ => format!("{:?}", error.kind),
                 }),
                 message: error.to_string(),
                 http_status: error.status,

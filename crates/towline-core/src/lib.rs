@@ -14,6 +14,7 @@ mod cursor;
 mod failure;
 mod file;
 mod id;
+mod network;
 mod object_options;
 mod options;
 mod part_size;
@@ -34,8 +35,11 @@ pub use cursor::{Changed, Changes, Cursor, ParseCursorError};
 pub use failure::{ErrorRecord, Failure, LocalFailure};
 pub use file::{FileIdentity, Fingerprint};
 pub use id::{PartNumber, TransferId};
+pub use network::{NetworkClass, NetworkPolicy};
 pub use object_options::{Encryption, Grant, Grantee, ObjectOptions, Permission};
-pub use options::{ByteRange, ReadCondition, TransferOptions, UploadMode, WhenTargetExists};
+pub use options::{
+    ByteRange, ReadCondition, TransferOptions, UploadMode, WhenSourceChanges, WhenTargetExists,
+};
 pub use part_size::{PartSize, PartSizeError};
 pub use phase::{After, Outcome, ParkReason, Phase, Reason, State, Status};
 pub use plan::{MAX_PARTS, PartPlan, PlanError, SINGLE_PUT_MAX};
@@ -43,7 +47,7 @@ pub use record::{
     Asked, Change, Direction, NewTransfer, ObjectIdentity, PartRow, Proof, RangeOf, Record, Remote,
     Request, Spec, Temp, Verified,
 };
-pub use retry::{Fix, History, Reaction, react};
+pub use retry::{Fix, Fixed, History, Reaction, react};
 pub use s3::*;
 pub use store::{Created, Incident, Page, Query, Store, StoreError};
 pub use time::{Now, Timestamp};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Access, ChecksumAlgorithm, Extra, ObjectOptions, PartSize, Timestamp};
+use crate::{Access, ChecksumAlgorithm, Extra, NetworkPolicy, ObjectOptions, PartSize, Timestamp};
 
 /// Whether a field says nothing: it is left out of what is stored and sent, so
 /// that ten thousand requests without options are short.
@@ -25,6 +25,23 @@ pub enum WhenTargetExists {
     SkipIfIdentical,
     /// Leaves it and takes the next free name: `name (1).ext`.
     Rename,
+}
+
+/// What an upload does when its file changes before it is done. An object never
+/// mixes two versions of a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenSourceChanges {
+    /// Starts from zero with the file as it is then, three times at most; after
+    /// that it fails with `SourceChanged`.
+    #[default]
+    Restart,
+    /// Fails with `SourceChanged`, and leaves nothing at S3.
+    Fail,
+    /// For a file that is appended to, such as a log: uploads the length that it
+    /// had at first. Its bytes up to there must stay as they are, which is shown
+    /// by reading them once more at the end; otherwise it starts from zero.
+    AllowGrowth,
 }
 
 /// Whether an upload is cut.
@@ -100,6 +117,9 @@ pub struct TransferOptions {
     /// What S3 checks the bytes with. Default: CRC-64/NVME.
     #[serde(skip_serializing_if = "is_default")]
     pub checksum: ChecksumAlgorithm,
+    /// Uploads of files: what to do when the file changes.
+    #[serde(skip_serializing_if = "is_default")]
+    pub when_source_changes: WhenSourceChanges,
     /// Uploads: only where no object has the key yet (`If-None-Match: *`).
     #[serde(skip_serializing_if = "is_default")]
     pub if_absent: bool,
@@ -112,6 +132,9 @@ pub struct TransferOptions {
     /// Downloads: whether at all.
     #[serde(skip_serializing_if = "is_default")]
     pub condition: ReadCondition,
+    /// On which networks. The one option that may change later.
+    #[serde(skip_serializing_if = "is_default")]
+    pub network: NetworkPolicy,
     /// What every request carries.
     #[serde(skip_serializing_if = "is_default")]
     pub access: Access,

@@ -90,7 +90,8 @@ pub enum ParkReason {
     Credentials,
     /// The target's disk is full.
     DiskFull,
-    /// The target's file system is read-only.
+    /// The target cannot be written for now: its file system is read-only, or
+    /// its directory is gone or may not be written.
     ReadOnly,
     /// This machine's clock is too far from S3's.
     Clock,
@@ -98,11 +99,13 @@ pub enum ParkReason {
     Tls,
     /// S3 asks us to slow down, for long.
     Throttled,
+    /// The network is metered, or is not, and the transfer asked for the other kind.
+    NetworkClass,
 }
 
 impl ParkReason {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Network,
         Self::Credentials,
         Self::DiskFull,
@@ -110,6 +113,7 @@ impl ParkReason {
         Self::Clock,
         Self::Tls,
         Self::Throttled,
+        Self::NetworkClass,
     ];
 }
 
@@ -123,7 +127,8 @@ pub enum State {
     InProgress,
     /// Stopped by the user.
     Paused,
-    /// The store cannot be reached; goes on by itself.
+    /// The store cannot be reached, or only by a network that the transfer must
+    /// not use; goes on by itself.
     WaitingForNetwork,
     /// Done, and proven.
     Completed,
@@ -200,6 +205,9 @@ impl Status {
             Phase::Queued => Self::new(State::Waiting, Some(Reason::Queued)),
             Phase::Paused => Self::new(State::Paused, None),
             Phase::Parked(ParkReason::Network) => Self::new(State::WaitingForNetwork, None),
+            Phase::Parked(reason @ ParkReason::NetworkClass) => {
+                Self::new(State::WaitingForNetwork, Some(Reason::Parked(reason)))
+            }
             Phase::Parked(reason) => Self::new(State::Waiting, Some(Reason::Parked(reason))),
             Phase::Completed => Self::new(State::Completed, None),
             Phase::Canceled => Self::new(State::Canceled, None),

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Checksum, ChecksumKind, Connection, ErrorRecord, FileIdentity, Fingerprint, ObjectAddress,
-    Outcome, PartNumber, PartPlan, Phase, Timestamp, TransferId, TransferOptions, UploadMode,
+    Checksum, ChecksumKind, Connection, ErrorRecord, FileIdentity, Fingerprint, NetworkPolicy,
+    ObjectAddress, Outcome, PartNumber, PartPlan, Phase, Timestamp, TransferId, TransferOptions,
+    UploadMode,
 };
 
 /// Which way the bytes go.
@@ -34,7 +35,7 @@ impl Direction {
     }
 }
 
-/// What was asked for; never changes.
+/// What was asked for; never changes, but for [`TransferOptions::network`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
     /// Which way.
@@ -59,6 +60,16 @@ impl Spec {
     /// and no file. Its path is empty then.
     pub fn is_stream(&self) -> bool {
         self.path.as_os_str().is_empty()
+    }
+
+    /// Whether both are the same request: on which networks it may go can have
+    /// been changed since.
+    pub fn asks_the_same(&self, other: &Self) -> bool {
+        let mut other = std::borrow::Cow::Borrowed(other);
+        if self.options.network != other.options.network {
+            other.to_mut().options.network = self.options.network;
+        }
+        *self == *other
     }
 }
 
@@ -153,6 +164,7 @@ impl Record {
             }
             Change::Sealed(file) => self.sealed = Some(*file),
             Change::Error(error) => self.error = error.clone(),
+            Change::Network(policy) => Arc::make_mut(&mut self.spec).options.network = *policy,
             Change::Generation(generation) => {
                 self.generation = *generation;
                 self.plan = None;
@@ -222,6 +234,8 @@ pub enum Change {
     Sealed(FileIdentity),
     /// Why it failed, parked or waits; `None`: that is over.
     Error(Option<ErrorRecord>),
+    /// On which networks it may go.
+    Network(NetworkPolicy),
     /// It starts from nothing, as this generation; its part rows go.
     Generation(u32),
     /// Nothing of it is left at S3 or on disk; its part rows go.

@@ -190,6 +190,13 @@ pub enum StoreError {
     /// It was closed.
     #[error("the store is closed")]
     Closed,
+    /// The disk below it is full, so nothing more is written; once there is
+    /// room it has to be opened anew.
+    #[error("no space left for {path}, in which transfers are recorded")]
+    NoSpace {
+        /// The store's file.
+        path: PathBuf,
+    },
     /// The database or the disk below it failed.
     #[error("the store failed: {0}")]
     Failed(#[source] Box<dyn Error + Send + Sync>),

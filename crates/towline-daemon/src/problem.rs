@@ -38,7 +38,8 @@ impl From<Error> for Problem {
             Error::Store(StoreError::Unknown(_)) => StatusCode::NOT_FOUND,
             Error::Store(StoreError::TokenTaken { .. }) => StatusCode::CONFLICT,
             Error::Store(StoreError::UnknownCursor(_)) => StatusCode::GONE,
-            Error::Closed => StatusCode::SERVICE_UNAVAILABLE,
+            Error::Store(StoreError::NoSpace { .. }) => StatusCode::INSUFFICIENT_STORAGE,
+            Error::Closed | Error::Store(StoreError::Failed(_)) => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, error.code(), error.to_string())
@@ -54,5 +55,20 @@ impl IntoResponse for Problem {
             HeaderValue::from_static("application/problem+json"),
         );
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f61_a_state_that_takes_no_writes_is_a_problem_of_the_server() {
+        let path = "/state/towline.db".into();
+        let full = Problem::from(Error::Store(StoreError::NoSpace { path }));
+        assert_eq!((full.status, full.code.as_str()), (507, "StoreFull"));
+        let failed = StoreError::Failed("disk I/O error".into());
+        let failed = Problem::from(Error::Store(failed));
+        assert_eq!((failed.status, failed.code.as_str()), (503, "StoreFailed"));
     }
 }

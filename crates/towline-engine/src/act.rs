@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 use towline_core::{
-    Action, Direction, ErrorRecord, Event, Failure, ObjectAddress, PartNumber, PartPlan, PartRow,
-    Record, S3, Spec, Store,
+    Action, Direction, ErrorRecord, Event, Failure, ObjectAddress, Operation, PartNumber, PartPlan,
+    PartRow, Record, S3, S3Error, Spec, Store,
 };
 
 use crate::budget::Budget;
@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::download;
 use crate::event_loop::Message;
-use crate::profile::{Checks, Fact, Shared};
+use crate::profile::{Checks, Fact, Shared, is_denied};
 use crate::progress::Progress;
 use crate::stall::Patience;
 use crate::stream::Stream;
@@ -124,6 +124,15 @@ impl Context {
         let id = self.record.id;
         // A loop that is gone keeps no incidents.
         let _ = self.inbox.send(Message::Learned { id, error });
+    }
+
+    /// Takes in what an answer says of the right to an operation.
+    pub(crate) fn learn_right<T>(&self, operation: Operation, answer: &Result<T, S3Error>) {
+        match answer {
+            Ok(_) => self.learn(Fact::Right(operation, true)),
+            Err(error) if is_denied(error) => self.learn(Fact::Right(operation, false)),
+            Err(_) => {}
+        }
     }
 
     /// The plan; acts that need one begin only after it was committed.

@@ -7,7 +7,6 @@
 
 use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,10 +15,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_core::Stream;
 use tokio::sync::mpsc;
-use towline_core::{Body, Checksum, ChecksumAlgorithm, Fingerprint, LocalFailure, StreamError};
+use towline_core::{Body, Checksum, ChecksumAlgorithm, LocalFailure, StreamError};
 
 use crate::budget::{BUFFER, Budget, Grant};
-use crate::files::{check_source, open_source, source_failure};
+use crate::files::{Planned, changed, check_source, open_source, read_source};
 use crate::hash::{Hasher, checksum_of};
 use crate::progress::Moved;
 
@@ -27,7 +26,7 @@ use crate::progress::Moved;
 #[derive(Clone, Debug)]
 pub(crate) struct SourceRange {
     pub(crate) path: PathBuf,
-    pub(crate) planned: Fingerprint,
+    pub(crate) planned: Planned,
     pub(crate) range: Range<u64>,
 }
 
@@ -59,9 +58,7 @@ pub(crate) fn prepare(
     budget: &Budget,
 ) -> Result<Prepared, LocalFailure> {
     let (file, found) = open_source(&source.path)?;
-    if found != source.planned {
-        return Err(changed(&source));
-    }
+    source.planned.allows(&source.path, found)?;
     let len = source.range.end - source.range.start;
     let grant = (len <= KEEP_MAX).then(|| budget.try_take(len)).flatten();
     let mut kept = Vec::new();
@@ -186,6 +183,12 @@ impl Gate {
     fn check(&self) -> Result<(), LocalFailure> {
         check_source(&self.source.path, &self.file, self.source.planned)
     }
+
+    /// Its bytes are not those of the first reading, though nothing else tells.
+    fn other_bytes(&self) -> LocalFailure {
+        let was = self.source.planned.was;
+        changed(&self.source.path, was, was)
+    }
 }
 
 struct Kept {
@@ -252,10 +255,10 @@ fn send_again(
         hasher.update(buffer.as_mut_slice());
         if pieces.peek().is_none() {
             let hasher = std::mem::replace(&mut hasher, Hasher::new(algorithm));
-            if hasher.finish() != expected {
-                return Err(changed(&gate.source));
-            }
             gate.check()?;
+            if hasher.finish() != expected {
+                return Err(gate.other_bytes());
+            }
         }
         if sender.blocking_send(Ok(buffer.freeze())).is_err() {
             return Ok(()); // the attempt was given up
@@ -277,18 +280,7 @@ fn read_exact(
     bytes: &mut [u8],
     at: u64,
 ) -> Result<(), LocalFailure> {
-    file.read_exact_at(bytes, at)
-        .map_err(|error| match error.kind() {
-            // Shorter than planned: it was truncated.
-            std::io::ErrorKind::UnexpectedEof => changed(source),
-            _ => source_failure(&source.path, &error),
-        })
-}
-
-fn changed(source: &SourceRange) -> LocalFailure {
-    LocalFailure::SourceChanged {
-        path: crate::files::shown(&source.path),
-    }
+    read_source(&source.path, file, source.planned, bytes, at)
 }
 
 #[cfg(test)]
@@ -310,7 +302,10 @@ mod tests {
         let path = std::env::temp_dir().join(format!("towline-body-{}-{name}", std::process::id()));
         let bytes: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
         std::fs::write(&path, &bytes).unwrap();
-        let planned = inspect_source(&path).unwrap();
+        let planned = Planned {
+            was: inspect_source(&path).unwrap(),
+            may_grow: false,
+        };
         let range = SourceRange {
             path: path.clone(),
             planned,

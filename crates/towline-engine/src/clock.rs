@@ -1,31 +1,48 @@
 //! The only place that reads a clock, so that a simulation can replace it.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tokio::time::Instant;
 use towline_core::{Now, Timestamp};
 
 /// Reads both clocks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     start: Instant,
+    /// In a simulation: what the wall clock showed then.
+    simulated: Option<Timestamp>,
 }
 
 impl Clock {
     pub(crate) fn start() -> Self {
         Self {
             start: Instant::now(),
+            simulated: None,
+        }
+    }
+
+    /// Wall time passes as the runtime's does, which may be paused.
+    pub(crate) fn simulated() -> Self {
+        Self {
+            simulated: Some(Timestamp::from_millis(1_700_000_000_000)),
+            ..Self::start()
         }
     }
 
     pub(crate) fn now(&self) -> Now {
-        let since_epoch = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        Now {
-            monotonic: self.start.elapsed(),
-            wall: Timestamp::from_millis(
-                i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX),
+        let monotonic = self.start.elapsed();
+        let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        let wall = match self.simulated {
+            Some(start) => start.as_millis() + millis(monotonic),
+            None => millis(
+                SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap_or_default(),
             ),
+        };
+        Now {
+            monotonic,
+            wall: Timestamp::from_millis(wall),
         }
     }
 

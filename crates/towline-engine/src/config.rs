@@ -22,6 +22,9 @@ pub struct Config {
     pub stall_timeout: Duration,
     /// An answer must begin this long after its request was sent. Default 30 s.
     pub first_byte_timeout: Duration,
+    /// A Complete whose answer was lost may still be applied: its object is
+    /// looked for so long before the parts are sent anew. Default 10 min.
+    pub late_answer_limit: Duration,
     /// Parked transfers are looked at again at least this often. Default 60 s.
     pub service_check_interval: Duration,
     /// Progress is published at most this often. Default 100 ms.
@@ -46,6 +49,7 @@ impl Default for Config {
             retry_limit: towline_core::History::DEFAULT_LIMIT,
             stall_timeout: Duration::from_secs(20),
             first_byte_timeout: Duration::from_secs(30),
+            late_answer_limit: Duration::from_secs(600),
             service_check_interval: Duration::from_secs(60),
             progress_interval: Duration::from_millis(100),
             recovery: Recovery::default(),

@@ -3,16 +3,21 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_core::Stream;
+use futures_util::StreamExt;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
 use towline_core::{
-    Command, Connector, Created, NewTransfer, Query, Record, Refused, Store, StoreError, TransferId,
+    Command, Connector, Created, NetworkClass, NewTransfer, Query, Record, Refused, Store,
+    StoreError, TransferId,
 };
 
+use crate::clock::Clock;
 use crate::config::{Config, Recovery};
+use crate::descriptors;
 use crate::event_loop::{EventLoop, Message};
 use crate::snapshot::{Snapshot, Watch};
-use crate::stream::{Reading, Sink, Source, Stream};
+use crate::stream::{self, Reading, Sink, Source};
 
 /// Carries the transfers of one store. It owns its runtime: its methods can be
 /// awaited on any, dropping a future of theirs cancels no transfer, and
@@ -53,16 +58,42 @@ impl Engine {
         connector: Arc<dyn Connector>,
         config: Config,
     ) -> Result<Self, EngineError> {
-        // Before anything can be submitted, so that nothing new is left out.
-        let left_out = match config.recovery {
-            Recovery::All => None,
-            Recovery::Named => Some(newest(&*store).await?),
-        };
+        let config = descriptors::within_limit(config);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(config.worker_threads.max(1))
             .thread_name("towline")
             .enable_all()
             .build()?;
+        let handle = runtime.handle().clone();
+        let mut engine = Self::on(store, connector, config, &handle, Clock::start).await?;
+        engine.runtime = Mutex::new(Some(runtime));
+        Ok(engine)
+    }
+
+    /// Starts an engine on the runtime that this is called on, whose time may be
+    /// paused: the wall clock goes with it. For simulations.
+    #[doc(hidden)]
+    pub async fn start_simulated(
+        store: Arc<dyn Store>,
+        connector: Arc<dyn Connector>,
+        config: Config,
+    ) -> Result<Self, EngineError> {
+        let handle = tokio::runtime::Handle::current();
+        Self::on(store, connector, config, &handle, Clock::simulated).await
+    }
+
+    async fn on(
+        store: Arc<dyn Store>,
+        connector: Arc<dyn Connector>,
+        config: Config,
+        runtime: &tokio::runtime::Handle,
+        clock: fn() -> Clock,
+    ) -> Result<Self, EngineError> {
+        // Before anything can be submitted, so that nothing new is left out.
+        let left_out = match config.recovery {
+            Recovery::All => None,
+            Recovery::Named => Some(newest(&*store).await?),
+        };
         let (inbox, messages) = mpsc::unbounded_channel();
         let (count, durable) = watch::channel(0);
         let guard = runtime.enter();
@@ -73,6 +104,7 @@ impl Engine {
             inbox.clone(),
             left_out,
             count,
+            clock(),
         );
         runtime.spawn(events.run(messages));
         drop(guard);
@@ -80,7 +112,7 @@ impl Engine {
             store,
             inbox,
             durable,
-            runtime: Mutex::new(Some(runtime)),
+            runtime: Mutex::default(),
         })
     }
 
@@ -115,9 +147,33 @@ impl Engine {
         requests: Option<usize>,
         parts_per_transfer: Option<usize>,
     ) -> Result<(), EngineError> {
+        let requests = requests.map(|most| most.min(descriptors::most_requests()));
         self.tell(Message::Limits {
             requests,
             parts: parts_per_transfer,
+        })
+    }
+
+    /// The network changed, and is of this kind now: transfers that must not use
+    /// it wait, those that may again go on, and stores that could not be reached
+    /// are asked at once.
+    pub fn network_changed(&self, class: NetworkClass) -> Result<(), EngineError> {
+        self.tell(Message::Network(class))
+    }
+
+    /// Hears of such changes from a stream, for as long as the engine is open.
+    pub fn watch_network(
+        &self,
+        changes: impl Stream<Item = NetworkClass> + Send + 'static,
+    ) -> Result<(), EngineError> {
+        let inbox = self.inbox.clone();
+        self.spawn(async move {
+            let mut changes = std::pin::pin!(changes);
+            while let Some(class) = changes.next().await {
+                if inbox.send(Message::Network(class)).is_err() {
+                    return;
+                }
+            }
         })
     }
 
@@ -146,7 +202,7 @@ impl Engine {
         to_come: StreamToCome,
     ) -> Result<(), EngineError> {
         let id = record.id;
-        self.tell(Message::Stream(id, Stream::Up(Arc::clone(&source))))?;
+        self.tell(Message::Stream(id, stream::Stream::Up(Arc::clone(&source))))?;
         drop(to_come);
         self.tell(Message::StoreChanged)?;
         let Some(reading) = reader else {
@@ -173,7 +229,10 @@ impl Engine {
     ) -> Result<Arc<Sink>, EngineError> {
         let inbox = self.inbox.clone();
         let sink = Arc::new(Sink::new(move || drop(inbox.send(Message::Wake))));
-        self.tell(Message::Stream(record.id, Stream::Down(Arc::clone(&sink))))?;
+        self.tell(Message::Stream(
+            record.id,
+            stream::Stream::Down(Arc::clone(&sink)),
+        ))?;
         drop(to_come);
         self.tell(Message::StoreChanged)?;
         self.carry(vec![record.id])?;

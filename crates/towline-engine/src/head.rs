@@ -2,36 +2,29 @@
 
 use towline_core::{
     Direction, Extra, Failure, GetObject, ObjectHead, Operation, ReadCondition, S3Error,
-    S3ErrorKind,
+    S3ErrorKind, Timestamp,
 };
 
 use crate::act::Context;
-use crate::profile::is_denied;
+use crate::profile::{self, Fact};
 use crate::stall::{self, SMALL_REQUEST};
 
-/// What S3 says of an object.
-pub(crate) enum Seen {
-    /// It is there.
-    There(Box<ObjectHead>),
-    /// There is none.
-    Absent,
-    /// We have no right to know. S3 says so of an object that is not there too,
-    /// to who may not list.
-    Denied(S3Error),
-}
-
-/// The object as it is now.
-pub(crate) async fn now(context: &Context, version_id: Option<String>) -> Result<Seen, Failure> {
-    match ask(context, version_id, ReadCondition::default()).await {
-        Ok(head) => Ok(Seen::There(Box::new(head))),
-        Err(error) if error.kind == S3ErrorKind::Answer && error.is_not_found() => Ok(Seen::Absent),
-        Err(error) => {
-            let error = with_code(context, error).await;
-            match is_denied(&error) {
-                true => Ok(Seen::Denied(error)),
-                false => Err(error.into()),
-            }
-        }
+/// The object as it is now; `None` where there is none.
+pub(crate) async fn now(
+    context: &Context,
+    version_id: Option<String>,
+) -> Result<Option<ObjectHead>, Failure> {
+    match ask(
+        context,
+        version_id,
+        ReadCondition::default(),
+        &[400, 403, 405],
+    )
+    .await
+    {
+        Ok(head) => Ok(Some(head)),
+        Err(error) if error.kind == S3ErrorKind::Answer && error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -40,21 +33,25 @@ pub(crate) async fn now(context: &Context, version_id: Option<String>) -> Result
 pub(crate) async fn existing(context: &Context) -> Result<Option<ObjectHead>, Failure> {
     let version = context.object().version_id.clone();
     let condition = context.spec().options.condition.clone();
-    match ask(context, version, condition).await {
+    // Also which of bucket, key and version it is that is not there.
+    match ask(context, version, condition, &[400, 403, 404, 405]).await {
         Ok(head) => Ok(Some(head)),
         Err(error) if error.status == Some(304) => Ok(None),
         Err(mut error) if error.status == Some(412) => {
             error.code.get_or_insert("PreconditionFailed".into());
             Err(error.into())
         }
-        Err(error) => Err(with_code(context, error).await.into()),
+        Err(error) => Err(error.into()),
     }
 }
 
+/// An answer to HEAD has no body. With one of these statuses the reason is asked
+/// for with a GET of one byte.
 async fn ask(
     context: &Context,
     version_id: Option<String>,
     condition: ReadCondition,
+    unexplained: &[u16],
 ) -> Result<ObjectHead, S3Error> {
     let request = GetObject {
         bucket: context.bucket(),
@@ -68,30 +65,90 @@ async fn ask(
         },
         ..GetObject::default()
     };
-    let asked = context.s3.head_object(request);
-    stall::within(Operation::HeadObject, SMALL_REQUEST, asked).await
+    let asked = context.s3.head_object(request.clone());
+    match stall::within(Operation::HeadObject, SMALL_REQUEST, asked).await {
+        Err(error)
+            if error.kind == S3ErrorKind::Answer
+                && error.code.is_none()
+                && error
+                    .status
+                    .is_some_and(|status| unexplained.contains(&status)) =>
+        {
+            by_first_byte(context, request, error).await
+        }
+        told => {
+            if told.is_ok() {
+                context.learn(Fact::Right(Operation::HeadObject, true));
+            }
+            told
+        }
+    }
 }
 
-/// An answer to HEAD has no body, so the reason for a refusal is asked for
-/// with a GET of one byte.
-async fn with_code(context: &Context, error: S3Error) -> S3Error {
-    if error.kind != S3ErrorKind::Answer
-        || !matches!(error.status, Some(400 | 403 | 404))
-        || error.code.is_some()
-    {
-        return error;
-    }
-    let request = GetObject {
-        bucket: context.bucket(),
-        key: context.key(),
-        version_id: context.object().version_id.clone(),
-        range: Some(0..1),
-        access: context.spec().options.access.clone(),
-        ..GetObject::default()
-    };
+/// The reason of a refusal, or the object itself where only HEAD is refused.
+async fn by_first_byte(
+    context: &Context,
+    mut request: GetObject,
+    refused: S3Error,
+) -> Result<ObjectHead, S3Error> {
+    request.range = Some(0..1);
     let asked = context.s3.get_object(request);
     match stall::within(Operation::GetObject, SMALL_REQUEST, asked).await {
-        Err(told) if told.kind == S3ErrorKind::Answer => told,
-        _ => error,
+        Ok(body) if body.head.size.is_some() => {
+            let is_so = context.profile.profile().head_was_refused();
+            if !is_so {
+                return Err(refused_by_accident(refused));
+            }
+            context.learn(Fact::Right(Operation::HeadObject, false));
+            Ok(body.head)
+        }
+        // An object of no bytes has no first one.
+        Err(told) if told.status != Some(416) => Err(told), // or that nothing was learned
+        _ => Err(refused_by_accident(refused)),
+    }
+}
+
+/// Whether the object there is shown is newer than what we asked for then: by
+/// the server's own clock it is younger than our request is by ours, so that it
+/// does not matter how far the two are apart.
+pub(crate) fn is_newer(head: &ObjectHead, asked_at: Timestamp, now: Timestamp) -> bool {
+    let (Some(told_at), Some(modified)) = (head.told_at, head.last_modified) else {
+        return false;
+    };
+    let age = told_at.as_millis() - modified.as_millis();
+    age < now.as_millis() - asked_at.as_millis()
+}
+
+/// Whether S3 said that we may not ask this.
+pub(crate) fn is_denied(failure: &Failure) -> bool {
+    matches!(failure, Failure::S3(error) if profile::is_denied(error))
+}
+
+/// What was refused is given when it is asked for in another way, so the
+/// refusal says nothing of the object: like any broken answer it is asked for again,
+/// unless the store does so always.
+fn refused_by_accident(mut error: S3Error) -> S3Error {
+    error.kind = S3ErrorKind::Malformed;
+    error.message = "HEAD was refused and GET was not".into();
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_newer_by_the_age_that_its_server_gives_it() {
+        let at = |secs: i64| Timestamp::from_millis(secs * 1000);
+        let head = |told: i64, modified: i64| ObjectHead {
+            told_at: Some(at(told)),
+            last_modified: Some(at(modified)),
+            ..ObjectHead::default()
+        };
+        // The server's clock is an hour ahead; we asked 10 s ago.
+        let (asked, now) = (at(1000), at(1010));
+        assert!(is_newer(&head(4610, 4605), asked, now));
+        assert!(!is_newer(&head(4610, 4595), asked, now));
+        assert!(!is_newer(&ObjectHead::default(), asked, now));
     }
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use towline_core::{PartNumber, Phase, S3, Transfer};
+use towline_core::{Direction, Event, PartNumber, Phase, S3, Transfer};
 
 use crate::act::Act;
 use crate::download;
 use crate::event_loop::Reply;
 use crate::profile::Shared;
 use crate::progress::Progress;
+use crate::site::SiteId;
 use crate::snapshot::Snapshot;
 use crate::stream::Stream;
 
@@ -23,11 +24,15 @@ pub(crate) struct Live {
     pub(crate) transfer: Transfer,
     pub(crate) s3: Arc<dyn S3>,
     pub(crate) profile: Arc<Shared>,
+    pub(crate) site: SiteId,
     pub(crate) progress: Arc<Progress>,
     pub(crate) open: Arc<download::Open>,
     /// Where its bytes come from or go to, where that is no file.
     pub(crate) stream: Option<Stream>,
     acts: HashMap<ActId, Running>,
+    /// Failures that would end it, and may be the network's: they are judged
+    /// once it is known whether the store is there.
+    pub(crate) held: Vec<Event>,
     /// An act that begins once all that were stopped have ended and a slot is free.
     pub(crate) next_act: Option<Act>,
     /// Parts may be taken.
@@ -36,6 +41,8 @@ pub(crate) struct Live {
     pub(crate) last_step: u64,
     /// How often in a row it was parked, for the time until the next look.
     pub(crate) parked: u32,
+    /// When it was cut off as it was silent after a change of the network.
+    pub(crate) cut_off: Option<Duration>,
     /// The most bytes that were shown in this generation.
     shown: (u32, u64),
     /// Answers to those who paused it, once nothing of it runs any more.
@@ -49,19 +56,27 @@ struct Running {
 }
 
 impl Live {
-    pub(crate) fn new(transfer: Transfer, s3: Arc<dyn S3>, profile: Arc<Shared>) -> Self {
+    pub(crate) fn new(
+        transfer: Transfer,
+        s3: Arc<dyn S3>,
+        profile: Arc<Shared>,
+        site: SiteId,
+    ) -> Self {
         Self {
             transfer,
             s3,
             profile,
+            site,
             progress: Arc::default(),
             open: Arc::default(),
             stream: None,
             acts: HashMap::new(),
+            held: Vec::new(),
             next_act: None,
             offering: false,
             last_step: 0,
             parked: 0,
+            cut_off: None,
             shown: (0, 0),
             when_idle: Vec::new(),
         }
@@ -112,6 +127,7 @@ impl Live {
     pub(crate) fn stop(&mut self) {
         self.offering = false;
         self.next_act = None;
+        self.held.clear();
         for running in self.acts.values_mut() {
             running.stopped = true;
             let _ = running.stop.send(true);
@@ -149,11 +165,32 @@ impl Live {
         self.transfer.take_part()
     }
 
+    /// Changes when a byte moves, and when an act begins or ends; `None` when
+    /// nothing of it waits for a store.
+    pub(crate) fn signs_of_life(&self) -> Option<(u64, Vec<ActId>)> {
+        let mut acts: Vec<ActId> = self.acts.keys().copied().collect();
+        acts.sort_unstable();
+        (self.needs_store() && !acts.is_empty()).then(|| (self.progress.ever(), acts))
+    }
+
+    /// Whether what it does next is asked of its store: what a download has to do
+    /// with a file that is whole is not.
+    pub(crate) fn needs_store(&self) -> bool {
+        let record = self.transfer.record();
+        let up = record.spec.direction == Direction::Upload;
+        up || matches!(record.phase, Phase::Preparing | Phase::Moving)
+    }
+
     /// How long until a parked transfer is looked at again.
     pub(crate) fn next_look(&mut self, most: Duration) -> Duration {
         let wait = Duration::from_millis(500).saturating_mul(1 << self.parked.min(10));
         self.parked += 1;
-        wait.min(most).min(Duration::from_secs(30))
+        wait.min(most)
+    }
+
+    /// Waits for a cause outside to end, and nothing of it runs.
+    pub(crate) fn is_parked(&self) -> bool {
+        matches!(self.transfer.record().phase, Phase::Parked(_))
     }
 
     /// The transfer as it is to be shown: bytes never go down within a

@@ -96,7 +96,7 @@ pub fn without(operation: Operation) -> &'static str {
         Operation::PutObject => "nothing can be uploaded",
         Operation::GetObject => "nothing can be downloaded",
         Operation::HeadObject => {
-            "downloads do not begin, and whether an upload whose answer was lost has landed is not known"
+            "what GetObject shows takes its place; where that is denied too, whether an upload whose answer was lost has landed is not known"
         }
         Operation::DeleteObject => "objects cannot be deleted",
         Operation::CreateMultipartUpload
@@ -124,6 +124,9 @@ pub fn without(operation: Operation) -> &'static str {
 /// until it is believed that it does not any more.
 const IGNORED_RANGES: u32 = 3;
 
+/// So many times that HEAD was refused of what GET gives are no accident.
+const REFUSED_HEADS: u32 = 2;
+
 /// What one store can and cannot do with one bucket, as its answers have shown
 /// so far. What was not asked for yet is not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -131,6 +134,7 @@ pub struct Profile {
     checks: HashMap<ChecksumAlgorithm, Checks>,
     ranges: Option<bool>,
     ranges_ignored: u32,
+    heads_refused: u32,
     reads: Option<Heeds>,
     writes: Option<Heeds>,
     pages_of_parts: Option<bool>,
@@ -155,6 +159,9 @@ impl Profile {
             Fact::WriteCondition(heeds) => self.writes = Some(heeds),
             Fact::PagesOfParts(there) => self.pages_of_parts = Some(there),
             Fact::Right(operation, allowed) => {
+                if operation == Operation::HeadObject && allowed {
+                    self.heads_refused = 0;
+                }
                 self.denied.retain(|denied| *denied != operation);
                 if !allowed {
                     self.denied.push(operation);
@@ -172,6 +179,13 @@ impl Profile {
             return self.ranges_ignored >= IGNORED_RANGES;
         }
         true
+    }
+
+    /// HEAD was refused of an object that GET gives: gives whether HEAD is of no
+    /// use here, or it may be an accident.
+    pub fn head_was_refused(&mut self) -> bool {
+        self.heads_refused = self.heads_refused.saturating_add(1);
+        self.heads_refused >= REFUSED_HEADS || self.denied.contains(&Operation::HeadObject)
     }
 
     /// What to send with the bytes: as asked, or what takes its place where the
@@ -196,8 +210,8 @@ impl Profile {
     /// Whether a request may have been refused for the checksum that it had.
     pub fn may_refuse(&self, algorithm: ChecksumAlgorithm, error: &S3Error) -> bool {
         algorithm != ChecksumAlgorithm::Md5
-            && self.checks(algorithm).is_none()
             && may_refuse_a_header(error)
+            && (self.checks(algorithm).is_none() || names_checksums(error))
     }
 
     /// What it does with checksums of an algorithm.
@@ -238,10 +252,18 @@ pub fn may_refuse_a_header(error: &S3Error) -> bool {
             Some(501) => true,
             Some(400) => matches!(
                 error.code(),
-                "" | "InvalidArgument" | "InvalidRequest" | "InvalidHeader" | "NotImplemented"
+                "" | "InvalidArgument"
+                    | "InvalidRequest"
+                    | "InvalidHeader"
+                    | "NotImplemented"
+                    | "NotSupported"
             ),
             _ => false,
         }
+}
+
+fn names_checksums(error: &S3Error) -> bool {
+    error.message.to_ascii_lowercase().contains("checksum")
 }
 
 /// Whether an answer says that the operation is not for us, or not there at all.

@@ -6,9 +6,15 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     in_flight: AtomicU64,
+    ever: AtomicU64,
 }
 
 impl Progress {
+    /// All bytes that ever moved, those of given up attempts too.
+    pub(crate) fn ever(&self) -> u64 {
+        self.ever.load(Relaxed)
+    }
+
     /// Bytes under way, in no recorded part yet.
     pub(crate) fn in_flight(&self) -> u64 {
         self.in_flight.load(Relaxed)
@@ -36,6 +42,7 @@ impl Moved {
     pub(crate) fn add(&self, bytes: u64) {
         self.bytes.fetch_add(bytes, Relaxed);
         self.progress.in_flight.fetch_add(bytes, Relaxed);
+        self.progress.ever.fetch_add(bytes, Relaxed);
     }
 
     /// They show that the connection is alive, and are no progress.

@@ -9,6 +9,8 @@ use towline_core::TransferId;
 pub(crate) struct Scheduler {
     limit: usize,
     taken: usize,
+    /// Slots that are not given, as this machine has too few descriptors.
+    withheld: usize,
     turns: VecDeque<TransferId>,
 }
 
@@ -17,12 +19,24 @@ impl Scheduler {
         Self {
             limit: requests.max(1),
             taken: 0,
+            withheld: 0,
             turns: VecDeque::new(),
         }
     }
 
     pub(crate) fn has_free_slot(&self) -> bool {
-        self.taken < self.limit
+        self.taken < self.limit.saturating_sub(self.withheld).max(1)
+    }
+
+    /// A request found no descriptor: no more at one time than half of those
+    /// that have theirs.
+    pub(crate) fn hold_back(&mut self) {
+        self.withheld = self.limit.saturating_sub((self.taken / 2).max(1));
+    }
+
+    /// One succeeded: one more at a time.
+    pub(crate) fn ease(&mut self) {
+        self.withheld = self.withheld.saturating_sub(1);
     }
 
     pub(crate) fn take_slot(&mut self) {
@@ -73,6 +87,24 @@ mod tests {
             scheduler.give_back();
             assert_eq!(scheduler.has_free_slot(), free);
         }
+    }
+
+    #[test]
+    fn a_lack_of_descriptors_halves_what_is_done_and_each_success_gives_one_back() {
+        let mut scheduler = Scheduler::new(8);
+        (0..6).for_each(|_| scheduler.take_slot());
+        scheduler.hold_back();
+        (0..3).for_each(|_| scheduler.give_back());
+        assert!(!scheduler.has_free_slot());
+        scheduler.give_back();
+        assert!(scheduler.has_free_slot(), "the third");
+        (0..5).for_each(|_| scheduler.ease());
+        (0..5).for_each(|_| scheduler.take_slot());
+        assert!(scheduler.taken == 7 && scheduler.has_free_slot());
+        scheduler.hold_back();
+        (0..7).for_each(|_| scheduler.give_back());
+        scheduler.hold_back();
+        assert!(scheduler.has_free_slot(), "one is always given");
     }
 
     #[test]

@@ -38,6 +38,7 @@ pub(crate) async fn watch<T>(
     // When enough had moved the last time, and how much it was then.
     let mut since = Instant::now();
     let mut before = moved.bytes();
+    let mut looked = since;
     loop {
         let limit = if before == 0 || is_whole(before) {
             patience.first_byte
@@ -48,6 +49,11 @@ pub(crate) async fn watch<T>(
             result = &mut attempt => return result,
             () = tokio::time::sleep(limit / LOOKS) => {
                 let now = moved.bytes();
+                // Who slept has to give the connection another chance.
+                if looked.elapsed() > limit {
+                    since = Instant::now();
+                }
+                looked = Instant::now();
                 // With the first and the last byte another wait begins.
                 let begun = before == 0 && now > 0;
                 let ended = is_whole(now) && !is_whole(before);

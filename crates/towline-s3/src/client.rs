@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use hyper_util::client::legacy::Client;
@@ -22,6 +22,7 @@ use crate::connect::Connector;
 use crate::credentials::CredentialsProvider;
 use crate::customer_key::CustomerKeys;
 use crate::endpoint::{DEFAULT_REGION, Endpoint, Location, is_region};
+use crate::redirect::{self, Redirects};
 use crate::sign::Signer;
 
 /// Credentials that end within this are asked for anew.
@@ -57,6 +58,7 @@ pub struct S3Client {
     /// What to add to our clock, in milliseconds.
     clock: AtomicI64,
     regions: RwLock<Regions>,
+    redirects: RwLock<Redirects>,
 }
 
 /// Which region to sign for, where S3 said another than the connection's.
@@ -93,6 +95,7 @@ impl S3Client {
                 hinted: HashMap::new(),
                 by_bucket: HashMap::new(),
             }),
+            redirects: RwLock::default(),
         }
     }
 
@@ -106,11 +109,41 @@ impl S3Client {
     pub(crate) fn locate(&self, bucket: &str) -> Result<Location, ConnectError> {
         let regions = self.regions.read().unwrap_or_else(PoisonError::into_inner);
         let region = regions.by_bucket.get(bucket).unwrap_or(&regions.default);
-        self.endpoint.locate(bucket, region)
+        let mut place = self.endpoint.locate(bucket, region)?;
+        let redirects = self.redirects.read();
+        let redirects = redirects.unwrap_or_else(PoisonError::into_inner);
+        if let Some(host) = redirects.host(bucket, Instant::now()) {
+            place.authority = host.to_owned();
+        }
+        Ok(place)
+    }
+
+    /// Keeps what S3 said of where a bucket, or an object, is.
+    pub(crate) fn remember(&self, bucket: &str, error: &mut S3Error) {
+        if let Some(region) = &error.region {
+            self.remember_region(bucket, region);
+        }
+        let redirects = error.status.is_some_and(|it| (300..400).contains(&it));
+        let location = error.location.as_ref().filter(|_| redirects);
+        let (Some(location), Ok(place)) = (location, self.locate(bucket)) else {
+            return;
+        };
+        match redirect::within(&place, bucket, location) {
+            Some(host) => {
+                let redirects = self.redirects.write();
+                let mut redirects = redirects.unwrap_or_else(PoisonError::into_inner);
+                redirects.tell(bucket, location, host);
+                error.location_is_of_endpoint = true;
+            }
+            None => {
+                let to = location.escape_debug();
+                error.message = format!("redirect refused: {to} is not of this endpoint");
+            }
+        }
     }
 
     /// Keeps what S3 said of a bucket's region until it is taken up.
-    pub(crate) fn remember_region(&self, bucket: &str, region: &str) {
+    fn remember_region(&self, bucket: &str, region: &str) {
         let mut regions = self.regions.write().unwrap_or_else(PoisonError::into_inner);
         if regions.hinted.len() < MAX_REGIONS || regions.hinted.contains_key(bucket) {
             regions.hinted.insert(bucket.to_owned(), region.to_owned());
@@ -265,6 +298,12 @@ impl S3 for S3Client {
         if regions.by_bucket.len() > MAX_REGIONS {
             regions.by_bucket.clear(); // S3 will tell again
         }
+    }
+
+    fn set_redirect(&self, location: &str) {
+        let redirects = self.redirects.write();
+        let mut redirects = redirects.unwrap_or_else(PoisonError::into_inner);
+        redirects.follow(location, Instant::now());
     }
 
     fn reset_connections(&self) {

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::{HeaderValue, Uri};
@@ -85,7 +85,13 @@ impl Connector {
         let mut http = HttpConnector::new_with_resolver(Resolver::default());
         http.enforce_http(false);
         http.set_nodelay(true);
+        // Who is gone without a word is noticed within a minute, however long an
+        // answer may take.
         http.set_keepalive(Some(Duration::from_secs(30)));
+        http.set_keepalive_interval(Some(Duration::from_secs(10)));
+        http.set_keepalive_retries(Some(3));
+        #[cfg(target_os = "linux")]
+        http.set_tcp_user_timeout(Some(Duration::from_secs(60)));
         http.set_connect_timeout(Some(limit));
         Self {
             http,
@@ -142,7 +148,10 @@ impl Connector {
                     limit,
                 })??;
         Ok(Conn {
-            stream: TokioIo::new(stream),
+            stream: TokioIo::new(Reads {
+                wire: stream,
+                ended: false,
+            }),
             mark: Mark::default(),
             absolute_form: proxy.is_some() && !secure,
             write_failed: false,
@@ -250,9 +259,10 @@ enum Wire {
 ///
 /// When a write fails, reading goes on: S3 may have answered before it closed,
 /// and that answer says more than the broken pipe. Once nothing more can be
-/// read either, hyper gives the connection up.
+/// read either, writing fails too, and hyper gives the connection up, with the
+/// body that it holds.
 pub(crate) struct Conn {
-    stream: TokioIo<Wire>,
+    stream: TokioIo<Reads>,
     mark: Mark,
     absolute_form: bool,
     write_failed: bool,
@@ -263,9 +273,17 @@ impl Conn {
         match result {
             Poll::Ready(Err(_)) => {
                 self.write_failed = true;
-                Poll::Pending // woken by the read side, on which hyper always waits too
+                self.broken()
             }
             other => other,
+        }
+    }
+
+    /// What writing gives once it has failed.
+    fn broken(&self) -> Poll<io::Result<usize>> {
+        match self.stream.inner().ended {
+            true => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            false => Poll::Pending, // woken by the read side, on which hyper always waits too
         }
     }
 }
@@ -295,7 +313,7 @@ impl Write for Conn {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         if self.write_failed {
-            return Poll::Pending;
+            return self.broken();
         }
         let result = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.writing(result)
@@ -307,7 +325,7 @@ impl Write for Conn {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         if self.write_failed {
-            return Poll::Pending;
+            return self.broken();
         }
         let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.writing(result)
@@ -319,7 +337,7 @@ impl Write for Conn {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.write_failed {
-            return Poll::Pending;
+            return self.broken().map_ok(|_| ());
         }
         let result = Pin::new(&mut self.stream).poll_flush(cx);
         self.writing(result.map_ok(|()| 0)).map_ok(|_| ())
@@ -327,6 +345,56 @@ impl Write for Conn {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// A stream of which it is known whether anything can still be read.
+struct Reads {
+    wire: Wire,
+    ended: bool,
+}
+
+impl AsyncRead for Reads {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let (room, before) = (buf.remaining(), buf.filled().len());
+        let read = ready!(Pin::new(&mut this.wire).poll_read(cx, buf));
+        this.ended |= read.is_err() || (room > 0 && buf.filled().len() == before);
+        Poll::Ready(read)
+    }
+}
+
+impl AsyncWrite for Reads {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.wire).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.wire).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.wire.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_shutdown(cx)
     }
 }
 

@@ -32,6 +32,7 @@ pub(crate) fn unanswered(operation: Operation, error: ClientError, progress: &Pr
             ConnectFailure::Tls { .. } => S3ErrorKind::Tls,
             _ => S3ErrorKind::Connect,
         };
+        facts.no_descriptor = lacks_descriptors(failure);
         facts.message = failure.to_string();
         if let Some(cause) = deepest(failure) {
             facts.message = format!("{}: {cause}", facts.message);
@@ -135,6 +136,12 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
     None
 }
 
+/// EMFILE or ENFILE, which are the same on Linux, macOS and the BSDs.
+fn lacks_descriptors(failure: &ConnectFailure) -> bool {
+    let cause = find::<std::io::Error>(failure).and_then(std::io::Error::raw_os_error);
+    matches!(cause, Some(23 | 24))
+}
+
 /// The cause at the bottom, if there is one below.
 fn deepest<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     let mut last = error.source()?;
@@ -160,6 +167,22 @@ mod tests {
         assert_eq!(facts.request_id.as_deref(), Some("R"));
         assert_eq!(facts.server_date.unwrap().as_millis(), 1_369_353_600_000);
     }
+
+    #[test]
+    fn f72_a_lack_of_descriptors_is_told_from_a_host_that_cannot_be_reached() {
+        let refused = |code| ConnectFailure::Tcp {
+            host: "host".into(),
+            source: Box::new(Wrapped(std::io::Error::from_raw_os_error(code))),
+        };
+        for (code, lacks) in [(24, true), (23, true), (111, false), (113, false)] {
+            assert_eq!(lacks_descriptors(&refused(code)), lacks, "{code}");
+        }
+    }
+
+    /// As hyper wraps it.
+    #[derive(Debug, thiserror::Error)]
+    #[error("tcp connect error")]
+    struct Wrapped(#[source] std::io::Error);
 
     #[test]
     fn a_region_hint_that_could_change_a_host_is_dropped() {

@@ -17,6 +17,16 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
 /// The most an answer's headers may take together.
 const MAX_HEADER_BYTES: usize = 64 << 10;
 
+/// Headers that come once.
+const SINGLE: [&str; 6] = [
+    "content-range",
+    "content-type",
+    "etag",
+    "last-modified",
+    "location",
+    "x-amz-version-id",
+];
+
 /// A value that cannot be sent in a header.
 #[derive(Debug, thiserror::Error)]
 #[error("{name} has characters that a header cannot carry (printable ASCII only)")]
@@ -282,6 +292,7 @@ pub(crate) fn object_head(headers: &HeaderMap, size: Option<u64>) -> ObjectHead 
         Some((name.to_owned(), value.into_owned()))
     });
     ObjectHead {
+        told_at: text(headers, "date").and_then(http_date),
         etag: text(headers, "etag").and_then(etag),
         size,
         version_id: version(headers),
@@ -372,8 +383,12 @@ fn numbers(text: &str, separator: char) -> Option<[i64; 3]> {
     parts.next().is_none().then_some(all)
 }
 
-/// Seconds or a date, never more than five minutes.
+/// How long S3 asks us to wait, never more than five minutes: AWS's own header
+/// in milliseconds, else HTTP's, which has seconds or a date.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    if let Some(millis) = number(headers, "x-amz-retry-after") {
+        return Some(Duration::from_millis(millis).min(MAX_RETRY_AFTER));
+    }
     let text = text(headers, "retry-after")?;
     let wait = if text.bytes().all(|b| b.is_ascii_digit()) {
         Duration::from_secs(text.parse().unwrap_or(u64::MAX))
@@ -386,6 +401,23 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         until.duration_since(from).unwrap_or_default()
     };
     Some(wait.min(MAX_RETRY_AFTER))
+}
+
+/// A header that says two things of one. What says of an object what it is must
+/// not depend on which of them is read.
+pub(crate) fn contradiction(headers: &HeaderMap) -> Option<&HeaderName> {
+    if headers.len() == headers.keys_len() {
+        return None; // each name once
+    }
+    let is_single = |name: &&HeaderName| {
+        let name = name.as_str();
+        SINGLE.contains(&name) || name.starts_with("x-amz-checksum-")
+    };
+    headers.keys().filter(is_single).find(|name| {
+        let mut values = headers.get_all(*name).iter();
+        let first = values.next();
+        values.any(|value| Some(value) != first)
+    })
 }
 
 /// Whether the headers stay within our limit.
@@ -446,6 +478,23 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_contradicts_itself_is_found_out() {
+        let of = |pairs: &[(&'static str, &'static str)]| {
+            let mut map = HeaderMap::new();
+            for (name, value) in pairs {
+                map.append(*name, HeaderValue::from_static(value));
+            }
+            contradiction(&map).map(ToString::to_string)
+        };
+        assert_eq!(of(&[("etag", "a"), ("etag", "b")]).as_deref(), Some("etag"));
+        let sums = [("x-amz-checksum-crc32", "a"), ("x-amz-checksum-crc32", "b")];
+        assert!(of(&sums).is_some());
+        assert_eq!(of(&[("etag", "a"), ("etag", "a")]), None);
+        assert_eq!(of(&[("x-amz-meta-a", "a"), ("x-amz-meta-a", "b")]), None);
+        assert_eq!(of(&[("etag", "a"), ("content-range", "b")]), None);
+    }
+
+    #[test]
     fn retry_after_is_seconds_or_a_date_and_at_most_five_minutes() {
         let read = |value| {
             retry_after(&headers(&[
@@ -461,6 +510,15 @@ mod tests {
         );
         assert_eq!(read("Thu, 23 May 2013 00:00:30 GMT"), Some(Duration::ZERO));
         assert_eq!(read("soon"), None);
+        let amz = |value| {
+            retry_after(&headers(&[
+                ("x-amz-retry-after", value),
+                ("retry-after", "7"),
+            ]))
+        };
+        assert_eq!(amz("1500"), Some(Duration::from_millis(1500)));
+        assert_eq!(amz("86400000"), Some(MAX_RETRY_AFTER));
+        assert_eq!(amz("soon"), Some(Duration::from_secs(7)));
     }
 
     #[test]

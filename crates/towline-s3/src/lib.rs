@@ -24,6 +24,7 @@ mod headers;
 mod ops;
 mod presign;
 mod proxy;
+mod redirect;
 mod request;
 mod sign;
 mod signed_chunks;
@@ -42,4 +43,7 @@ pub use customer_key::{CustomerKey, CustomerKeyError};
 pub use environment::Environment;
 pub use handed::HandedOver;
 pub use ops::LifecycleRule;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub use ops::fuzzing;
 pub use presign::{Presign, PresignError, PresignedUrl};

@@ -133,9 +133,9 @@ impl S3Client {
         let progress = request.body().progress();
         let answer = self.exchange(operation, request, progress).await?;
         if !answer.status.is_success() {
-            let error = answer.refused(head_only).await;
-            if let Some(region) = &error.region {
-                self.remember_region(&bucket, region);
+            let mut error = answer.refused(head_only).await;
+            if error.kind == S3ErrorKind::Answer {
+                self.remember(&bucket, &mut error);
             }
             return Err(error);
         }
@@ -278,11 +278,14 @@ impl S3Client {
             reused: head.extensions.get::<Mark>().is_some_and(Mark::answered),
             unsent,
         };
-        if headers::are_bounded(&answer.headers) {
-            Ok(answer)
-        } else {
-            Err(answer.malformed("its headers are over 64 KiB"))
+        if !headers::are_bounded(&answer.headers) {
+            return Err(answer.malformed("its headers are over 64 KiB"));
         }
+        if let Some(name) = headers::contradiction(&answer.headers) {
+            let why = format!("it has two of {name}, which differ");
+            return Err(answer.malformed(why));
+        }
+        Ok(answer)
     }
 }
 
@@ -319,26 +322,47 @@ impl Answer {
         facts
     }
 
-    /// The answer is not one that S3 gives.
+    /// The answer is not one that S3 gives: cut off, or somebody else's page.
     pub(crate) fn malformed(&self, why: impl std::fmt::Display) -> S3Error {
-        let kind = headers::text(&self.headers, "content-type").unwrap_or("no content type");
-        let message = format!("not an answer of S3 ({}): {why}", kind.escape_debug());
-        self.error(S3ErrorKind::Malformed, message)
+        let content = headers::text(&self.headers, "content-type").unwrap_or("no content type");
+        let message = format!("not an answer of S3 ({}): {why}", content.escape_debug());
+        let is_html = content.to_ascii_lowercase().starts_with("text/html");
+        let kind = match is_html && !self.has_marks_of_s3() {
+            true => S3ErrorKind::Foreign,
+            false => S3ErrorKind::Malformed,
+        };
+        self.error(kind, message)
+    }
+
+    /// Whether it carries any header that only a store sets.
+    pub(crate) fn has_marks_of_s3(&self) -> bool {
+        let known = |name: &str| name == "etag" || name.starts_with("x-amz-");
+        self.headers.keys().any(|name| known(name.as_str()))
     }
 
     /// The facts of an answer that is no success.
     async fn refused(mut self, head_only: bool) -> S3Error {
         let mut facts = self.error(S3ErrorKind::Answer, "");
+        if !self.has_marks_of_s3() && is_of_the_way(self.status) {
+            // A document of S3's, below, shows that it is S3's after all.
+            facts.kind = S3ErrorKind::Foreign;
+            facts.message = "somebody on the way answered: a log-in page, a proxy".into();
+        }
         if head_only {
             return facts;
         }
         let read = read_all(&mut self.body, xml::MAX_ERROR_BODY);
         match tokio::time::timeout(ERROR_BODY_TIME, read).await {
             Ok(Ok(body)) => match ErrorDocument::parse(&body) {
-                Some(document) => document.tell(&mut facts),
+                Some(document) => {
+                    facts.kind = S3ErrorKind::Answer;
+                    document.tell(&mut facts);
+                }
+                None if facts.kind == S3ErrorKind::Foreign => {}
                 None if body.is_empty() => {}
                 None => facts.message = "without an error document of S3".into(),
             },
+            Ok(Err(_)) | Err(_) if facts.kind == S3ErrorKind::Foreign => {}
             Ok(Err(_)) | Err(_) => facts.message = "its error document did not arrive".into(),
         }
         facts
@@ -379,6 +403,13 @@ impl Answer {
         let facts = self.error(S3ErrorKind::Transport, "the answer broke off");
         (self.body, facts)
     }
+}
+
+/// Statuses by which captive portals and proxies stop a request. A proxy's 5xx
+/// is an ordinary one, and 304 answers a condition.
+fn is_of_the_way(status: StatusCode) -> bool {
+    let redirects = status.is_redirection() && status != StatusCode::NOT_MODIFIED;
+    redirects || matches!(status.as_u16(), 407 | 511)
 }
 
 enum ReadError {

@@ -27,6 +27,8 @@ pub(crate) enum XmlError {
     Entity(String),
     #[error("XML over a limit: {0}")]
     Limit(&'static str),
+    #[error("XML with text beside elements")]
+    Mixed,
     #[error("XML with root <{0}>")]
     Root(String),
     #[error("XML with <{0}> twice")]
@@ -52,6 +54,7 @@ pub(crate) fn walk(
     let mut starts: Vec<usize> = Vec::new(); // where each open element's name starts in `path`
     let mut open = false; // inside the root
     let mut value = String::new();
+    let mut parent = false; // an element was closed inside the open one
     loop {
         match reader.read_event().map_err(|_| XmlError::NotWellFormed)? {
             Event::Start(tag) => {
@@ -60,7 +63,15 @@ pub(crate) fn walk(
                 if name.is_empty() || name.len() > MAX_NAME {
                     return Err(XmlError::Limit("length of a name"));
                 }
+                // The parser takes any: `<Part/Size>` is no Size of a Part.
+                if !name.chars().all(is_of_name) {
+                    return Err(XmlError::NotWellFormed);
+                }
+                if !value.trim().is_empty() {
+                    return Err(XmlError::Mixed);
+                }
                 value.clear();
+                parent = false;
                 if !open {
                     if root.is_some() {
                         return Err(XmlError::NotWellFormed);
@@ -79,6 +90,10 @@ pub(crate) fn walk(
                 path.push_str(name);
             }
             Event::End(_) => {
+                if parent && !value.trim().is_empty() {
+                    return Err(XmlError::Mixed);
+                }
+                parent = true;
                 let Some(start) = starts.pop() else {
                     if !open {
                         return Err(XmlError::NotWellFormed);
@@ -107,6 +122,10 @@ pub(crate) fn walk(
         Some(_) => Err(XmlError::NotWellFormed),
         None => Err(XmlError::Empty),
     }
+}
+
+fn is_of_name(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '_' | '-' | '.')
 }
 
 fn push(value: &mut String, text: &str, open: bool) -> Result<(), XmlError> {
@@ -170,16 +189,25 @@ pub(crate) fn expect_root(root: String, expected: &str) -> Result<(), XmlError> 
     }
 }
 
-/// Keeps a value that may come once.
+/// Keeps a text that may come once.
 pub(crate) fn once(
     slot: &mut Option<String>,
     name: &'static str,
     text: &str,
 ) -> Result<(), XmlError> {
+    once_value(slot, name, text.to_owned())
+}
+
+/// Keeps a value that may come once.
+pub(crate) fn once_value<T>(
+    slot: &mut Option<T>,
+    name: &'static str,
+    value: T,
+) -> Result<(), XmlError> {
     if slot.is_some() {
         return Err(XmlError::Twice(name));
     }
-    *slot = Some(text.to_owned());
+    *slot = Some(value);
     Ok(())
 }
 
@@ -240,6 +268,12 @@ mod tests {
             "<a>\u{0}",
             "<a",
             "{\"a\":1}",
+            "<a><b/c>1</b/c></a>",
+            "<a><b\"c/></a>",
+            "<a><b>1<c/></b></a>",
+            "<a><b><c/>1</b></a>",
+            "<a><b/>1</a>",
+            "<a>1<b/></a>",
         ] {
             assert!(leaves(xml).is_err(), "{xml:?}");
         }

@@ -33,6 +33,7 @@ const fn park_reason(reason: ParkReason) -> i64 {
         ParkReason::Clock => 5,
         ParkReason::Tls => 6,
         ParkReason::Throttled => 7,
+        ParkReason::NetworkClass => 8,
     }
 }
 
@@ -63,8 +64,10 @@ pub(crate) fn phase_of(code: i64, sub: i64) -> Option<Phase> {
 /// [`towline_core::Query::states`] means it.
 pub(crate) const fn state_condition(state: State) -> &'static str {
     match state {
-        State::Waiting | State::InProgress => "(t.phase < 50 AND NOT (t.phase = 7 AND t.sub = 1))",
-        State::WaitingForNetwork => "(t.phase < 50 AND t.phase = 7 AND t.sub = 1)",
+        State::Waiting | State::InProgress => {
+            "(t.phase < 50 AND NOT (t.phase = 7 AND t.sub IN (1, 8)))"
+        }
+        State::WaitingForNetwork => "(t.phase < 50 AND t.phase = 7 AND t.sub IN (1, 8))",
         State::Paused => "(t.phase >= 50 AND t.phase <> 100 AND t.phase = 50)",
         State::Completed => "(t.phase = 100)",
         State::Canceled => "(t.phase >= 50 AND t.phase <> 100 AND t.phase = 101)",

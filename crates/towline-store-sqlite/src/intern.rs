@@ -88,10 +88,21 @@ impl Interner {
             connection: self
                 .connections
                 .take(db, &CONNECTIONS, connection, || rows::to_json(connection))?,
-            options: self
-                .options
-                .take(db, &OPTIONS, options, || rows::to_json(options))?,
+            options: self.take_options(db, options)?,
         })
+    }
+
+    pub(crate) fn take_options(
+        &mut self,
+        db: &Db,
+        options: &TransferOptions,
+    ) -> Result<i64, Trouble> {
+        self.options
+            .take(db, &OPTIONS, options, || rows::to_json(options))
+    }
+
+    pub(crate) fn give_back_options(&mut self, options: i64) {
+        *self.options.uses.entry(options).or_default() -= 1;
     }
 
     /// Counts one use less of each.
@@ -107,7 +118,7 @@ impl Interner {
             .uses
             .entry(references.connection)
             .or_default() -= 1;
-        *self.options.uses.entry(references.options).or_default() -= 1;
+        self.give_back_options(references.options);
     }
 
     /// Writes the uses that were counted.

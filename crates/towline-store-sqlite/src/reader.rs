@@ -99,7 +99,9 @@ impl<T> Answer<T> {
     pub(crate) async fn get(self) -> Result<T, StoreError> {
         match self.0.await {
             Ok(result) => result,
-            Err(_) => Err(Stopped("one of its threads ended".into()).into()),
+            Err(_) => Err(StoreError::Failed(Box::new(Stopped::new(
+                "one of its threads ended",
+            )))),
         }
     }
 }

@@ -148,7 +148,7 @@ impl SqliteStore {
             Err(if self.closed.load(Ordering::Acquire) {
                 StoreError::Closed
             } else {
-                Stopped("its writing thread ended".into()).into()
+                Stopped::new("its writing thread ended").into_store_error(&self.path)
             })
         })
     }
@@ -344,12 +344,21 @@ mod tests {
         let store = SqliteStore::open_with(dir.path(), full).unwrap();
         let made = store.create_many(new(10)).await.unwrap();
         let failed = store.create_many(new(10_000)).await;
-        assert!(matches!(failed, Err(StoreError::Failed(_))), "{failed:?}");
+        assert!(
+            matches!(failed, Err(StoreError::NoSpace { .. })),
+            "{failed:?}"
+        );
         // Also what would fit: after a failed write the disk is not trusted.
         let failed = store.create_many(new(1)).await;
-        assert!(matches!(failed, Err(StoreError::Failed(_))), "{failed:?}");
+        assert!(
+            matches!(failed, Err(StoreError::NoSpace { .. })),
+            "{failed:?}"
+        );
         assert_eq!(store.next(TransferId::START, 100).await.unwrap().len(), 10);
-        assert!(matches!(store.close().await, Err(StoreError::Failed(_))));
+        assert!(matches!(
+            store.close().await,
+            Err(StoreError::NoSpace { .. })
+        ));
 
         let store = SqliteStore::open(dir.path()).unwrap();
         let kept = store.next(TransferId::START, 100).await.unwrap();

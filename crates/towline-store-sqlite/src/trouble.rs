@@ -54,6 +54,9 @@ impl Trouble {
                 Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                     corrupt(error.to_string())
                 }
+                Some(ErrorCode::DiskFull) => StoreError::NoSpace {
+                    path: path.to_path_buf(),
+                },
                 _ => StoreError::Failed(Box::new(error)),
             },
         }
@@ -76,12 +79,40 @@ fn is_value_error(error: &Error) -> bool {
 struct Contradiction(String);
 
 /// The store stopped, or its thread ended.
-#[derive(Debug, thiserror::Error)]
-#[error("it stopped taking writes: {0}")]
-pub(crate) struct Stopped(pub(crate) String);
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("it stopped taking writes: {why}")]
+pub(crate) struct Stopped {
+    why: String,
+    /// The disk is full, so the database would fail again.
+    full: bool,
+}
 
-impl From<Stopped> for StoreError {
-    fn from(stopped: Stopped) -> Self {
-        Self::Failed(Box::new(stopped))
+impl Stopped {
+    pub(crate) fn new(why: impl Into<String>) -> Self {
+        let (why, full) = (why.into(), false);
+        Self { why, full }
+    }
+
+    pub(crate) fn by(trouble: &Trouble) -> Self {
+        let why = match trouble {
+            Trouble::Sql(error) => error.to_string(),
+            Trouble::Damaged(why) => why.clone(),
+            Trouble::Refused(error) => error.to_string(),
+        };
+        let full = match trouble {
+            Trouble::Sql(error) => error.sqlite_error_code() == Some(ErrorCode::DiskFull),
+            _ => false,
+        };
+        Self { why, full }
+    }
+
+    /// The error to give to a caller; `path` is the database.
+    pub(crate) fn into_store_error(self, path: &Path) -> StoreError {
+        match self.full {
+            true => StoreError::NoSpace {
+                path: path.to_path_buf(),
+            },
+            false => StoreError::Failed(Box::new(self)),
+        }
     }
 }

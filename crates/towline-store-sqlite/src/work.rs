@@ -2,7 +2,8 @@
 
 use rusqlite::params;
 use towline_core::{
-    Change, Created, Incident, NewTransfer, PartRow, Record, StoreError, TransferId,
+    Change, Created, Incident, NetworkPolicy, NewTransfer, PartRow, Record, StoreError, TransferId,
+    TransferOptions,
 };
 
 use crate::codes;
@@ -22,7 +23,7 @@ impl Writer {
             && let Some(id) = rows::id_of_token(&self.db, token)?
             && let Some(known) = rows::record(&self.db, id, &mut self.parsed)?
         {
-            if *known.spec == new.spec {
+            if known.spec.asks_the_same(&new.spec) {
                 return Ok(Created::Known(known));
             }
             let token = token.clone();
@@ -101,6 +102,7 @@ impl Writer {
             match change {
                 Change::Parts(parts) => self.add_parts(row, record.bytes_done, parts)?,
                 Change::PartsLost(parts) => self.lose_parts(row, record.bytes_done, parts)?,
+                Change::Network(policy) => self.allow_on(row, *policy)?,
                 change if change.drops_parts() => {
                     let drop = "DELETE FROM parts WHERE transfer = ?1";
                     self.db.prepare_cached(drop)?.execute([row])?;
@@ -111,6 +113,25 @@ impl Writer {
         }
         self.sequence += 1;
         rows::write_changing(&self.db, &record, self.sequence, record.phase != before)
+    }
+
+    /// Its options are other ones from now on; those of its fellows stay.
+    fn allow_on(&mut self, row: i64, policy: NetworkPolicy) -> Result<(), Trouble> {
+        let (before, stored): (i64, String) = self
+            .db
+            .prepare_cached(
+                "SELECT t.options, o.value FROM transfers t JOIN options o ON o.id = t.options
+                 WHERE t.id = ?1",
+            )?
+            .query_row([row], |found| Ok((found.get(0)?, found.get(1)?)))?;
+        let mut options: TransferOptions = rows::from_json(&stored)?;
+        options.network = policy;
+        let after = self.interner.take_options(&self.db, &options)?;
+        self.interner.give_back_options(before);
+        self.db
+            .prepare_cached("UPDATE transfers SET options = ?2 WHERE id = ?1")?
+            .execute([row, after])?;
+        Ok(())
     }
 
     fn add_parts(&self, row: i64, done: u64, parts: &[PartRow]) -> Result<(), Trouble> {

@@ -61,7 +61,7 @@ pub(crate) struct Counts {
 }
 
 /// Answers a request once it is known whether its transaction was committed.
-type Finish = Box<dyn FnOnce(Result<(), &str>)>;
+type Finish = Box<dyn FnOnce(Result<(), &Stopped>)>;
 
 /// The state of the writing thread. What each request does is in `work.rs`.
 pub(crate) struct Writer {
@@ -75,7 +75,7 @@ pub(crate) struct Writer {
     pub(crate) no_spec: Arc<Spec>,
     pub(crate) counts: Arc<Counts>,
     /// Why nothing more is written.
-    pub(crate) stopped: Option<String>,
+    pub(crate) stopped: Option<Stopped>,
     /// Let go after the connection, as the last thing.
     pub(crate) lock: OwnerLock,
 }
@@ -146,7 +146,7 @@ impl Writer {
         if self.stopped.is_some() {
             let _ = self.db.execute_batch("ROLLBACK");
         }
-        let fate = self.stopped.as_deref().map_or(Ok(()), Err);
+        let fate = self.stopped.as_ref().map_or(Ok(()), Err);
         finish.into_iter().for_each(|finish| finish(fate));
     }
 
@@ -182,8 +182,8 @@ impl Writer {
             let _ = reply.send(match (result, fate) {
                 (Some(Ok(value)), Ok(())) => Ok(value),
                 (Some(Err(trouble)), _) => Err(trouble.into_store_error(&path)),
-                (_, Err(why)) => Err(Stopped(why.into()).into()),
-                (None, Ok(())) => Err(Stopped("it was stopped".into()).into()),
+                (_, Err(stopped)) => Err(stopped.clone().into_store_error(&path)),
+                (None, Ok(())) => Err(Stopped::new("it was stopped").into_store_error(&path)),
             });
         })
     }
@@ -225,18 +225,14 @@ impl Writer {
     /// again could seem to succeed: nothing more is written by this process.
     fn stop(&mut self, trouble: &Trouble) {
         if self.stopped.is_none() {
-            self.stopped = Some(match trouble {
-                Trouble::Sql(error) => error.to_string(),
-                Trouble::Damaged(why) => why.clone(),
-                Trouble::Refused(error) => error.to_string(),
-            });
+            self.stopped = Some(Stopped::by(trouble));
         }
     }
 
     /// Moves the log into the database and ends.
     fn close(self) -> Result<(), StoreError> {
-        if let Some(why) = self.stopped {
-            return Err(Stopped(why).into());
+        if let Some(stopped) = self.stopped {
+            return Err(stopped.into_store_error(&self.path));
         }
         let path = Arc::clone(&self.path);
         let closed = || -> Result<(), Trouble> {

@@ -3,4 +3,6 @@
 pub mod crash;
 pub mod fault_proxy;
 pub mod foreign;
+pub mod simulation;
+pub mod small_disk;
 pub mod store_contract;

@@ -234,6 +234,45 @@ async fn exactly_one_bit_is_flipped_in_its_direction() {
     }
 }
 
+#[tokio::test]
+async fn a_bit_is_flipped_once_wherever_its_byte_passes() {
+    for direction in [Direction::ToServer, Direction::ToClient] {
+        let scene = Scene::start().await;
+        scene.proxy.flip_once(direction, 70_001, 5);
+        for n in 0..4 {
+            let (mut client, mut server) = scene.connect().await;
+            let (from, to) = match direction {
+                Direction::ToServer => (&mut client, &mut server),
+                Direction::ToClient => (&mut server, &mut client),
+            };
+            let sent = bytes(30_000);
+            assert_eq!(send(to, from, &sent).await.0, sent, "the other way");
+            let (heard, _) = send(from, to, &sent).await;
+            let mut expected = sent;
+            if n == 2 {
+                expected[10_001] ^= 1 << 5;
+            }
+            assert_eq!(heard, expected, "{direction:?} {n}");
+            assert_eq!(scene.proxy.is_to_flip(direction), n < 2);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_silent_too_long_is_reset_on_both_sides_and_no_other() {
+    let scene = Scene::start().await;
+    let (mut client, mut server) = scene.connect().await;
+    scene.proxy.cut_silent(Duration::from_millis(600));
+    // Bytes one way keep it.
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        client.write_all(b"x").await.unwrap();
+    }
+    let heard = hear(&mut server).await;
+    assert_eq!(heard, (vec![b'x'; 10], End::Rst));
+    assert_eq!(hear(&mut client).await, (vec![], End::Rst));
+}
+
 /// What a client that trusts this certificate says of the handshake.
 async fn handshake(scene: &Scene, trusted: Option<&str>) -> Result<(), String> {
     let mut roots = RootCertStore::empty();

@@ -156,6 +156,7 @@ fn differing(one: &TransferOptions, other: &TransferOptions) -> Vec<&'static str
     let pairs = [
         ("part size", one.part_size == other.part_size),
         ("mode", one.upload_mode == other.upload_mode),
+        ("network", one.network == other.network),
         ("range", one.range == other.range),
         ("condition", one.condition == other.condition),
         (
@@ -173,6 +174,10 @@ fn differing(one: &TransferOptions, other: &TransferOptions) -> Vec<&'static str
         ("headers", one.extra.headers == other.extra.headers),
         ("parameters", one.extra.parameters == other.extra.parameters),
         ("checksum", one.checksum == other.checksum),
+        (
+            "on-change",
+            one.when_source_changes == other.when_source_changes,
+        ),
         ("if-absent", one.if_absent == other.if_absent),
         (
             "on-exists",

@@ -148,10 +148,7 @@ impl Asker {
         Sending: Future<Output = Result<T, S3Error>>,
     {
         let began = Instant::now();
-        let mut history = History {
-            limit: self.limit,
-            ..History::default()
-        };
+        let mut history = History::new(self.limit);
         let mut fixes = Vec::new();
         loop {
             let error = match tokio::time::timeout(self.time, send(self.s3.clone())).await {
@@ -170,33 +167,31 @@ impl Asker {
             };
             let failure = Failure::from(error);
             tracing::debug!(%operation, error = %failure, attempt = history.in_a_row + 1, "a request failed");
-            match react(&failure, history) {
+            let reaction = react(&failure, history);
+            history = history.and(&failure, &reaction);
+            match reaction {
                 Reaction::Retry {
-                    up_to,
-                    at_least,
-                    costs,
+                    up_to, at_least, ..
                 } if began.elapsed() < PATIENCE => {
-                    history.strikes += u32::from(costs);
                     tokio::time::sleep(jitter(at_least, up_to)).await;
                 }
                 Reaction::Fix(fix) => {
-                    history.fixed = true;
                     fixes.push(fix.clone());
                     match fix {
                         Fix::Credentials => self.s3.refresh_credentials(),
                         Fix::Clock(server) => self.s3.set_clock(server),
                         Fix::Region(region) => self.s3.set_region(&region),
+                        Fix::Redirect(location) => self.s3.set_redirect(&location),
                     }
                 }
                 _ => {
                     return Asked {
                         result: Err(failure),
-                        attempts: history.in_a_row + 1,
+                        attempts: history.in_a_row,
                         fixes,
                     };
                 }
             }
-            history.in_a_row += 1;
         }
     }
 

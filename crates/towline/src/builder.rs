@@ -11,7 +11,7 @@ use towline_s3::{
 };
 use towline_store_sqlite::SqliteStore;
 
-use crate::{Error, SettingsError, SubmitError, TransferUtility};
+use crate::{Error, NetworkMonitor, SettingsError, SubmitError, TransferUtility};
 
 /// What a [`TransferUtility`] is opened with.
 pub struct Builder {
@@ -25,6 +25,14 @@ pub struct Builder {
     connections: HashMap<String, Connection>,
     keys: Vec<(String, CustomerKey)>,
     pub(crate) config: Config,
+    network: Network,
+}
+
+/// Who tells that the network changed.
+enum Network {
+    System,
+    Monitor(Box<dyn NetworkMonitor>),
+    Nobody,
 }
 
 /// An identity pool of Amazon Cognito.
@@ -45,6 +53,7 @@ impl Builder {
             connections: HashMap::new(),
             keys: Vec::new(),
             config: Config::default(),
+            network: Network::System,
         }
     }
 
@@ -158,6 +167,20 @@ impl Builder {
         self
     }
 
+    /// Who tells what network there is. Default: the system, where it does
+    /// (Linux), which says nothing of metered ones.
+    pub fn network_monitor(mut self, monitor: impl NetworkMonitor) -> Self {
+        self.network = Network::Monitor(Box::new(monitor));
+        self
+    }
+
+    /// Nobody tells what network there is, unless
+    /// [`TransferUtility::network_changed`] does.
+    pub fn without_network_monitor(mut self) -> Self {
+        self.network = Network::Nobody;
+        self
+    }
+
     /// Opens the state and goes on with every transfer in it that is neither
     /// final nor paused.
     ///
@@ -196,6 +219,11 @@ impl Builder {
             self.config,
             state_dir,
         );
+        match self.network {
+            Network::System => utility.watch_system_network()?,
+            Network::Monitor(monitor) => utility.watch_network(monitor)?,
+            Network::Nobody => {}
+        }
         if recovers {
             utility.end_lost_streams().await?;
             utility.sweep_spool().await?;

@@ -58,6 +58,12 @@ pub(crate) fn target(path: &Path) -> Result<(), SubmitError> {
             path: path.to_owned(),
         });
     }
+    // A rename would put a file in the place of a device.
+    if let Ok(meta) = std::fs::metadata(path)
+        && let Some(kind) = towline_engine::kind_if_special(&meta)
+    {
+        return Err(unfit(&format!("it is {kind}, not a regular file")));
+    }
     if path.file_name().is_none() {
         return Err(unfit("it has no file name"));
     }

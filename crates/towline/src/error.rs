@@ -104,6 +104,7 @@ impl Error {
             Self::Store(StoreError::Newer { .. }) => "StoreNewer",
             Self::Store(StoreError::Foreign { .. }) => "StoreForeign",
             Self::Store(StoreError::Unknown(_)) => "UnknownTransfer",
+            Self::Store(StoreError::NoSpace { .. }) => "StoreFull",
             Self::Store(StoreError::UnknownCursor(_)) => "UnknownCursor",
             Self::Store(StoreError::TokenTaken { .. }) => "TokenTaken",
             Self::Store(_) => "StoreFailed",

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures_util::StreamExt;
 use towline_core::{
     Access, Connection, Direction, ListUploads, ListedUpload, Operation, Outcome, Query, Record,
-    Remote, Request, S3, State, Status, Timestamp, TransferId, Upload, UploadMarker, UploadsPage,
+    Remote, Request, S3, S3Error, S3ErrorKind, State, Status, Timestamp, TransferId, Upload,
+    UploadMarker, UploadsPage,
 };
 use towline_s3::S3Client;
 
@@ -15,6 +16,8 @@ use crate::{Error, RequestError, TransferUtility, ask::Asker};
 
 /// How many are aborted at the same time.
 const AT_ONCE: usize = 16;
+/// A listing that still tells of the same key after so many pages has no end.
+const MAX_PAGES_OF_KEY: u32 = 1000;
 
 /// An open multipart upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -184,8 +187,10 @@ impl Leftovers {
             (None, None) => String::new(),
         };
         let mut found = Vec::new();
-        let mut after = None;
+        let mut after: Option<UploadMarker> = None;
+        let mut pages_of_key = 0;
         loop {
+            let last_key = after.as_ref().map(|after| after.key.clone());
             let page = uploads(
                 asker,
                 ListUploads {
@@ -200,8 +205,13 @@ impl Leftovers {
             // Keys are in order: behind the exact one there is none of it.
             let past = |next: &UploadMarker| self.key.as_ref().is_some_and(|key| next.key > *key);
             after = page.next.filter(|next| !past(next));
-            if after.is_none() {
-                break;
+            let Some(next) = &after else { break };
+            pages_of_key = match last_key.as_ref() == Some(&next.key) {
+                true => pages_of_key + 1,
+                false => 0,
+            };
+            if pages_of_key > MAX_PAGES_OF_KEY {
+                return Err(does_not_end());
             }
         }
         // Asked after they were listed: whatever of our own was open then, the
@@ -271,6 +281,13 @@ fn holder(records: &[Record], upload_id: &str) -> Option<KeptBecause> {
     let may_be_of = |record: &Record| KeptBecause::MayBeOfTransfer(record.id);
     let found = records.iter().find(holds).map(of);
     found.or_else(|| records.iter().find(may_hold).map(may_be_of))
+}
+
+fn does_not_end() -> Error {
+    let operation = Operation::ListMultipartUploads;
+    let words = "the listing does not advance";
+    let error = S3Error::new(operation, S3ErrorKind::Malformed, words);
+    RequestError::of(error.into(), 1).into()
 }
 
 async fn uploads(asker: &Asker, asked: ListUploads) -> Result<UploadsPage, Error> {

@@ -233,6 +233,7 @@ mod leftovers;
 mod lifecycle;
 mod listener;
 mod named;
+mod network;
 mod objects;
 mod observer;
 mod path_json;
@@ -260,6 +261,7 @@ pub use head::{HeadRequest, ObjectMetadata};
 pub use leftovers::{KeptBecause, Leftover, LeftoverReport, Leftovers};
 pub use lifecycle::{AbortRule, LifecycleCheck};
 pub use listener::TransferListener;
+pub use network::NetworkMonitor;
 pub use objects::{DeleteRequest, ListRequest};
 pub use observer::{TransferObserver, Updates};
 pub use presign::{PresignGet, PresignPut};
@@ -272,9 +274,10 @@ pub use towline_core::{
     Access, AddressError, Addressing, BucketName, ByteRange, Checksum, ChecksumAlgorithm,
     ChecksumKind, Command, ConnectError, Connection, ConnectionSource, Cursor, Direction,
     Encryption, ErrorRecord, Extra, Grant, Grantee, Incident, KeyReference, ListedObject,
-    ObjectAddress, ObjectKey, ObjectOptions, ObjectsPage, Operation, Outcome, ParkReason, PartSize,
-    PartSizeError, Permission, Query, ReadCondition, Reason, State, StoreError, Timestamp,
-    TransferId, TransferOptions, UploadMode, Verified, WhenTargetExists,
+    NetworkClass, NetworkPolicy, ObjectAddress, ObjectKey, ObjectOptions, ObjectsPage, Operation,
+    Outcome, ParkReason, PartSize, PartSizeError, Permission, Query, ReadCondition, Reason, State,
+    StoreError, Timestamp, TransferId, TransferOptions, UploadMode, Verified, WhenSourceChanges,
+    WhenTargetExists,
 };
 pub use towline_engine::{Checks, Config, Heeds, Profile as StoreProfile, Recovery};
 #[cfg(feature = "cognito")]

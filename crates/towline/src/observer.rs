@@ -17,7 +17,7 @@ use crate::{Error, Transfer, TransferListener, TransferUtility};
 pub struct TransferObserver {
     id: TransferId,
     watch: Watch,
-    utility: TransferUtility,
+    pub(crate) utility: TransferUtility,
     listener: Slot,
 }
 

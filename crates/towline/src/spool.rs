@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
-use towline_core::{LocalFailure, Query, State};
+use towline_core::{LocalFailure, Query, State, StoreError};
 
 use crate::building::Body;
 use crate::{Error, SubmitError, TransferObserver, TransferRequest, TransferUtility};
@@ -38,7 +38,8 @@ impl TransferUtility {
         };
         let runtime = self.engine().runtime().ok_or(Error::Closed)?;
         let copied = runtime.spawn(copying).await.map_err(|_| Error::Closed)?;
-        let (copy, copied) = copied.map_err(failed)?;
+        let spool = self.state_dir().join(DIR);
+        let (copy, copied) = copied.map_err(|error| failed(error, &spool))?;
         let fits = copied.and_then(|copied| match length {
             Some(length) if length != copied => Err(std::io::Error::other(format!(
                 "the stream has {copied} bytes, not the {length} announced"
@@ -47,7 +48,7 @@ impl TransferUtility {
         });
         if let Err(error) = fits {
             copy.remove();
-            return Err(failed(error).into());
+            return Err(failed(error, &spool));
         }
         request.options.object.content_type = settled.spec.options.object.content_type;
         request.be_of_file(&copy.path);
@@ -169,10 +170,17 @@ impl Copy {
     }
 }
 
-fn failed(error: std::io::Error) -> SubmitError {
+/// The copy could not be written, or the stream not be read.
+fn failed(error: std::io::Error, spool: &Path) -> Error {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    if matches!(error.kind(), StorageFull | QuotaExceeded) {
+        let path = spool.to_owned();
+        return StoreError::NoSpace { path }.into();
+    }
     SubmitError::Source(LocalFailure::SourceUnreadable {
         path: "the stream".into(),
         why: error.to_string(),
         missing: false,
     })
+    .into()
 }

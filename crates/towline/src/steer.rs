@@ -83,6 +83,7 @@ impl TransferUtility {
             Command::Cancel => [&UNFINISHED[..], &[State::Paused]].concat(),
             Command::Resume => vec![State::Paused],
             Command::Retry => vec![State::Failed],
+            Command::AllowOn(_) => [&UNFINISHED[..], &[State::Paused, State::Failed]].concat(),
         };
         let ids = self.ids_of(Query { states, ..query }).await?;
         let mut changed = Vec::new();

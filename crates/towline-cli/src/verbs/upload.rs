@@ -126,6 +126,7 @@ fn request(args: &Upload, url: &S3Url, path: &Path, key: String) -> Result<Trans
     request.restart = args.restart;
     let options = &mut request.options;
     options.if_absent = args.if_absent;
+    options.when_source_changes = args.on_change.into();
     options.checksum = args.checksum.into();
     options.part_size = args.part_size;
     let object = &mut options.object;

@@ -1,5 +1,5 @@
 //! One fault each: what other clients get wrong (FAILURES.md, section 3), the
-//! refusals and oddities of S3 (section 4), and faults at random.
+//! refusals and oddities of S3 (section 4).
 //!
 //! `crates/towline-testserver/tests/aws_cli` shows the standard AWS CLI fail
 //! on the first of these.
@@ -10,7 +10,6 @@
 mod common;
 
 mod downloads;
-mod random;
 mod refusals;
 mod scene;
 mod uploads;

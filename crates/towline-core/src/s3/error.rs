@@ -61,6 +61,8 @@ pub enum S3ErrorKind {
     Answer,
     /// The answer is not one that S3 gives: wrong XML, missing header, over a limit.
     Malformed,
+    /// Somebody on the way answered: a captive portal, a proxy.
+    Foreign,
     /// The request's own body failed or fell short.
     Body,
     /// The request cannot be made: it would not be valid.
@@ -74,6 +76,8 @@ pub struct S3Error {
     pub operation: Operation,
     /// At what point.
     pub kind: S3ErrorKind,
+    /// This machine had no descriptor for a socket, so nothing was tried.
+    pub no_descriptor: bool,
     /// The HTTP status, if there was an answer.
     pub status: Option<u16>,
     /// S3's code, such as `NoSuchBucket`.
@@ -88,9 +92,11 @@ pub struct S3Error {
     pub region: Option<String>,
     /// Where S3 pointed to (`Location`), never followed by the client.
     pub location: Option<String>,
+    /// `location` is a host of the same endpoint, reached by the same scheme.
+    pub location_is_of_endpoint: bool,
     /// The server's clock (`Date`, or `ServerTime` of the error).
     pub server_date: Option<Timestamp>,
-    /// `Retry-After`.
+    /// `Retry-After`, or `x-amz-retry-after`.
     pub retry_after: Option<Duration>,
     /// Bytes of the request's body that were handed to the connection.
     pub body_sent: u64,
@@ -108,6 +114,7 @@ impl S3Error {
         Self {
             operation,
             kind,
+            no_descriptor: false,
             status: None,
             code: None,
             message: message.into(),
@@ -115,6 +122,7 @@ impl S3Error {
             host_id: None,
             region: None,
             location: None,
+            location_is_of_endpoint: false,
             server_date: None,
             retry_after: None,
             body_sent: 0,
@@ -127,6 +135,20 @@ impl S3Error {
     /// S3's code, or "" without one.
     pub fn code(&self) -> &str {
         self.code.as_deref().unwrap_or_default()
+    }
+
+    /// Whether S3 said that it is asked too much, or too often.
+    pub fn is_throttling(&self) -> bool {
+        matches!(self.status, Some(429 | 503))
+            || matches!(
+                self.code(),
+                "SlowDown"
+                    | "ServiceUnavailable"
+                    | "Throttling"
+                    | "ThrottlingException"
+                    | "TooManyRequests"
+                    | "RequestLimitExceeded"
+            )
     }
 
     /// Whether S3 said that the thing asked for is not there.

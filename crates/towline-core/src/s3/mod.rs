@@ -61,6 +61,10 @@ pub trait S3: Send + Sync + 'static {
     /// Signs from now on for this region, where the endpoint stays the same.
     fn set_region(&self, _region: &str) {}
 
+    /// Sends requests for a bucket for a while where [`S3Error::location`]
+    /// pointed for it, which is within the endpoint.
+    fn set_redirect(&self, _location: &str) {}
+
     /// Closes idle connections and forgets resolved addresses.
     fn reset_connections(&self) {}
 }

@@ -244,6 +244,8 @@ pub struct GetObject {
 /// What S3 says of an object beside its bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObjectHead {
+    /// The server's clock at its answer (`Date`).
+    pub told_at: Option<Timestamp>,
     /// Its ETag, as sent (with its quotes).
     pub etag: Option<String>,
     /// The whole object's length in bytes, also when a range was asked for.

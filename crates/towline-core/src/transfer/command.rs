@@ -1,7 +1,7 @@
 //! What a person or program asks of a transfer; it may be refused.
 
 use super::{Step, Transfer};
-use crate::{After, Change, Now, Phase, State};
+use crate::{After, Change, NetworkPolicy, Now, Phase, State};
 
 /// A request to steer a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,16 +14,34 @@ pub enum Command {
     Retry,
     /// Stop, and remove what S3 and the disk hold.
     Cancel,
+    /// Go on these networks only, from now on.
+    AllowOn(NetworkPolicy),
 }
 
 impl Command {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Pause, Self::Resume, Self::Retry, Self::Cancel];
+    /// One of each kind.
+    pub const ALL: [Self; 5] = [
+        Self::Pause,
+        Self::Resume,
+        Self::Retry,
+        Self::Cancel,
+        Self::AllowOn(NetworkPolicy::Unmetered),
+    ];
+
+    const fn verb(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Retry => "retry",
+            Self::Cancel => "cancel",
+            Self::AllowOn(_) => "change the networks of",
+        }
+    }
 }
 
 /// A request that does not fit the transfer's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("cannot {} a transfer that is {state}", format!("{command:?}").to_lowercase())]
+#[error("cannot {} a transfer that is {state}", command.verb())]
 pub struct Refused {
     /// What was asked.
     pub command: Command,
@@ -54,6 +72,11 @@ impl Transfer {
                 self.run.started = true;
                 self.discard(&mut step, After::Cancel, now);
             }
+            (Command::AllowOn(policy), phase) if phase != Phase::Completed => {
+                if self.record.spec.options.network != policy {
+                    self.change(&mut step, Change::Network(policy));
+                }
+            }
             (command, phase) => {
                 let state = crate::Status::at_rest(phase).state;
                 return Err(Refused { command, state });
@@ -67,6 +90,7 @@ impl Transfer {
         self.run.strikes.clear();
         self.run.restarts = 0;
         self.run.exhausted = None;
+        self.run.late.begin_anew();
         self.run.started = false;
         self.run.doubt = self.holds_something();
         // What was moved is gone: from zero, and the source is looked at anew.

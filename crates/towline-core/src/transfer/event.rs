@@ -38,8 +38,8 @@ pub enum Event {
         size: u64,
         /// The temporary file, not made yet.
         temp: Temp,
-        /// Ranges of it can be had, as far as is known; else it comes in one piece.
-        in_parts: bool,
+        /// The store gives no ranges, so it is fetched in one piece.
+        in_one: bool,
     },
     /// S3 or the disk was asked what is there.
     Reconciled(Found),
@@ -64,6 +64,10 @@ pub enum Event {
     WaitOver(Item),
     /// The cause it was parked for may have ended.
     Unparked,
+    /// The store cannot be reached at all, as a request beside its own has shown.
+    Unreachable(Failure),
+    /// The network that there is now is none that it may use.
+    Barred,
 }
 
 /// What an attempt is about.
@@ -96,6 +100,9 @@ pub enum Found {
     Landed(Proof),
     /// The upload or the temporary file is gone.
     Gone,
+    /// The upload is gone and the object is not ours: a Complete that was sent
+    /// may still be applied, if its answer is not known.
+    Unseen,
     /// Another object stands there, and the condition forbids to replace it.
     Conflict(Failure),
 }

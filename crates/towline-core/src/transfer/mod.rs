@@ -11,6 +11,7 @@
 
 mod command;
 mod event;
+mod late;
 #[cfg(test)]
 mod model;
 mod parts;
@@ -19,15 +20,18 @@ mod step;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 pub use command::{Command, Refused};
 pub use event::{Event, Found, Item};
 pub use step::{Action, Step};
 
+use self::late::Late;
+
 use crate::{
     After, Asked, Change, Direction, ErrorRecord, Failure, History, LocalFailure, Now, Outcome,
     ParkReason, PartNumber, PartPlan, PartRow, Phase, PlanError, Proof, Reaction, Reason, Record,
-    Remote, Request, State, Status, react,
+    Remote, Request, State, Status, WhenSourceChanges, react,
 };
 
 /// How often a run starts a transfer from zero before it gives up.
@@ -59,16 +63,10 @@ struct Run {
     /// The last attempt that is forgiven lost its answer: if it turns out to
     /// have had no effect, this is how the transfer fails.
     exhausted: Option<ErrorRecord>,
-    strikes: BTreeMap<Item, Strikes>,
+    strikes: BTreeMap<Item, History>,
     restarts: u32,
     retry_limit: u32,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Strikes {
-    in_a_row: u32,
-    costly: u32,
-    fixed: bool,
+    late: Late,
 }
 
 impl Transfer {
@@ -76,15 +74,23 @@ impl Transfer {
     /// item are forgiven.
     pub fn load(record: Record, parts: Vec<PartRow>, retry_limit: u32) -> Self {
         let doubt = record.remote.is_some() || record.asked.is_some() || record.sealed.is_some();
+        let late = Late::new(asked_to_complete(&record));
         Self {
             record,
             parts: parts.into_iter().map(|row| (row.number, row)).collect(),
             run: Run {
                 doubt,
                 retry_limit,
+                late,
                 ..Run::default()
             },
         }
+    }
+
+    /// Looks so long for the object of a Complete whose answer is not known.
+    pub fn with_late_limit(mut self, limit: Duration) -> Self {
+        self.run.late.limit(limit);
+        self
     }
 
     /// What is stored of it.
@@ -115,6 +121,13 @@ impl Transfer {
         Status::new(State::InProgress, reason)
     }
 
+    /// Whether a failure, taken for evidence, would end it.
+    pub fn would_end(&self, item: Item, failure: &Failure) -> bool {
+        let none = History::new(self.run.retry_limit);
+        let history = self.run.strikes.get(&item).copied().unwrap_or(none);
+        matches!(react(failure, history), Reaction::GiveUp | Reaction::Fail)
+    }
+
     /// Advances by one event; one that no longer applies gives an empty step.
     pub fn on_event(&mut self, event: Event, now: Now) -> Step {
         let mut step = Step::default();
@@ -125,8 +138,17 @@ impl Transfer {
             }
             // A new process is as good a reason as any to look again.
             (Phase::Parked(_), Event::Started | Event::Unparked) => {
-                self.run.doubt = true;
+                self.run.doubt = self.holds_something();
                 self.start(&mut step, now);
+            }
+            (phase, Event::Unreachable(failure)) if Self::can_park(phase) => {
+                self.unreachable(&mut step, &failure, now);
+            }
+            (phase, Event::Barred) if Self::can_park(phase) || phase == Phase::Queued => {
+                self.barred(&mut step, now);
+            }
+            (Phase::Parked(reason), Event::Barred) if reason != ParkReason::NetworkClass => {
+                self.barred(&mut step, now);
             }
             // A second answer must not change the plan of a generation.
             (Phase::Preparing, Event::Inspected(source)) if self.record.plan.is_none() => {
@@ -164,10 +186,13 @@ impl Transfer {
                     identity,
                     size,
                     temp,
-                    in_parts,
+                    in_one,
                 },
             ) => {
-                let plan = self.plan_of_download(size, in_parts);
+                let plan = match in_one {
+                    true => Ok(PartPlan::recorded(size, 0)),
+                    false => PartPlan::new(size, self.record.spec.options.part_size),
+                };
                 self.object_found(&mut step, identity, plan, temp, now);
             }
             (phase, Event::Reconciled(found))
@@ -341,21 +366,23 @@ impl Transfer {
                 self.run.doubt = false;
                 self.run.exhausted = None;
                 self.run.strikes.clear();
+                self.run.late.begin_anew();
                 self.proceed(step, now);
             }
         }
     }
 
     fn failed(&mut self, step: &mut Step, item: Item, failure: &Failure, now: Now) {
-        let strikes = self.run.strikes.entry(item).or_default();
-        let history = History {
-            in_a_row: strikes.in_a_row,
-            strikes: strikes.costly,
-            limit: self.run.retry_limit,
-            fixed: strikes.fixed,
+        let final_source = self.may_not_change(failure);
+        let none = History::new(self.run.retry_limit);
+        let strikes = self.run.strikes.entry(item).or_insert(none);
+        let history = *strikes;
+        let reaction = match react(failure, history) {
+            Reaction::Restart if final_source => Reaction::Fail,
+            reaction => reaction,
         };
-        let reaction = react(failure, history);
-        strikes.in_a_row += 1;
+        *strikes = history.and(failure, &reaction);
+        let spent = strikes.strikes > history.limit;
         let error = ErrorRecord::of(failure, strikes.in_a_row);
         let part = match item {
             Item::Part(part) => Some(part),
@@ -365,9 +392,6 @@ impl Transfer {
             part,
             error: error.clone(),
         });
-        if let Reaction::Retry { costs: true, .. } | Reaction::Resolve = reaction {
-            strikes.costly += 1;
-        }
         if let Phase::Discarding(after) = self.record.phase {
             return self.discard_failed(step, after, error, reaction, now);
         }
@@ -386,7 +410,6 @@ impl Transfer {
                 });
             }
             Reaction::Fix(fix) => {
-                strikes.fixed = true;
                 step.act(Action::Fix(fix));
                 match item {
                     Item::Part(_) => step.act(Action::OfferParts),
@@ -395,8 +418,11 @@ impl Transfer {
             }
             Reaction::Resolve => {
                 let wait = crate::retry::resolve_wait(history.in_a_row);
+                let unknown = asked_to_complete(&self.record) && !failure.is_refusal();
+                let late = self.run.late.possible || unknown;
                 self.stop(step);
-                if history.strikes >= history.limit {
+                self.run.late.possible = late;
+                if spent {
                     self.run.exhausted = Some(error);
                 }
                 self.run.doubt = true;
@@ -408,10 +434,21 @@ impl Transfer {
                 });
             }
             Reaction::Restart => self.restart(step, error, now),
-            Reaction::Park(reason) => self.park(step, reason, error, now),
+            Reaction::Park(reason) => {
+                if reason == ParkReason::Network {
+                    self.forgive();
+                }
+                self.park(step, reason, error, now);
+            }
             Reaction::GiveUp => self.give_up(step, error, now),
             Reaction::Fail => self.fail(step, error, now),
         }
+    }
+
+    /// Its source changed, and is wanted as it was or not at all.
+    fn may_not_change(&self, failure: &Failure) -> bool {
+        matches!(failure, Failure::Local(LocalFailure::SourceChanged { .. }))
+            && self.record.spec.options.when_source_changes == WhenSourceChanges::Fail
     }
 
     /// Discarding must be proven, so what would park only waits; what S3
@@ -429,7 +466,6 @@ impl Transfer {
                 up_to, at_least, ..
             } => (up_to, at_least),
             Reaction::Fix(fix) => {
-                self.run.strikes.entry(Item::Act).or_default().fixed = true;
                 step.act(Action::Fix(fix));
                 Default::default()
             }
@@ -438,9 +474,15 @@ impl Transfer {
                 (wait, wait / 2)
             }
             Reaction::GiveUp | Reaction::Fail => {
-                if after != After::Fail {
-                    self.change(step, Change::Error(Some(error)));
-                }
+                // Why it failed comes first, then what is left behind.
+                let error = match self.record.error.clone() {
+                    Some(first) if after == After::Fail => ErrorRecord {
+                        message: format!("{}; {}", first.message, error.message),
+                        ..first
+                    },
+                    _ => error,
+                };
+                self.change(step, Change::Error(Some(error)));
                 return self.enter(step, Phase::Failed, now);
             }
         };
@@ -452,9 +494,11 @@ impl Transfer {
         });
     }
 
-    fn restart(&mut self, step: &mut Step, error: ErrorRecord, now: Now) {
+    fn restart(&mut self, step: &mut Step, mut error: ErrorRecord, now: Now) {
         self.run.restarts += 1;
         if self.run.restarts > RESTART_LIMIT {
+            let limit = format!("; it was started from zero {RESTART_LIMIT} times before");
+            error.message.push_str(&limit);
             return self.fail(step, error, now);
         }
         self.change(step, Change::Error(Some(error)));
@@ -466,6 +510,34 @@ impl Transfer {
         self.change(step, Change::Error(Some(error)));
         self.enter(step, Phase::Parked(reason), now);
         step.act(Action::WatchFor(reason));
+    }
+
+    /// What is being removed is removed: that waits by itself.
+    const fn can_park(phase: Phase) -> bool {
+        phase.runs() && !matches!(phase, Phase::Discarding(_))
+    }
+
+    /// An outage is no evidence against any item, whatever failed on its way in.
+    fn forgive(&mut self) {
+        self.run.strikes.clear();
+        self.run.exhausted = None;
+    }
+
+    fn unreachable(&mut self, step: &mut Step, failure: &Failure, now: Now) {
+        self.forgive();
+        let error = ErrorRecord::of(failure, 0);
+        step.act(Action::Note {
+            part: None,
+            error: error.clone(),
+        });
+        self.park(step, ParkReason::Network, error, now);
+    }
+
+    fn barred(&mut self, step: &mut Step, now: Now) {
+        self.run.started = true;
+        self.stop(step);
+        self.enter(step, Phase::Parked(ParkReason::NetworkClass), now);
+        step.act(Action::WatchFor(ParkReason::NetworkClass));
     }
 
     /// Ends it for now and keeps what was moved, for `retry`. Of a stream
@@ -505,6 +577,7 @@ impl Transfer {
     /// Ends every act. What they had under way is in doubt from now on.
     fn stop(&mut self, step: &mut Step) {
         step.act(Action::Stop);
+        self.run.late.possible |= asked_to_complete(&self.record);
         self.run.in_flight.clear();
         self.run.backing_off.clear();
         self.run.act_backing_off = false;
@@ -525,4 +598,9 @@ impl Transfer {
     fn holds_something(&self) -> bool {
         self.record.remote.is_some() || self.record.asked.is_some()
     }
+}
+
+/// Whether a Complete may have been sent whose answer is not recorded.
+fn asked_to_complete(record: &Record) -> bool {
+    record.asked.map(|asked| asked.request) == Some(Request::Complete)
 }

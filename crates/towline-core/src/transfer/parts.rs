@@ -1,6 +1,7 @@
 //! Which parts are where: handed out, kept, found again after a doubt.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::{Action, Found, Item, Step, Transfer};
 use crate::{
@@ -33,17 +34,6 @@ impl Transfer {
     /// The parts that are where they belong, in order.
     pub fn parts(&self) -> impl ExactSizeIterator<Item = &PartRow> {
         self.parts.values()
-    }
-
-    pub(super) fn plan_of_download(
-        &self,
-        size: u64,
-        in_parts: bool,
-    ) -> Result<PartPlan, PlanError> {
-        match in_parts {
-            true => PartPlan::new(size, self.record.spec.options.part_size),
-            false => Ok(PartPlan::recorded(size, size)),
-        }
     }
 
     pub(super) fn object_found(
@@ -107,6 +97,11 @@ impl Transfer {
         if !self.run.doubt {
             return;
         }
+        if let Found::Unseen = found
+            && let Some(wait) = self.run.late.next_wait()
+        {
+            return self.look_again(step, wait);
+        }
         self.run.doubt = false;
         let exhausted = self.run.exhausted.take();
         match found {
@@ -117,6 +112,7 @@ impl Transfer {
                 self.try_again(step, exhausted, now);
             }
             Found::Upload { id, parts } => {
+                self.run.late.look_from_the_start();
                 let open = Remote::Upload(id);
                 let known = self.record.remote.as_ref() == Some(&open);
                 if !known {
@@ -138,7 +134,7 @@ impl Transfer {
                 self.proceed(step, now);
             }
             Found::Landed(proof) => self.complete(step, proof, now),
-            Found::Gone | Found::Temp { .. } => {
+            Found::Gone | Found::Unseen | Found::Temp { .. } => {
                 let failure: Failure = match &self.record.remote {
                     Some(Remote::Upload(id)) => {
                         let mut gone = crate::S3Error::new(
@@ -168,6 +164,16 @@ impl Transfer {
                 self.fail(step, ErrorRecord::of(&failure, 1), now);
             }
         }
+    }
+
+    /// Asks once more after a while. What is in doubt stays so.
+    fn look_again(&mut self, step: &mut Step, wait: Duration) {
+        self.run.act_backing_off = true;
+        step.act(Action::Wait {
+            item: Item::Act,
+            up_to: wait,
+            at_least: wait / 2,
+        });
     }
 
     /// The request in question had no effect: once more, unless that was the

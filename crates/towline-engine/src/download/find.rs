@@ -55,18 +55,19 @@ pub(crate) async fn find(context: &Context) -> Result<Event, Failure> {
             identity,
             size,
             temp,
-            in_parts: true, // which bounds the bytes in memory
+            in_one: false, // it would have to be held in memory
         });
     }
     let temp = Temp {
         name: temp_name(),
         boot: boot_id(),
     };
+    let in_one = context.profile.profile().ranges() == Some(false);
     Ok(Event::ObjectFound {
         identity,
         size,
         temp,
-        in_parts: context.profile.profile().ranges() != Some(false),
+        in_one,
     })
 }
 

@@ -7,8 +7,10 @@ mod part;
 mod publish;
 mod reconcile;
 mod seal;
+mod slow;
 mod temp;
 mod whole;
+mod writing;
 
 pub(crate) use discard::discard;
 pub(crate) use find::find;

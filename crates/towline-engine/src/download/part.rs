@@ -2,20 +2,20 @@
 
 use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use tokio::sync::mpsc;
+use tokio::time::Instant;
 use towline_core::{
     ByteStream, Checksum, ChecksumAlgorithm, Event, Failure, GetObject, LocalFailure, ObjectBody,
     ObjectIdentity, Operation, PartNumber, PartRow, ReadCondition, S3Error, S3ErrorKind,
 };
 
-use super::{identity, part_algorithm, whole, wrong_bytes};
-use crate::act::{Context, blocking};
+use super::writing::Writing;
+use super::{identity, part_algorithm, slow, whole, wrong_bytes};
+use crate::act::Context;
 use crate::files::target_failure;
-use crate::hash::{Hasher, checksum_of};
+use crate::hash::checksum_of;
 use crate::profile::{Fact, Heeds};
 use crate::progress::Moved;
 use crate::stall;
@@ -56,7 +56,7 @@ async fn fetch(context: &Context, number: PartNumber) -> Result<PartRow, Failure
             .version_id
             .clone()
             .or(context.object().version_id.clone()),
-        range: Some(from_object(identity, &range)),
+        range: None, // what is left of it, each time
         condition: ReadCondition {
             if_match: identity.etag.clone(),
             ..ReadCondition::default()
@@ -67,15 +67,13 @@ async fn fetch(context: &Context, number: PartNumber) -> Result<PartRow, Failure
     };
     let moved = Arc::new(Moved::of(Arc::clone(&context.progress)));
     let _grant = context.budget.take_buffers(4).await;
+    let begun = Instant::now();
     let attempt = async {
-        let wanted = from_object(identity, &range);
-        let body = whole::get(context, request).await??;
-        check_answer(context, &body, &wanted)?;
-        let stream = whole::cut_out(body, &wanted, Arc::clone(&moved));
+        let mut bytes = Incoming::open(context, request, range.clone(), &moved).await?;
         match &place {
-            Place::File(file) => write(context, stream, file, range, algorithm, &moved).await,
+            Place::File(file) => write(context, &mut bytes, file, range, algorithm, &moved).await,
             Place::Sink(sink) => {
-                let bytes = collect(context, stream, len, &moved).await?;
+                let bytes = collect(context, &mut bytes, len, &moved).await?;
                 let sum = checksum_of(algorithm, &bytes);
                 sink.put(number, bytes)?;
                 Ok(sum)
@@ -105,8 +103,9 @@ async fn fetch(context: &Context, number: PartNumber) -> Result<PartRow, Failure
         Ok(sum) => sum,
         Err(error) => return Err(local.unwrap_or_else(|| changed(context, error))),
     };
+    context.open.rates.note(len, begun.elapsed());
     if let Place::File(file) = &place {
-        context.open.wrote(file, len);
+        context.open.wrote(context, file, len).await?;
     }
     Ok(PartRow {
         number,
@@ -114,6 +113,77 @@ async fn fetch(context: &Context, number: PartNumber) -> Result<PartRow, Failure
         etag: None,
         checksum: Some(checksum),
     })
+}
+
+/// The bytes of a range as they come, from one answer or, where that was slow,
+/// from two.
+struct Incoming<'a> {
+    context: &'a Context,
+    request: GetObject,
+    /// What is still to come.
+    range: Range<u64>,
+    stream: ByteStream,
+    watch: slow::Watch,
+    is_slow: bool,
+    moved: &'a Arc<Moved>,
+}
+
+impl<'a> Incoming<'a> {
+    async fn open(
+        context: &'a Context,
+        request: GetObject,
+        range: Range<u64>,
+        moved: &'a Arc<Moved>,
+    ) -> Result<Self, Failure> {
+        let stream = ask(context, &request, &range, moved).await?;
+        Ok(Self {
+            context,
+            request,
+            range,
+            stream,
+            watch: slow::Watch::new(context.config.stall_timeout * SLOW_FOR),
+            is_slow: false,
+            moved,
+        })
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        if std::mem::take(&mut self.is_slow) && !self.range.is_empty() {
+            tracing::debug!(left = ?self.range, "slow: the rest is asked for anew");
+            self.stream = ask(self.context, &self.request, &self.range, self.moved).await?;
+        }
+        let next = std::future::poll_fn(|cx| self.stream.as_mut().poll_next(cx));
+        let Some(bytes) = next.await else {
+            return Ok(None);
+        };
+        let bytes = bytes.map_err(broken)?;
+        self.range.start += bytes.len() as u64;
+        let rates = &self.context.open.rates;
+        // Without ranges there is no rest: all of it would come again.
+        self.is_slow = self.watch.is_slow(bytes.len() as u64, rates)
+            && self.context.profile.profile().ranges() != Some(false);
+        Ok(Some(bytes))
+    }
+}
+
+/// A range is slow if it was for so many stall timeouts: a minute.
+const SLOW_FOR: u32 = 3;
+
+async fn ask(
+    context: &Context,
+    request: &GetObject,
+    range: &Range<u64>,
+    moved: &Arc<Moved>,
+) -> Result<ByteStream, Failure> {
+    let (identity, _) = identity(context)?;
+    let wanted = from_object(identity, range);
+    let request = GetObject {
+        range: Some(wanted.clone()),
+        ..request.clone()
+    };
+    let body = whole::get(context, request).await??;
+    check_answer(context, &body, &wanted)?;
+    Ok(whole::cut_out(body, &wanted, Arc::clone(moved)))
 }
 
 /// Where the bytes go.
@@ -130,23 +200,28 @@ fn from_object(identity: &ObjectIdentity, range: &Range<u64>) -> Range<u64> {
 
 /// Whether the answer covers exactly the bytes asked for, of the same object.
 fn check_answer(context: &Context, body: &ObjectBody, asked: &Range<u64>) -> Result<(), Failure> {
-    let (identity, _) = identity(context)?;
     whole::look_at(context, body, asked)?;
+    let (identity, _) = identity(context)?;
+    let size = identity.range.map_or(context.plan().size(), |of| of.size);
+    let covers = body.range.start == asked.start && body.range.end == asked.end.min(total(body));
     let is_whole = body.status == 200
         && body.range.start == 0
         && context.profile.profile().ranges() == Some(false);
+    if (covers || is_whole) && body.head.size.is_some_and(|there| there != size) {
+        // HEAD and this answer differ in what the object is; the range they do not.
+        return Err(LocalFailure::ObjectChanged {
+            object: context.object().to_string(),
+        }
+        .into());
+    }
     if body.range != *asked && !(is_whole && asked.end <= body.range.end) {
         return Err(wrong_bytes(
             context,
             format!("asked for {asked:?}, got {:?}", body.range),
         ));
     }
-    let size = identity.range.map_or(context.plan().size(), |of| of.size);
-    if body.head.size.is_some_and(|there| there != size) {
-        return Err(wrong_bytes(
-            context,
-            format!("its length is {:?}, not {size}", body.head.size),
-        ));
+    if body.head.last_modified.is_some() && body.head.last_modified != identity.last_modified {
+        context.open.doubt_time();
     }
     match (&identity.etag, &body.head.etag) {
         (Some(ours), Some(there)) if ours != there => {
@@ -160,6 +235,11 @@ fn check_answer(context: &Context, body: &ObjectBody, asked: &Range<u64>) -> Res
         }
         _ => Ok(()),
     }
+}
+
+/// The length of the object as the answer tells it.
+fn total(body: &ObjectBody) -> u64 {
+    body.head.size.unwrap_or(u64::MAX)
 }
 
 /// 412 on If-Match: the object is another one now.
@@ -177,13 +257,12 @@ fn changed(context: &Context, error: S3Error) -> Failure {
 /// All bytes of a stream, in memory.
 async fn collect(
     context: &Context,
-    mut stream: ByteStream,
+    incoming: &mut Incoming<'_>,
     len: u64,
     moved: &Moved,
 ) -> Result<Bytes, Failure> {
     let mut all = BytesMut::with_capacity(usize::try_from(len).unwrap_or_default());
-    while let Some(bytes) = std::future::poll_fn(|cx| stream.as_mut().poll_next(cx)).await {
-        let bytes = bytes.map_err(broken)?;
+    while let Some(bytes) = incoming.next().await? {
         if (all.len() + bytes.len()) as u64 > len {
             return Err(wrong_bytes(context, "more bytes than announced"));
         }
@@ -196,68 +275,45 @@ async fn collect(
     }
 }
 
-/// Writes a stream at its place, hashing it on the way, on a thread of its own
-/// so that a slow disk holds up nobody else.
+/// Writes a stream at its place, hashing it on the way.
 async fn write(
     context: &Context,
-    mut stream: ByteStream,
+    incoming: &mut Incoming<'_>,
     file: &Arc<File>,
     range: Range<u64>,
     algorithm: ChecksumAlgorithm,
     moved: &Moved,
 ) -> Result<Checksum, Failure> {
-    let (sender, receiver) = mpsc::channel::<Bytes>(2);
-    let writer = {
-        let (file, path, start) = (Arc::clone(file), context.spec().path.clone(), range.start);
-        blocking(move || {
-            write_all(&file, start, algorithm, receiver)
-                .map_err(|error| target_failure(&path, &error))
-        })
-    };
+    let failed = |error| target_failure(&context.spec().path, &error);
     let mut left = range.end - range.start;
-    let reader = async {
-        let next = |stream: &mut ByteStream, cx: &mut std::task::Context<'_>| {
-            stream.as_mut().poll_next(cx)
-        };
-        while let Some(bytes) = std::future::poll_fn(|cx| next(&mut stream, cx)).await {
-            let bytes = bytes.map_err(broken)?;
+    let mut writing = Writing::new(Arc::clone(file), range.start, algorithm);
+    let read = async {
+        while let Some(bytes) = incoming.next().await? {
             let len = bytes.len() as u64;
             if len > left {
                 return Err(wrong_bytes(context, "more bytes than announced"));
             }
             left -= len;
             moved.add(len);
-            if sender.send(bytes).await.is_err() {
-                break; // the writer failed, and says why
-            }
+            writing.take(bytes).await.map_err(failed)?;
         }
-        drop(sender);
-        Ok(left)
+        Ok(())
     };
-    let (read, written) = tokio::join!(reader, writer);
-    let checksum = written?;
-    match read? {
-        0 => Ok(checksum),
+    let read: Result<(), Failure> = read.await;
+    // Also where the network failed: nothing is written once this has returned.
+    let checksum = writing.end().await.map_err(failed);
+    read?;
+    match left {
+        0 => Ok(checksum?),
         left => Err(broken(format!("the body ended {left} bytes early").into()).into()),
     }
 }
 
-fn write_all(
-    file: &File,
-    mut at: u64,
-    algorithm: ChecksumAlgorithm,
-    mut receiver: mpsc::Receiver<Bytes>,
-) -> std::io::Result<Checksum> {
-    let mut hasher = Hasher::new(algorithm);
-    while let Some(bytes) = receiver.blocking_recv() {
-        hasher.update(&bytes);
-        file.write_all_at(&bytes, at)?;
-        at += bytes.len() as u64;
-    }
-    Ok(hasher.finish())
-}
-
 fn broken(cause: towline_core::StreamError) -> S3Error {
+    let cause = match cause.downcast::<S3Error>() {
+        Ok(told) => return *told,
+        Err(cause) => cause,
+    };
     let mut error = S3Error::new(
         Operation::GetObject,
         S3ErrorKind::Transport,

@@ -5,7 +5,7 @@ use towline_core::{Event, Failure, Found, PartNumber};
 use super::seal::{Bytes, checksum_of_range, prove};
 use super::{identity, part_algorithm};
 use crate::act::{Context, blocking};
-use crate::files::{TargetDir, boot_id, numbered, target_failure};
+use crate::files::{TargetDir, boot_id, check_room, numbered, target_failure};
 
 pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
     let Ok((identity, temp)) = identity(context) else {
@@ -25,6 +25,7 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
     })
     .await?;
     let Some(file) = file else {
+        context.open.reset(); // what this process has open has no name any more
         return Ok(Event::Reconciled(
             match (context.record.sealed, published) {
                 // Renamed before the crash.
@@ -44,6 +45,7 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
             },
         ));
     };
+    check_room(&context.spec().path, &file, size, context.record.bytes_done)?;
     if temp.boot == boot_id() && !temp.boot.is_empty() {
         return Ok(Event::Reconciled(Found::Temp { lost: Vec::new() }));
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use towline_core::{
     Checksum, ChecksumAlgorithm, ChecksumKind, Event, Failure, Fingerprint, LocalFailure,
-    ObjectIdentity, Proof, Verified,
+    ObjectIdentity, Proof, Timestamp, Verified,
 };
 
 use super::identity;
@@ -14,10 +14,11 @@ use crate::act::{Context, blocking};
 use crate::budget::BUFFER;
 use crate::files::{TargetDir, target_failure};
 use crate::hash::{Hasher, etag_md5};
+use crate::head;
 use crate::upload::whole_of;
 
 pub(crate) async fn seal(context: &Context) -> Result<Event, Failure> {
-    let (identity, _) = identity(context)?;
+    let (identity, temp) = identity(context)?;
     if context.spec().is_stream() {
         let sum = super::sink(context)?.complete();
         let proof = prove(context, identity, &Bytes::Taken(sum)).await?;
@@ -29,9 +30,25 @@ pub(crate) async fn seal(context: &Context) -> Result<Event, Failure> {
     context
         .open
         .keep_proof(prove(context, identity, &bytes).await?);
-    let (path, modified) = (context.spec().path.clone(), identity.last_modified);
-    let sealed = blocking(move || TargetDir::of(&path)?.seal_temp(&file, modified)).await?;
+    let (path, name) = (context.spec().path.clone(), temp.name.clone());
+    let modified = modified(context, identity).await?;
+    let sealed = blocking(move || TargetDir::of(&path)?.seal_temp(&name, &file, modified)).await?;
     Ok(Event::Sealed(sealed))
+}
+
+/// The time that the file gets: that of the object. No checksum covers it, so
+/// where two answers told two times, a third decides.
+async fn modified(
+    context: &Context,
+    identity: &ObjectIdentity,
+) -> Result<Option<Timestamp>, Failure> {
+    if !context.open.time_is_in_doubt() {
+        return Ok(identity.last_modified);
+    }
+    let version = context.object().version_id.clone();
+    let there = head::now(context, version).await?;
+    let same = there.filter(|there| there.etag == identity.etag);
+    Ok(same.map_or(identity.last_modified, |there| there.last_modified))
 }
 
 /// The bytes to be proven.

@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use towline_core::{Failure, Proof};
 
+use super::slow::Rates;
 use super::{identity, temp_gone};
 use crate::act::{Context, blocking};
 use crate::files::TargetDir;
@@ -14,10 +15,13 @@ use crate::files::TargetDir;
 #[derive(Default)]
 pub(crate) struct Open {
     file: tokio::sync::Mutex<Option<Arc<File>>>,
+    pub(super) rates: Rates,
     /// Bytes written since the last sync.
     unsynced: AtomicU64,
     /// What sealing proved, so that it is not computed twice.
     proof: std::sync::Mutex<Option<Proof>>,
+    /// Not all answers told the same time of the object.
+    time_in_doubt: AtomicBool,
 }
 
 /// So many bytes may be lost to a power failure, no more.
@@ -52,18 +56,23 @@ impl Open {
         Ok(file)
     }
 
-    /// Notes that bytes were written, and syncs them to disk once there are many.
-    pub(crate) fn wrote(&self, file: &Arc<File>, bytes: u64) {
+    /// Notes that bytes were written, and syncs all of them to disk once there
+    /// are many. Whoever makes them so many waits for it, and fails with it.
+    pub(crate) async fn wrote(
+        &self,
+        context: &Context,
+        file: &Arc<File>,
+        bytes: u64,
+    ) -> Result<(), Failure> {
         if self.unsynced.fetch_add(bytes, Relaxed) + bytes < SYNC_EVERY {
-            return;
+            return Ok(());
         }
         self.unsynced.store(0, Relaxed);
+        let (_, temp) = identity(context)?;
+        let (path, name) = (context.spec().path.clone(), temp.name.clone());
         let file = Arc::clone(file);
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = file.sync_data() {
-                tracing::warn!(%error, "the temporary file could not be synced");
-            }
-        });
+        let sync = move || TargetDir::of(&path)?.sync_temp(&name, || file.sync_data());
+        Ok(blocking(sync).await?)
     }
 
     pub(crate) fn keep_proof(&self, proof: Proof) {
@@ -77,12 +86,21 @@ impl Open {
             .clone()
     }
 
+    pub(crate) fn doubt_time(&self) {
+        self.time_in_doubt.store(true, Relaxed);
+    }
+
+    pub(crate) fn time_is_in_doubt(&self) -> bool {
+        self.time_in_doubt.load(Relaxed)
+    }
+
     /// Forgets everything: a new generation has another file.
     pub(crate) fn reset(&self) {
         if let Ok(mut file) = self.file.try_lock() {
             *file = None;
         }
         self.unsynced.store(0, Relaxed);
+        self.time_in_doubt.store(false, Relaxed);
         *self.proof.lock().expect("no holder of this lock panics") = None;
     }
 }

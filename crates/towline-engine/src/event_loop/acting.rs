@@ -17,24 +17,46 @@ impl EventLoop {
         let mut moved = true;
         while moved && self.scheduler.has_free_slot() {
             moved = false;
+            // Those of which nothing runs come first: so a small one never
+            // waits for more than one part of a huge one.
+            let mut busy = Vec::new();
             for id in self.scheduler.round() {
-                if !self.scheduler.has_free_slot() {
-                    break;
+                match self.live.get(&id) {
+                    Some(live) if live.is_idle() => moved |= self.offer_slot(id),
+                    Some(_) => busy.push(id),
+                    None => {}
                 }
-                let Some(live) = self.live.get_mut(&id) else {
-                    continue;
-                };
-                let act = if live.act_is_ready() {
-                    live.next_act.take()
-                } else {
-                    live.take_part(self.parts_per_transfer).map(Act::Part)
-                };
-                if let Some(act) = act {
-                    self.begin(id, act);
-                    moved = true;
+                if !self.scheduler.has_free_slot() {
+                    return;
                 }
             }
+            for id in busy {
+                if !self.scheduler.has_free_slot() {
+                    return;
+                }
+                moved |= self.offer_slot(id);
+            }
         }
+    }
+
+    /// Begins with an act of a transfer, if there is one that can begin.
+    fn offer_slot(&mut self, id: TransferId) -> bool {
+        let Some(live) = self.live.get_mut(&id) else {
+            return false;
+        };
+        let site = self.sites.get(live.site);
+        if !site.pace.has_room() || (site.reach.is_in_question() && live.needs_store()) {
+            return false;
+        }
+        let act = match live.act_is_ready() {
+            true => live.next_act.take(),
+            false => live.take_part(self.parts_per_transfer).map(Act::Part),
+        };
+        let Some(act) = act else {
+            return false;
+        };
+        self.begin(id, act);
+        true
     }
 
     pub(super) fn begin(&mut self, id: TransferId, act: Act) {
@@ -64,6 +86,8 @@ impl EventLoop {
         self.next_act += 1;
         let number = self.next_act;
         live.began(number, act, stopper);
+        self.acts.insert(number, live.site);
+        self.sites.get(live.site).pace.take();
         self.scheduler.take_slot();
         let end = EndOfAct {
             inbox: self.inbox.clone(),

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use towline_core::{
-    Command, Event, ParkReason, PartRow, Phase, Record, Store, StoreError, Transfer, TransferId,
+    Command, ParkReason, PartRow, Phase, Record, Store, StoreError, Transfer, TransferId,
 };
 
 use super::{EventLoop, Load, Message, Reply};
@@ -19,7 +19,7 @@ impl EventLoop {
             if self.live.contains_key(&record.id) {
                 continue; // it came with the backlog
             }
-            let room = self.live.len() < self.config.window;
+            let room = self.room() > 0;
             if self.backlog.more || self.backlog.loading || !room {
                 self.backlog.more = true; // it comes when its turn does
                 self.backlog.grew = self.backlog.loading;
@@ -27,16 +27,67 @@ impl EventLoop {
             }
             self.backlog.after = self.backlog.after.max(record.id);
             let id = record.id;
+            if self.is_for_later(&record) {
+                self.aside.push(id);
+                continue;
+            }
             self.hold(record, Vec::new());
-            self.advance(id, Event::Started);
+            self.admit(id);
         }
     }
 
+    /// Parked ones take no room from those that can go on.
+    fn room(&self) -> usize {
+        let busy = self.live.len() - self.parked;
+        self.config.window.saturating_sub(busy)
+    }
+
+    /// Nothing can be done for it until its store is back, and enough wait for
+    /// that already: it stays in the store.
+    fn is_for_later(&mut self, record: &Record) -> bool {
+        let site = self.sites.of(record);
+        self.parked >= self.config.window && self.sites.get(site).reach.is_down()
+    }
+
+    /// Keeps the number of parked ones.
+    pub(super) fn count_parked(&mut self, was: bool, is: bool) {
+        match (was, is) {
+            (false, true) => self.parked += 1,
+            (true, false) => self.parked -= 1,
+            _ => {}
+        }
+    }
+
+    /// Holds it no more.
+    fn let_go(&mut self, id: TransferId) -> Option<Live> {
+        let live = self.live.remove(&id)?;
+        self.count_parked(live.is_parked(), false);
+        self.scheduler.leave(id);
+        Some(live)
+    }
+
+    /// Those that were set aside come back, as there is room.
+    pub(super) fn bring_back(&mut self) {
+        self.returning.extend(self.aside.drain(..));
+        self.load_backlog();
+    }
+
     pub(super) fn load_backlog(&mut self) {
-        let room = self.config.window.saturating_sub(self.live.len());
-        let busy = self.backlog.loading || !self.backlog.more || self.closing.is_some();
-        if busy || self.broken || room < (self.config.window / 4).max(1) {
+        if self.broken || self.closing.is_some() {
             return;
+        }
+        let done = self.backlog.loading || !self.backlog.more;
+        if done && self.returning.is_empty() {
+            return;
+        }
+        let room = self.room();
+        if room < (self.config.window / 4).max(1) {
+            return;
+        }
+        if !self.returning.is_empty() {
+            let some = room.min(self.returning.len());
+            let some = self.returning.drain(..some).collect();
+            return self.on_carry(some);
         }
         self.backlog.loading = true;
         let (store, after, inbox) = (
@@ -64,13 +115,17 @@ impl EventLoop {
             if self.live.contains_key(&id) || touched.contains(&id) {
                 continue;
             }
+            if self.is_for_later(&record) {
+                self.aside.push(id);
+                continue;
+            }
             let lacks_stream = record.spec.is_stream() && !self.streams.contains_key(&id);
             if lacks_stream && self.coming.streams > 0 {
                 self.coming.passed_over.push(id);
                 continue;
             }
             self.hold(record, parts);
-            self.advance(id, Event::Started);
+            self.admit(id);
         }
         self.load_backlog();
     }
@@ -88,14 +143,32 @@ impl EventLoop {
         let profile = self
             .profiles
             .of(connection, record.spec.object.bucket.as_str());
-        let transfer = Transfer::load(record, parts, self.config.retry_limit);
-        let mut live = Live::new(transfer, s3, profile);
+        let transfer = Transfer::load(record, parts, self.config.retry_limit)
+            .with_late_limit(self.config.late_answer_limit);
+        let site = self.sites.of(transfer.record());
+        let mut live = Live::new(transfer, s3, profile, site);
         live.stream = self.streams.get(&id).cloned();
+        self.count_parked(false, live.is_parked());
         self.live.insert(id, live);
         self.scheduler.join(id);
         if self.backlog.loading {
             self.backlog.touched.insert(id);
         }
+    }
+
+    /// Whether a parked transfer is let go, to make room for others.
+    fn set_aside(&mut self, id: TransferId) -> bool {
+        let alone = self.live.get(&id).is_some_and(|live| {
+            use ParkReason::{Network, NetworkClass, Tls};
+            let phase = live.transfer.record().phase;
+            let told = matches!(phase, Phase::Parked(Network | NetworkClass | Tls));
+            told && live.stream.is_none()
+        });
+        let over = self.live.len() > 2 * self.config.window;
+        if alone && over {
+            self.aside.push(id);
+        }
+        alone && over
     }
 
     pub(super) fn on_stream(&mut self, id: TransferId, stream: Stream) {
@@ -129,12 +202,14 @@ impl EventLoop {
         };
         let phase = live.transfer.record().phase;
         let at_rest = phase.is_final() || phase == Phase::Paused;
-        if !at_rest || !live.is_idle() || live.last_step > self.flushed {
+        if !live.is_idle() || live.last_step > self.flushed || !(at_rest || live.is_parked()) {
             return;
         }
         live.answer_all();
-        self.live.remove(&id);
-        self.scheduler.leave(id);
+        if !at_rest && !self.set_aside(id) {
+            return self.load_backlog();
+        }
+        self.let_go(id);
         if phase.is_final() {
             self.watchers.remove(&id);
             self.connector.ended(id);
@@ -210,7 +285,7 @@ impl EventLoop {
                     self.hold(record, parts);
                 }
                 if carry {
-                    self.advance(id, Event::Started);
+                    self.admit(id);
                 }
             }
             Err(error) => return refuse(id, commands, error),
@@ -222,11 +297,10 @@ impl EventLoop {
 
     /// Lets go of a transfer whose record was removed.
     pub(super) fn forget(&mut self, id: TransferId) {
-        let Some(mut live) = self.live.remove(&id) else {
+        let Some(mut live) = self.let_go(id) else {
             return;
         };
         live.stop();
-        self.scheduler.leave(id);
         self.watchers.remove(&id);
         self.connector.ended(id);
         self.close_stream(id);

@@ -3,6 +3,7 @@
 
 mod acting;
 mod holding;
+mod waiting;
 mod watching;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -10,8 +11,8 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use towline_core::{
-    Action, Command, Connector, ErrorRecord, Event, Fix, Incident, Item, PartRow, Record, Step,
-    Store, StoreError, TransferId,
+    Action, Command, Connector, ErrorRecord, Event, Fix, Incident, Item, NetworkClass, Now,
+    PartRow, Record, S3Error, Step, Store, StoreError, TransferId,
 };
 
 use crate::act::Act;
@@ -23,6 +24,7 @@ use crate::live::{ActId, Live};
 use crate::profile::Profiles;
 use crate::random::jitter;
 use crate::scheduler::Scheduler;
+use crate::site::{Sign, SiteId, Sites};
 use crate::snapshot::{Snapshot, Watch};
 use crate::stream::Stream;
 use crate::writer::Writer;
@@ -79,6 +81,18 @@ pub(crate) enum Message {
     WaitOver { id: TransferId, item: Item },
     /// A parked transfer is to be looked at again.
     LookAgain { id: TransferId },
+    /// It is time to ask whether a store answers.
+    Probe { site: SiteId, question: u64 },
+    /// Somebody answered, or nobody did.
+    Probed {
+        site: SiteId,
+        question: u64,
+        result: Result<(), S3Error>,
+    },
+    /// The network changed, and is of this kind now.
+    Network(NetworkClass),
+    /// Some time has passed since the network changed; so these were then.
+    StillSilent(Vec<(TransferId, (u64, Vec<ActId>))>),
     /// Somebody wants to follow a transfer, which its store has like this.
     Watch {
         at_rest: Box<Snapshot>,
@@ -112,15 +126,27 @@ pub(crate) struct EventLoop {
     inbox: mpsc::UnboundedSender<Message>,
     writer: Writer,
     scheduler: Scheduler,
+    sites: Sites,
+    network: NetworkClass,
+    /// When the loop last looked at the clocks.
+    looked_at: Now,
     parts_per_transfer: usize,
     live: HashMap<TransferId, Live>,
+    /// How many of them are parked.
+    parked: usize,
     watchers: HashMap<TransferId, watch::Sender<Snapshot>>,
     /// Counts what became durable, for those who follow the store.
     durable: watch::Sender<u64>,
     pending: VecDeque<Pending>,
     flushed: u64,
     next_act: ActId,
+    /// To which store the acts that run talk.
+    acts: HashMap<ActId, SiteId>,
     backlog: Backlog,
+    /// Parked ones that were let go to make room, and those of them whose
+    /// cause may have ended.
+    aside: Vec<TransferId>,
+    returning: VecDeque<TransferId>,
     loads: HashMap<TransferId, Load>,
     /// Of the unfinished transfers of this process that have one.
     streams: HashMap<TransferId, Stream>,
@@ -176,25 +202,33 @@ impl EventLoop {
         inbox: mpsc::UnboundedSender<Message>,
         left_out: Option<TransferId>,
         durable: watch::Sender<u64>,
+        clock: Clock,
     ) -> Self {
         let writer = Writer::start(Arc::clone(&store), inbox.clone());
         Self {
             store,
             connector,
-            clock: Clock::start(),
+            clock,
             budget: Budget::new(config.byte_budget),
             scheduler: Scheduler::new(config.requests),
+            sites: Sites::new(config.requests),
+            network: NetworkClass::default(),
+            looked_at: clock.now(),
             parts_per_transfer: config.parts_per_transfer.max(1),
             config: Arc::new(config),
             profiles: Profiles::default(),
             inbox,
             writer,
             live: HashMap::new(),
+            parked: 0,
             watchers: HashMap::new(),
             durable,
             pending: VecDeque::new(),
             flushed: 0,
             next_act: 0,
+            acts: HashMap::new(),
+            aside: Vec::new(),
+            returning: VecDeque::new(),
             backlog: Backlog {
                 // What is left out is not read; ids grow, so the rest comes after.
                 after: left_out.unwrap_or(TransferId::START),
@@ -246,6 +280,7 @@ impl EventLoop {
             Message::Limits { requests, parts } => {
                 if let Some(requests) = requests {
                     self.scheduler.set_limit(requests);
+                    self.sites.set_limit(requests);
                 }
                 if let Some(parts) = parts {
                     self.parts_per_transfer = parts.max(1);
@@ -267,6 +302,14 @@ impl EventLoop {
             }
             Message::WaitOver { id, item } => self.advance(id, Event::WaitOver(item)),
             Message::LookAgain { id } => self.look_again(id),
+            Message::Probe { site, question } => self.probe(site, question),
+            Message::Probed {
+                site,
+                question,
+                result,
+            } => self.on_probed(site, question, result),
+            Message::Network(class) => self.on_network(class),
+            Message::StillSilent(then) => self.cut_off_the_silent(then),
             Message::Watch { at_rest, reply } => self.on_watch(*at_rest, reply),
             Message::Refresh(snapshot) => self.on_refresh(*snapshot),
             Message::Look { records, reply } => self.on_look(records, reply),
@@ -288,7 +331,11 @@ impl EventLoop {
         let Some(live) = self.live.get_mut(&id) else {
             return self.load_for(id, |load| load.commands.push((command, reply)));
         };
-        match live.transfer.on_command(command, self.clock.now()) {
+        let was_parked = live.is_parked();
+        let done = live.transfer.on_command(command, self.clock.now());
+        let is_parked = live.is_parked();
+        self.count_parked(was_parked, is_parked);
+        match done {
             Ok(step) => {
                 let changed = step != Step::default();
                 self.take(id, step, Some((reply, changed)));
@@ -297,7 +344,10 @@ impl EventLoop {
                     .get(&id)
                     .is_some_and(|live| !live.transfer.is_started())
                 {
-                    self.advance(id, Event::Started);
+                    self.admit(id);
+                }
+                if let Command::AllowOn(_) = command {
+                    self.reconsider(id);
                 }
             }
             Err(refused) => {
@@ -309,6 +359,10 @@ impl EventLoop {
 
     fn on_act_ended(&mut self, id: TransferId, act: ActId, event: Option<Event>) {
         self.scheduler.give_back();
+        let site = self.acts.remove(&act);
+        if let Some(site) = site {
+            self.sites.get(site).pace.give_back();
+        }
         let Some(live) = self.live.get_mut(&id) else {
             return;
         };
@@ -320,24 +374,32 @@ impl EventLoop {
         let landed = matches!(event, Some(Event::PartMoved(_) | Event::UploadOpened(_)));
         let counts = !stopped || landed;
         if let Some(event) = event.filter(|_| counts) {
-            let failed = matches!(event, Event::ActFailed(_) | Event::PartFailed { .. });
-            if !failed && act.talks_to_s3(live.transfer.record().spec.direction) {
-                live.profile.note_worked();
-                live.parked = 0;
+            let sign = match &event {
+                Event::ActFailed(failure) | Event::PartFailed { failure, .. } => Sign::of(failure),
+                _ if act.talks_to_s3(live.transfer.record().spec.direction) => {
+                    live.profile.note_worked();
+                    live.parked = 0;
+                    Sign::Answered
+                }
+                _ => Sign::Nothing,
+            };
+            match &event {
+                Event::ActFailed(failure) | Event::PartFailed { failure, .. } => {
+                    if failure.lacks_descriptors() {
+                        self.scheduler.hold_back();
+                    }
+                }
+                _ => self.scheduler.ease(),
             }
-            self.advance(id, event);
+            match (sign, site) {
+                (Sign::Broke, Some(site)) => self.on_broken(id, site, event),
+                _ => self.advance(id, event),
+            }
+            if let Some(site) = site {
+                self.note_sign(site, sign);
+            }
         }
         self.release(id);
-    }
-
-    fn look_again(&mut self, id: TransferId) {
-        self.connect_again(id);
-        let Some(live) = self.live.get_mut(&id) else {
-            return;
-        };
-        live.s3.refresh_credentials();
-        live.s3.reset_connections();
-        self.advance(id, Event::Unparked);
     }
 
     fn advance(&mut self, id: TransferId, event: Event) {
@@ -353,7 +415,10 @@ impl EventLoop {
             return;
         };
         tracing::debug!(transfer = %id, ?event, "event");
+        let was_parked = live.is_parked();
         let step = live.transfer.on_event(event, now);
+        let is_parked = live.is_parked();
+        self.count_parked(was_parked, is_parked);
         self.take(id, step, None);
     }
 
@@ -454,13 +519,11 @@ impl EventLoop {
                 let wait = jitter(at_least, up_to);
                 self.later(wait, Message::WaitOver { id, item });
             }
-            Action::WatchFor(_) => {
-                let wait = live.next_look(self.config.service_check_interval);
-                self.later(jitter(wait / 2, wait), Message::LookAgain { id });
-            }
+            Action::WatchFor(reason) => self.watch_for(id, reason),
             Action::Fix(Fix::Credentials) => live.s3.refresh_credentials(),
             Action::Fix(Fix::Clock(server)) => live.s3.set_clock(server),
             Action::Fix(Fix::Region(region)) => live.s3.set_region(&region),
+            Action::Fix(Fix::Redirect(location)) => live.s3.set_redirect(&location),
             _ => {}
         }
     }

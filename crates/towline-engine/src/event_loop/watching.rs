@@ -18,6 +18,7 @@ impl EventLoop {
     }
 
     pub(super) fn on_tick(&mut self) {
+        self.notice_sleep();
         self.watchers
             .retain(|_, watcher| watcher.receiver_count() > 0);
         for (id, watcher) in &self.watchers {

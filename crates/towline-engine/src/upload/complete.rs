@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
-use towline_core::{CompleteUpload, CompletedPart, Event, Failure, LocalFailure, Operation};
+use towline_core::{
+    Checksum, ChecksumAlgorithm, CompleteUpload, CompletedPart, Event, Failure, LocalFailure,
+    Operation, S3Error, S3ErrorKind, Stored, Upload,
+};
 
+use super::ladder::Ladder;
 use super::object::{self, whole_of};
-use super::open::checksum_of_parts;
+use super::open::of_object;
+use super::piece::{self, Wanted};
 use super::{condition, learn_of_condition, open_upload};
 use crate::act::{Context, blocking};
 use crate::files::inspect_source;
@@ -18,10 +23,14 @@ const PATIENCE: Duration = Duration::from_secs(30 * 60);
 pub(crate) async fn complete(context: &Context) -> Result<Event, Failure> {
     if !context.spec().is_stream() {
         let path = context.spec().path.clone();
-        let shown = crate::files::shown(&path);
-        let found = blocking(move || inspect_source(&path)).await?;
-        if Some(found) != context.record.source {
-            return Err(LocalFailure::SourceChanged { path: shown }.into());
+        let planned = piece::planned(context)?;
+        let found = blocking(move || {
+            let found = inspect_source(&path)?;
+            planned.allows(&path, found).map(|()| found)
+        })
+        .await?;
+        if found != planned.was {
+            has_only_grown(context).await?;
         }
     }
     let Some(upload) = open_upload(context) else {
@@ -30,12 +39,37 @@ pub(crate) async fn complete(context: &Context) -> Result<Event, Failure> {
         }
         .into());
     };
-    let kind = checksum_of_parts(context);
     let whole = whole_of(&context.parts);
+    let mut ladder = Ladder::default();
+    let mut algorithm = ladder.algorithm(context);
+    let stored = loop {
+        match ask(context, &upload, whole, algorithm).await {
+            Err(failure) if ladder.steps_down(context, algorithm, &failure) => {
+                algorithm = ChecksumAlgorithm::Md5; // the parts have no other
+            }
+            Err(failure) => {
+                learn_of_condition(context, &failure);
+                return Err(failure);
+            }
+            Ok(stored) => break stored,
+        }
+    };
+    ladder.worked(context);
+    let proof = object::prove(context, whole, &stored).await?;
+    Ok(Event::Finished(proof))
+}
+
+async fn ask(
+    context: &Context,
+    upload: &Upload,
+    whole: Option<Checksum>,
+    algorithm: ChecksumAlgorithm,
+) -> Result<Stored, Failure> {
+    let kind = of_object(algorithm);
     let algorithm = kind.map(|(algorithm, _)| algorithm);
-    let part_sum = |sum: &towline_core::Checksum| Some(sum.algorithm()) == algorithm;
+    let part_sum = |sum: &Checksum| Some(sum.algorithm()) == algorithm;
     let request = CompleteUpload {
-        upload,
+        upload: upload.clone(),
         parts: context
             .parts
             .iter()
@@ -51,10 +85,45 @@ pub(crate) async fn complete(context: &Context) -> Result<Event, Failure> {
         condition: condition(context),
     };
     let asked = context.s3.complete_multipart_upload(request);
-    let stored = stall::within(Operation::CompleteMultipartUpload, PATIENCE, asked)
-        .await
-        .map_err(Failure::from)
-        .inspect_err(|failure| learn_of_condition(context, failure))?;
-    let proof = object::prove(context, whole, &stored).await?;
-    Ok(Event::Finished(proof))
+    tokio::select! {
+        stored = stall::within(Operation::CompleteMultipartUpload, PATIENCE, asked) => Ok(stored?),
+        silent = silence(context, upload) => Err(silent.into()),
+    }
+}
+
+/// Ends when the answer will not come any more. Silence alone does not tell: S3
+/// may be at work. But it answers another question meanwhile, and the upload is
+/// open as long as it is at work.
+async fn silence(context: &Context, upload: &Upload) -> S3Error {
+    let patience = context.patience().first_byte;
+    loop {
+        context.clock.sleep(2 * patience).await;
+        let asked = context.s3.list_parts(upload, None);
+        let why = match stall::within(Operation::ListParts, patience, asked).await {
+            Err(error) if error.is_not_found() => "it is done, and its answer does not come",
+            Err(error) if is_silent(&error) => "no answer, to another question neither",
+            _ => continue,
+        };
+        let operation = Operation::CompleteMultipartUpload;
+        let mut error = S3Error::new(operation, S3ErrorKind::Stalled, why);
+        error.request_sent = true;
+        return error;
+    }
+}
+
+fn is_silent(error: &S3Error) -> bool {
+    use S3ErrorKind::{Connect, Dns, Stalled, Transport};
+    matches!(error.kind, Connect | Dns | Stalled | Transport) && !error.reused_connection
+}
+
+/// Reads again what was sent, of a source that was written to meanwhile.
+async fn has_only_grown(context: &Context) -> Result<(), LocalFailure> {
+    for part in &context.parts {
+        if let (Wanted::Piece(piece), Some(sent)) =
+            (piece::of_part(context, part.number)?, part.checksum)
+        {
+            piece::is_unchanged(context, piece, sent).await?;
+        }
+    }
+    Ok(())
 }

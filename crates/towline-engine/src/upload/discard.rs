@@ -2,29 +2,28 @@
 
 use std::time::Duration;
 
-use towline_core::{Asked, Event, Failure, LocalFailure, Operation, Request, S3ErrorKind, Upload};
+use towline_core::{
+    Asked, Event, Failure, LocalFailure, Operation, Proof, Request, S3ErrorKind, Upload,
+};
 
+use super::adopt::candidates;
 use super::object::{self, Judgement};
-use super::reconcile::{Listed, candidates, list_parts};
+use super::reconcile::list_parts;
 use super::{open_upload, upload_named};
 use crate::act::Context;
-use crate::head::{self, Seen};
-use crate::profile::{Fact, is_denied};
+use crate::head;
 use crate::stall::{self, SMALL_REQUEST};
 
 /// Parts that were under way may land after an abort, so it is repeated until
 /// S3 knows the upload no more.
 const ROUNDS: u32 = 10;
+/// How often where nobody may look whether it is.
+const UNSEEN_ROUNDS: u32 = 3;
 
 pub(crate) async fn discard(context: &Context) -> Result<Event, Failure> {
     let asked = context.record.asked;
     if let Some(upload) = open_upload(context) {
-        let completing = asked.is_some_and(|asked| asked.request == Request::Complete);
-        if completing
-            && !matches!(list_parts(context, &upload).await?, Listed::Parts(_))
-            && let Seen::There(head) = head::now(context, None).await?
-            && let Ok(Judgement::Ours(proof)) = object::is_ours(context, &head).await
-        {
+        if let Some(proof) = completed_meanwhile(context, &upload).await? {
             return Ok(Event::Finished(proof)); // too late to take it back
         }
         abort(context, &upload).await?;
@@ -33,9 +32,16 @@ pub(crate) async fn discard(context: &Context) -> Result<Event, Failure> {
         at,
     }) = asked
     {
-        for id in candidates(context, at).await? {
+        let candidates = match candidates(context, at).await {
+            Err(failure) if head::is_denied(&failure) => Vec::new(),
+            told => told?,
+        };
+        for id in candidates {
             let upload = upload_named(context, id);
-            if list_parts(context, &upload).await?.is_empty() {
+            if list_parts(context, &upload)
+                .await?
+                .is_some_and(|parts| parts.is_empty())
+            {
                 abort(context, &upload).await?;
             }
         }
@@ -43,26 +49,54 @@ pub(crate) async fn discard(context: &Context) -> Result<Event, Failure> {
     Ok(Event::Discarded)
 }
 
-async fn abort(context: &Context, upload: &Upload) -> Result<(), Failure> {
+/// The proof of the object, if our Complete has made it.
+async fn completed_meanwhile(context: &Context, upload: &Upload) -> Result<Option<Proof>, Failure> {
+    let asked = context.record.asked.map(|asked| asked.request);
+    if asked != Some(Request::Complete) {
+        return Ok(None);
+    }
+    match list_parts(context, upload).await {
+        Ok(Some(_)) => return Ok(None),
+        Err(failure) if !head::is_denied(&failure) => return Err(failure),
+        Ok(None) | Err(_) => {}
+    }
+    let there = match head::now(context, None).await {
+        Err(failure) if head::is_denied(&failure) => None,
+        told => told?,
+    };
+    let Some(there) = there else { return Ok(None) };
+    Ok(match object::is_ours(context, &there).await {
+        Ok(Judgement::Ours(proof)) => Some(proof),
+        _ => None,
+    })
+}
+
+/// Gives an open upload up, until S3 knows it no more.
+pub(super) async fn abort(context: &Context, upload: &Upload) -> Result<(), Failure> {
     for round in 0..ROUNDS {
         let asked = context.s3.abort_multipart_upload(upload);
-        match stall::within(Operation::AbortMultipartUpload, SMALL_REQUEST, asked).await {
-            Ok(()) => context.learn(Fact::Right(Operation::AbortMultipartUpload, true)),
-            Err(error) if error.kind == S3ErrorKind::Answer && error.is_not_found() => {}
+        let operation = Operation::AbortMultipartUpload;
+        let answer = stall::within(operation, SMALL_REQUEST, asked).await;
+        context.learn_right(operation, &answer);
+        let gone = match answer {
+            Ok(()) => false,
+            Err(error) if error.kind == S3ErrorKind::Answer && error.is_not_found() => true,
             Err(mut error) => {
-                if is_denied(&error) {
-                    context.learn(Fact::Right(Operation::AbortMultipartUpload, false));
-                    error.message =
-                        format!("{}; the upload {} stays open", error.message, upload.id);
-                }
+                let words = std::mem::take(&mut error.message);
+                error.message = format!("the upload {} stays open: {words}", upload.id);
                 return Err(error.into());
             }
-        }
-        match list_parts(context, upload).await? {
-            Listed::Gone => return Ok(()),
-            // It cannot be seen; a second abort takes what landed after the first.
-            Listed::Denied if round > 0 => return Ok(()),
-            Listed::Denied | Listed::Parts(_) => {}
+        };
+        match list_parts(context, upload).await {
+            Ok(None) => return Ok(()),
+            Ok(Some(_)) => {}
+            // Who may not look has to believe S3.
+            Err(failure) if head::is_denied(&failure) => {
+                if gone || round + 1 >= UNSEEN_ROUNDS {
+                    return Ok(());
+                }
+            }
+            Err(failure) => return Err(failure),
         }
         context
             .clock

@@ -1,5 +1,6 @@
 //! The acts of an upload, a file each.
 
+mod adopt;
 mod complete;
 mod discard;
 mod inspect;

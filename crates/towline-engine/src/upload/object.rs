@@ -8,7 +8,7 @@ use towline_core::{
 use super::piece::{self, Piece, Wanted};
 use crate::act::Context;
 use crate::hash::{composite, etag_md5};
-use crate::head::{self, Seen};
+use crate::head;
 use crate::profile::{Checks, Fact};
 
 /// Compares what S3 says it stored with what was sent, and learns whether the
@@ -84,29 +84,22 @@ pub(crate) async fn prove(
         checksums: stored.checksum.into_iter().collect(),
         ..ObjectHead::default()
     };
-    let told = judge(context, &context.parts, whole, &answer);
-    if let Judgement::Ours(proof) = &told
+    if let Judgement::Ours(proof) = judge(context, &context.parts, whole, &answer)
         && proof.verified > Verified::PerPart
     {
-        return Ok(proof.clone());
+        return Ok(proof);
     }
-    let head = match head::now(context, stored.version_id.clone()).await? {
-        Seen::There(head) => head,
-        Seen::Absent => {
-            return Err(LocalFailure::StoredWrong {
-                object: context.object().to_string(),
-                why: "it is not there after S3 said it was stored".into(),
-            }
-            .into());
-        }
-        // It is there, so it is denied indeed; what was said of it is all there is.
-        Seen::Denied(_) => {
+    let head = match head::now(context, stored.version_id.clone()).await {
+        // Who may not look has S3's word, and what its answer shows.
+        Err(failure) if head::is_denied(&failure) => {
+            // The object is there, so that it is denied indeed.
             context.learn(Fact::Right(Operation::HeadObject, false));
-            return Ok(match told {
-                Judgement::Ours(proof) => proof,
-                _ => proof(Verified::SizeOnly, &answer, None),
-            });
+            answer
         }
+        told => told?.ok_or_else(|| LocalFailure::StoredWrong {
+            object: context.object().to_string(),
+            why: "it is not there after S3 said it was stored".into(),
+        })?,
     };
     match judge(context, &context.parts, whole, &head) {
         Judgement::Ours(proof) => Ok(proof),

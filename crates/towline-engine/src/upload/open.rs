@@ -36,11 +36,7 @@ async fn create(context: &Context, algorithm: ChecksumAlgorithm) -> Result<Strin
 }
 
 /// The algorithm of the parts, and what the object's own checksum will cover.
-pub(crate) fn checksum_of_parts(context: &Context) -> Option<(ChecksumAlgorithm, ChecksumKind)> {
-    of_object(Ladder::default().algorithm(context))
-}
-
-fn of_object(algorithm: ChecksumAlgorithm) -> Option<(ChecksumAlgorithm, ChecksumKind)> {
+pub(crate) fn of_object(algorithm: ChecksumAlgorithm) -> Option<(ChecksumAlgorithm, ChecksumKind)> {
     algorithm.s3_name()?;
     let kind = if algorithm.combines() {
         ChecksumKind::FullObject

@@ -13,7 +13,7 @@ use super::piece::{self, Piece, Wanted};
 use super::{condition, learn_of_condition, object, open_upload};
 use crate::act::{Context, blocking};
 use crate::body::SourceRange;
-use crate::files::{check_source, open_source};
+use crate::files::inspect_source;
 use crate::progress::Moved;
 use crate::stall;
 
@@ -157,12 +157,14 @@ async fn put_proof(
         }
         _ => sum,
     };
-    if let Piece::File(SourceRange { path, planned, .. }) = source {
-        blocking(move || {
-            let (file, _) = open_source(&path)?;
-            check_source(&path, &file, planned)
-        })
-        .await?;
+    if let Piece::File(SourceRange { path, planned, .. }) = source.clone() {
+        let found = blocking(move || {
+            let found = inspect_source(&path)?;
+            planned.allows(&path, found).map(|()| found)
+        });
+        if found.await? != planned.was {
+            piece::is_unchanged(context, source, sum).await?;
+        }
     }
     object::prove(context, Some(sum), &stored).await
 }

@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use towline_core::{Checksum, ChecksumAlgorithm, LocalFailure, PartNumber};
+use towline_core::{Checksum, ChecksumAlgorithm, LocalFailure, PartNumber, WhenSourceChanges};
 
 use crate::act::{Context, blocking};
 use crate::body::{self, Prepared, SourceRange};
+use crate::files::{Planned, shown};
 use crate::stream::{Given, Source, Stream};
 
 /// Some bytes of the source.
@@ -55,14 +56,37 @@ pub(crate) fn source(context: &Context) -> Result<&Source, LocalFailure> {
     }
 }
 
+/// The source as it was planned.
+pub(crate) fn planned(context: &Context) -> Result<Planned, LocalFailure> {
+    let policy = context.spec().options.when_source_changes;
+    let planned = context.record.source.map(|was| Planned {
+        was,
+        may_grow: policy == WhenSourceChanges::AllowGrowth,
+    });
+    planned.ok_or_else(|| LocalFailure::SourceChanged {
+        path: shown(&context.spec().path),
+        why: "what it was is not recorded".into(),
+    })
+}
+
+/// Whether the bytes of a source that has grown are still those that were sent.
+pub(crate) async fn is_unchanged(
+    context: &Context,
+    piece: Piece,
+    sent: Checksum,
+) -> Result<(), LocalFailure> {
+    if checksum(context, piece, sent.algorithm()).await? == sent {
+        return Ok(());
+    }
+    Err(LocalFailure::SourceChanged {
+        path: shown(&context.spec().path),
+        why: "it did not only grow: bytes that it had are others now".into(),
+    })
+}
+
 fn in_file(context: &Context, range: Range<u64>) -> Result<Piece, LocalFailure> {
     let path = context.spec().path.clone();
-    let planned = context
-        .record
-        .source
-        .ok_or_else(|| LocalFailure::SourceChanged {
-            path: crate::files::shown(&path),
-        })?;
+    let planned = planned(context)?;
     Ok(Piece::File(SourceRange {
         path,
         planned,

@@ -1,27 +1,26 @@
 //! Asks S3 what it has of an upload: after a crash, a pause, a lost answer.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use towline_core::{
-    Asked, ChecksumAlgorithm, Direction, Event, Failure, Found, ListUploads, ListedPart,
-    LocalFailure, Operation, PartNumber, PartRow, Query, Remote, Request, S3Error, S3ErrorKind,
-    Upload,
+    Asked, ChecksumAlgorithm, Event, Failure, Found, ListedPart, LocalFailure, ObjectHead,
+    Operation, PartNumber, PartRow, Request, S3Error, S3ErrorKind, Timestamp, Upload,
 };
 
+use super::adopt::adopt;
+use super::discard::abort;
 use super::ladder::Ladder;
 use super::object::{self, Judgement};
 use super::open_upload;
 use super::piece::{self, Wanted};
 use crate::act::Context;
 use crate::hash::etag_md5;
-use crate::head::{self, Seen};
-use crate::profile::{Fact, is_denied};
+use crate::head;
+use crate::profile::Fact;
 use crate::stall::{self, SMALL_REQUEST};
 
-/// How often an answered Complete whose object is not to be seen is looked for
-/// again: a late one may still be applied.
-const LATE_LOOKS: u32 = 4;
+/// A listing that is not at its end after so many pages has none.
+pub(super) const MAX_PAGES: u32 = 1000;
 
 pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
     let asked = context.record.asked;
@@ -62,98 +61,149 @@ async fn open_or_landed(context: &Context, upload: Upload) -> Result<Found, Fail
     let completing = context
         .record
         .asked
-        .is_some_and(|a| a.request == Request::Complete);
-    for look in 0..LATE_LOOKS {
-        let (open, is_known) = match list_parts(context, &upload).await? {
-            Listed::Parts(listed) => (Some(matching_parts(context, listed).await?), true),
-            Listed::Gone => (None, true),
-            // Where S3 may not be asked, what it has confirmed stands.
-            Listed::Denied => (Some(context.parts.clone()), false),
+        .filter(|asked| asked.request == Request::Complete);
+    let listed = match list_parts(context, &upload).await {
+        Err(failure) if head::is_denied(&failure) => {
+            return unlisted(context, upload, completing.is_some()).await;
+        }
+        told => told?,
+    };
+    let Some(completing) = completing else {
+        return match listed {
+            Some(listed) => open(context, upload, listed).await,
+            None => Ok(Found::Gone),
         };
-        let found = open.map(|parts| Found::Upload {
-            id: upload.id.clone(),
-            parts,
-        });
-        if !completing || (is_known && found.is_some()) {
-            return Ok(found.unwrap_or(Found::Gone));
+    };
+    // While the upload is open, an object matters only to who must not replace one.
+    if let Some(listed) = listed {
+        if context.spec().options.if_absent
+            && let Some(there) = head::now(context, None).await?
+        {
+            let found = judged(context, &there).await?;
+            if let Some(Found::Landed(_)) = found {
+                abort(context, &upload).await?; // nothing else would
+            }
+            if let Some(found) = found {
+                return Ok(found);
+            }
         }
-        match head::now(context, None).await? {
-            Seen::There(head) => match object::is_ours(context, &head).await? {
-                Judgement::Ours(proof) => return Ok(Found::Landed(proof)),
-                Judgement::Other(why) if context.spec().options.if_absent => {
-                    return Ok(Found::Conflict(another_object(context, why)));
+        return open(context, upload, listed).await;
+    }
+    landed_or_late(context, completing.at).await
+}
+
+/// The upload is gone after a Complete was asked for: it made the object,
+/// somebody else's stands there, or it may still be applied.
+async fn landed_or_late(context: &Context, asked_at: Timestamp) -> Result<Found, Failure> {
+    let must_not_replace = context.spec().options.if_absent;
+    let there = match head::now(context, None).await {
+        // Nobody will ever know; sent again, it is at least there.
+        Err(failure) if head::is_denied(&failure) && !must_not_replace => return Ok(Found::Gone),
+        told => told?,
+    };
+    let Some(there) = there else {
+        return Ok(Found::Unseen);
+    };
+    let judgement = object::is_ours(context, &there).await?;
+    if let Some(found) = decided(context, &judgement) {
+        return Ok(found);
+    }
+    let newer = head::is_newer(&there, asked_at, context.clock.now().wall);
+    Ok(match judgement {
+        Judgement::Unknown => Found::Gone, // sent again, so that it is known
+        _ if newer => {
+            let why = "it was written after our own Complete was sent".into();
+            Found::Conflict(another_object(context, why))
+        }
+        _ => Found::Unseen,
+    })
+}
+
+/// Who may not list the parts believes what is recorded of them; a Complete
+/// will tell the rest.
+async fn unlisted(context: &Context, upload: Upload, completing: bool) -> Result<Found, Failure> {
+    if completing {
+        match head::now(context, None).await {
+            Ok(Some(there)) => {
+                if let Some(found) = judged(context, &there).await? {
+                    return Ok(found);
                 }
-                Judgement::Other(_) | Judgement::Unknown => {}
-            },
-            Seen::Absent => {}
-            // It may be ours or another's, and must not be replaced.
-            Seen::Denied(error) if context.spec().options.if_absent => return Err(error.into()),
-            Seen::Denied(_) => return Ok(found.unwrap_or(Found::Gone)),
+            }
+            Err(failure) if !head::is_denied(&failure) => return Err(failure),
+            Ok(None) | Err(_) => {}
         }
-        if let Some(found) = found {
-            return Ok(found); // to be completed once more
-        }
-        context
-            .clock
-            .sleep(Duration::from_millis(250 << look))
-            .await;
     }
-    Ok(Found::Gone)
+    Ok(Found::Upload {
+        id: upload.id,
+        parts: context.parts.clone(),
+    })
 }
 
-/// What ListParts says of an upload.
-pub(crate) enum Listed {
-    /// It is open, and has these.
-    Parts(Vec<ListedPart>),
-    /// There is no such upload.
-    Gone,
-    /// We have no right to know, or the store does not tell anybody.
-    Denied,
+async fn open(
+    context: &Context,
+    upload: Upload,
+    listed: Vec<ListedPart>,
+) -> Result<Found, Failure> {
+    let parts = matching_parts(context, listed).await?;
+    Ok(Found::Upload {
+        id: upload.id,
+        parts,
+    })
 }
 
-impl Listed {
-    pub(crate) fn is_empty(&self) -> bool {
-        matches!(self, Self::Parts(parts) if parts.is_empty())
-    }
+/// What the object that stands there decides; `None` if it may be replaced.
+async fn judged(context: &Context, there: &ObjectHead) -> Result<Option<Found>, Failure> {
+    Ok(decided(context, &object::is_ours(context, there).await?))
 }
 
-/// All parts of an open upload.
-pub(crate) async fn list_parts(context: &Context, upload: &Upload) -> Result<Listed, Failure> {
-    let mut parts: Vec<ListedPart> = Vec::new();
+fn decided(context: &Context, judgement: &Judgement) -> Option<Found> {
+    let why = match judgement {
+        Judgement::Ours(proof) => return Some(Found::Landed(proof.clone())),
+        Judgement::Other(why) => why.clone(),
+        Judgement::Unknown => "nothing that it shows tells whether it is ours".into(),
+    };
+    let must_not_replace = context.spec().options.if_absent;
+    must_not_replace.then(|| Found::Conflict(another_object(context, why)))
+}
+
+/// All parts of an open upload; `None` when there is no such upload.
+pub(crate) async fn list_parts(
+    context: &Context,
+    upload: &Upload,
+) -> Result<Option<Vec<ListedPart>>, Failure> {
+    let mut parts = Vec::new();
     let mut after = None;
     let mut asked_again = false;
-    loop {
+    for _ in 0..MAX_PAGES {
         let asked = context.s3.list_parts(upload, after);
-        let page = match stall::within(Operation::ListParts, SMALL_REQUEST, asked).await {
+        let answer = stall::within(Operation::ListParts, SMALL_REQUEST, asked).await;
+        context.learn_right(Operation::ListParts, &answer);
+        let page = match answer {
             Ok(page) => page,
             // Some stores say NoSuchKey: any 404 means that it is gone. One
             // that says so of the bucket is another matter.
             Err(error) if error.is_not_found() && error.code() != "NoSuchBucket" => {
-                return Ok(Listed::Gone);
-            }
-            Err(error) if is_denied(&error) => {
-                context.learn(Fact::Right(Operation::ListParts, false));
-                return Ok(Listed::Denied);
+                return Ok(None);
             }
             // A page that does not go on where the last one ended is no page.
             Err(error) if error.kind == S3ErrorKind::Malformed && after.is_some() => {
                 if std::mem::replace(&mut asked_again, true) {
                     // What it never shows is sent again.
                     context.learn(Fact::PagesOfParts(false));
-                    return Ok(Listed::Parts(parts));
+                    return Ok(Some(parts));
                 }
                 continue;
             }
             Err(error) => return Err(error.into()),
         };
-        context.learn(Fact::Right(Operation::ListParts, true));
         parts.extend(page.parts);
         match page.next {
             Some(next) if after.is_none_or(|last| next > last) => after = Some(next),
-            Some(_) => return Err(stuck(Operation::ListParts).into()),
-            None => return Ok(Listed::Parts(parts)),
+            Some(_) => break,
+            None => return Ok(Some(parts)),
         }
     }
+    Err(stuck(Operation::ListParts).into())
 }
 
 /// Of the listed parts, those that have our bytes: as recorded, or of the
@@ -214,122 +264,17 @@ async fn matching_parts(
     Ok(rows)
 }
 
-/// Looks for the upload that a lost Create may have opened.
-async fn adopt(context: &Context, asked_at: towline_core::Timestamp) -> Result<Found, Failure> {
-    for id in candidates(context, asked_at).await? {
-        let upload = super::upload_named(context, id);
-        // One with parts is somebody's who is at work.
-        if list_parts(context, &upload).await?.is_empty() {
-            return Ok(Found::Upload {
-                id: upload.id,
-                parts: Vec::new(),
-            });
-        }
-    }
-    Ok(Found::Nothing)
-}
-
-/// Clocks of S3 and this machine may differ by this much, in seconds.
-const SKEW_SECS: i64 = 900;
-
-/// The open uploads of our key that can be the one we asked for: only if there
-/// is exactly one, since an upload carries no mark of ours.
-pub(crate) async fn candidates(
-    context: &Context,
-    asked_at: towline_core::Timestamp,
-) -> Result<Vec<String>, Failure> {
-    let key = context.key();
-    let known = uploads_of_other_transfers(context).await?;
-    let mut found = Vec::new();
-    let mut after = None;
-    loop {
-        let asked = context.s3.list_multipart_uploads(ListUploads {
-            bucket: context.bucket(),
-            prefix: key.clone(),
-            after: after.clone(),
-            access: context.spec().options.access.clone(),
-        });
-        let operation = Operation::ListMultipartUploads;
-        let page = match stall::within(operation, SMALL_REQUEST, asked).await {
-            Err(error) if is_denied(&error) => {
-                context.learn(Fact::Right(operation, false));
-                return Ok(Vec::new());
-            }
-            page => page?,
-        };
-        context.learn(Fact::Right(operation, true));
-        found.extend(page.uploads.into_iter().filter(|upload| {
-            upload.key == key
-                && !known.contains(&upload.upload_id)
-                && upload
-                    .initiated
-                    .is_none_or(|at| at >= asked_at.plus_secs(-SKEW_SECS))
-        }));
-        match page.next {
-            Some(next) if Some(&next) != after.as_ref() => after = Some(next),
-            Some(_) => return Err(stuck(Operation::ListMultipartUploads).into()),
-            None => break,
-        }
-    }
-    if found.len() > 1 {
-        tracing::warn!(
-            uploads = found.len(),
-            "several open uploads could be ours; none is adopted"
-        );
-        found.clear();
-    }
-    Ok(found.into_iter().map(|upload| upload.upload_id).collect())
-}
-
-/// The open uploads of our key that other transfers of this store hold.
-async fn uploads_of_other_transfers(context: &Context) -> Result<Vec<String>, Failure> {
-    let mut query = Query {
-        direction: Some(Direction::Upload),
-        bucket: Some(context.bucket()),
-        key: Some(context.key()),
-        ..Query::default()
-    };
-    let mut known = Vec::new();
-    loop {
-        let page =
-            context
-                .store
-                .find(query.clone())
-                .await
-                .map_err(|error| LocalFailure::Connection {
-                    why: format!("the store cannot be read: {error}"),
-                })?;
-        known.extend(
-            page.transfers
-                .into_iter()
-                .filter_map(|record| match record.remote {
-                    Some(Remote::Upload(id)) if record.id != context.record.id => Some(id),
-                    _ => None,
-                }),
-        );
-        match page.next {
-            Some(next) => query.after = Some(next),
-            None => return Ok(known),
-        }
-    }
-}
-
-/// Whether a PUT whose answer was lost made the object.
+/// Whether a PUT whose answer was lost made the object. Who may not look sends
+/// it again, under the same condition.
 async fn put_landed(context: &Context) -> Result<Found, Failure> {
-    let head = match head::now(context, None).await? {
-        Seen::There(head) => head,
-        Seen::Absent => return Ok(Found::Nothing),
-        Seen::Denied(error) if context.spec().options.if_absent => return Err(error.into()),
-        // The same bytes once more do no harm.
-        Seen::Denied(_) => return Ok(Found::Nothing),
+    let there = match head::now(context, None).await {
+        Err(failure) if head::is_denied(&failure) => None,
+        told => told?,
     };
-    Ok(match object::is_ours(context, &head).await? {
-        Judgement::Ours(proof) => Found::Landed(proof),
-        Judgement::Other(why) if context.spec().options.if_absent => {
-            Found::Conflict(another_object(context, why))
-        }
-        Judgement::Other(_) | Judgement::Unknown => Found::Nothing,
-    })
+    let Some(there) = there else {
+        return Ok(Found::Nothing);
+    };
+    Ok(judged(context, &there).await?.unwrap_or(Found::Nothing))
 }
 
 fn another_object(context: &Context, why: String) -> Failure {
@@ -341,7 +286,7 @@ fn another_object(context: &Context, why: String) -> Failure {
     .into()
 }
 
-fn stuck(operation: Operation) -> S3Error {
+pub(crate) fn stuck(operation: Operation) -> S3Error {
     S3Error::new(
         operation,
         S3ErrorKind::Malformed,

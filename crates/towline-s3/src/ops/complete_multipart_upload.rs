@@ -84,12 +84,12 @@ fn list(parts: &[CompletedPart]) -> String {
     xml
 }
 
-enum Parsed {
+pub(super) enum Parsed {
     Stored(Stored),
     Error(ErrorDocument),
 }
 
-fn parse(page: &[u8]) -> Result<Parsed, XmlError> {
+pub(super) fn parse(page: &[u8]) -> Result<Parsed, XmlError> {
     let mut error = ErrorDocument::default();
     let mut etag = None;
     let mut key = None;

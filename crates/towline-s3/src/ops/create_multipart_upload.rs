@@ -41,7 +41,7 @@ impl S3Client {
     }
 }
 
-fn parse(page: &[u8]) -> Result<String, XmlError> {
+pub(super) fn parse(page: &[u8]) -> Result<String, XmlError> {
     let mut id = None;
     let root = xml::walk(page, |path, text| match path {
         "UploadId" => xml::once(&mut id, "UploadId", text.trim()),

@@ -39,7 +39,7 @@ impl S3Client {
     }
 }
 
-fn parse(page: &[u8]) -> Result<Vec<LifecycleRule>, XmlError> {
+pub(super) fn parse(page: &[u8]) -> Result<Vec<LifecycleRule>, XmlError> {
     let mut rules = Vec::new();
     let mut rule = LifecycleRule::default();
     let mut prefix = None;

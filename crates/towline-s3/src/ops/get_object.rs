@@ -109,7 +109,13 @@ impl Stream for ObjectStream {
                             this.left = left;
                             return Poll::Ready(Some(Ok(bytes)));
                         }
-                        None => this.broken("more bytes came than were announced".into(), None),
+                        None => {
+                            // Not a broken connection: the answer was wrong.
+                            if let Some(facts) = &mut this.facts {
+                                facts.kind = S3ErrorKind::Malformed;
+                            }
+                            this.broken("more bytes came than were announced".into(), None)
+                        }
                     }
                 }
                 Some(Err(cause)) => {

@@ -52,8 +52,7 @@ pub(super) fn set_headers(map: &mut HeaderMap, request: &GetObject) -> Result<()
 /// Somebody else's page, such as a captive portal's, has neither an ETag nor
 /// any header of S3's.
 pub(super) fn expect_object(answer: &Answer) -> Result<(), S3Error> {
-    let known = |name: &str| name == "etag" || name.starts_with("x-amz-");
-    match answer.headers.keys().any(|name| known(name.as_str())) {
+    match answer.has_marks_of_s3() {
         true => Ok(()),
         false => Err(answer.malformed("no ETag and no header of S3's")),
     }

@@ -48,16 +48,20 @@ struct Entry {
     initiator: Option<String>,
 }
 
-fn parse(page: &[u8], prefix: &str, after: Option<&UploadMarker>) -> Result<UploadsPage, XmlError> {
+pub(super) fn parse(
+    page: &[u8],
+    prefix: &str,
+    after: Option<&UploadMarker>,
+) -> Result<UploadsPage, XmlError> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut entry = Entry::default();
-    let mut truncated = false;
+    let mut truncated = None;
     let mut encoded = false;
     let (mut next_key, mut next_id) = (None, None);
     let root = xml::walk(page, |path, text| match path {
         "IsTruncated" => {
-            truncated = xml::boolean(text, "IsTruncated")?;
-            Ok(())
+            let more = xml::boolean(text, "IsTruncated")?;
+            xml::once_value(&mut truncated, "IsTruncated", more)
         }
         "EncodingType" => {
             encoded = text.trim() == "url";
@@ -93,7 +97,7 @@ fn parse(page: &[u8], prefix: &str, after: Option<&UploadMarker>) -> Result<Uplo
             initiator: entry.initiator.filter(|id| !id.is_empty()),
         });
     }
-    if !truncated {
+    if truncated != Some(true) {
         return Ok(UploadsPage {
             uploads,
             next: None,

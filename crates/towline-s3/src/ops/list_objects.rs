@@ -41,17 +41,17 @@ struct Entry {
     last_modified: Option<String>,
 }
 
-fn parse(page: &[u8], request: &ListObjects) -> Result<ObjectsPage, XmlError> {
+pub(super) fn parse(page: &[u8], request: &ListObjects) -> Result<ObjectsPage, XmlError> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut entry = Entry::default();
     let mut groups: Vec<String> = Vec::new();
-    let mut truncated = false;
+    let mut truncated = None;
     let mut encoded = false;
     let mut next = None;
     let root = xml::walk(page, |path, text| match path {
         "IsTruncated" => {
-            truncated = xml::boolean(text, "IsTruncated")?;
-            Ok(())
+            let more = xml::boolean(text, "IsTruncated")?;
+            xml::once_value(&mut truncated, "IsTruncated", more)
         }
         "EncodingType" => {
             encoded = text.trim() == "url";
@@ -62,8 +62,8 @@ fn parse(page: &[u8], request: &ListObjects) -> Result<ObjectsPage, XmlError> {
         "Contents/ETag" => xml::once(&mut entry.etag, "ETag", text),
         "Contents/LastModified" => xml::once(&mut entry.last_modified, "LastModified", text),
         "Contents/Size" => {
-            entry.size = Some(xml::number(text, "Size")?);
-            Ok(())
+            let size: u64 = xml::number(text, "Size")?;
+            xml::once_value(&mut entry.size, "Size", size)
         }
         "Contents" => {
             entries.push(std::mem::take(&mut entry));
@@ -99,7 +99,7 @@ fn parse(page: &[u8], request: &ListObjects) -> Result<ObjectsPage, XmlError> {
             page.prefixes.push(group);
         }
     }
-    if truncated {
+    if truncated == Some(true) {
         let token =
             next.filter(|token| !token.is_empty() && request.continuation.as_ref() != Some(token));
         page.next = Some(token.ok_or(XmlError::Value("NextContinuationToken"))?);

@@ -11,6 +11,10 @@ use crate::request::Call;
 use crate::uri::Query;
 use crate::xml::{self, XmlError};
 
+/// An upload has no more parts.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>
+const MAX_PARTS: u32 = 10_000;
+
 impl S3Client {
     pub(crate) async fn do_list_parts(
         &self,
@@ -39,21 +43,31 @@ struct Entry {
     checksum: Option<(ChecksumAlgorithm, String)>,
 }
 
-fn parse(page: &[u8], after: u32) -> Result<PartsPage, XmlError> {
+pub(super) fn parse(page: &[u8], after: u32) -> Result<PartsPage, XmlError> {
     let mut parts: Vec<ListedPart> = Vec::new();
     let mut entry = Entry::default();
-    let mut truncated = false;
+    let mut truncated = None;
     let mut marker: Option<u32> = None;
     let root = xml::walk(page, |path, text| {
         match path {
-            "IsTruncated" => truncated = xml::boolean(text, "IsTruncated")?,
+            "IsTruncated" => {
+                let more = xml::boolean(text, "IsTruncated")?;
+                xml::once_value(&mut truncated, "IsTruncated", more)?;
+            }
             // Absent or 0 on a last page.
             "NextPartNumberMarker" if !text.trim().is_empty() => {
-                marker = Some(xml::number(text, "NextPartNumberMarker")?);
+                let next = part_number(text, "NextPartNumberMarker")?;
+                xml::once_value(&mut marker, "NextPartNumberMarker", next)?;
             }
-            "Part/PartNumber" => entry.number = Some(xml::number(text, "PartNumber")?),
+            "Part/PartNumber" => {
+                let number = part_number(text, "PartNumber")?;
+                xml::once_value(&mut entry.number, "PartNumber", number)?;
+            }
             "Part/ETag" => xml::once(&mut entry.etag, "ETag", text.trim())?,
-            "Part/Size" => entry.size = Some(xml::number(text, "Size")?),
+            "Part/Size" => {
+                let size: u64 = xml::number(text, "Size")?;
+                xml::once_value(&mut entry.size, "Size", size)?;
+            }
             "Part" => {
                 let done = std::mem::take(&mut entry);
                 let number = done.number.ok_or(XmlError::Missing("PartNumber"))?;
@@ -80,14 +94,23 @@ fn parse(page: &[u8], after: u32) -> Result<PartsPage, XmlError> {
     })?;
     xml::expect_listing(root, "ListParts")?;
     let next = match truncated {
-        false => None,
-        true => Some(
+        None | Some(false) => None,
+        Some(true) => Some(
             marker
                 .filter(|next| *next > after)
                 .ok_or(XmlError::Value("NextPartNumberMarker"))?,
         ),
     };
     Ok(PartsPage { parts, next })
+}
+
+/// A number that a part, or the last one of a page, may have.
+fn part_number(text: &str, name: &'static str) -> Result<u32, XmlError> {
+    let number = xml::number(text, name)?;
+    match number <= MAX_PARTS {
+        true => Ok(number),
+        false => Err(XmlError::Value(name)),
+    }
 }
 
 #[cfg(test)]
@@ -127,6 +150,13 @@ mod tests {
             ("<PartNumber>3", "<PartNumber>2"),
             ("<Size>0</Size>", ""),
             (">true<", ">maybe<"),
+            (">3</NextPartNumberMarker>", ">10001</NextPartNumberMarker>"),
+            ("<PartNumber>3", "<PartNumber>10001"),
+            ("<Size>10<", "<Size>10</Size><Size>11<"),
+            (
+                "<IsTruncated>",
+                "<IsTruncated>false</IsTruncated><IsTruncated>",
+            ),
             ("<NextPartNumberMarker>3", "<NextPartNumberMarker>1"),
         ] {
             let page = PAGE.replace(from, to);

@@ -4,6 +4,8 @@ mod abort_multipart_upload;
 mod complete_multipart_upload;
 mod create_multipart_upload;
 mod delete_object;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod get_bucket_lifecycle;
 mod get_object;
 mod head_object;

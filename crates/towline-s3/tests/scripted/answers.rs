@@ -99,6 +99,7 @@ async fn a_redirect_is_told_and_not_followed() {
     );
     assert_eq!(error.region.as_deref(), Some("eu-west-1"));
     assert_eq!(error.location.as_deref(), Some("http://evil.test/"));
+    assert!(!error.location_is_of_endpoint && error.message.contains("redirect refused"));
     assert_eq!(server.heads().len(), 1);
 }
 
@@ -136,24 +137,96 @@ async fn the_page_of_a_captive_portal_is_no_success_of_any_operation() {
             "<html>Log in</html>",
         )
     };
-    let malformed = Some(S3ErrorKind::Malformed);
+    let foreign = Some(S3ErrorKind::Foreign);
     let server = Script::play(vec![Step::Answer(page()); 8]).await;
     let client = client(&server.endpoint);
     let kind = |error: towline_core::S3Error| error.kind;
-    assert_eq!(put(&client, 1).await.map_err(kind).err(), malformed);
-    assert_eq!(complete(&client).await.map_err(kind).err(), malformed);
+    assert_eq!(put(&client, 1).await.map_err(kind).err(), foreign);
+    assert_eq!(complete(&client).await.map_err(kind).err(), foreign);
     assert_eq!(
         client.get_object(object()).await.map_err(kind).err(),
-        malformed
+        foreign
     );
     let aborted = client.abort_multipart_upload(&upload()).await;
-    assert_eq!(aborted.map_err(kind).err(), malformed);
+    assert_eq!(aborted.map_err(kind).err(), foreign);
     assert_eq!(
         client.list_parts(&upload(), None).await.map_err(kind).err(),
-        malformed
+        foreign
     );
     let deleted = client.delete_object(deletion("bucket", "key")).await;
-    assert_eq!(deleted.map_err(kind).err(), malformed);
+    assert_eq!(deleted.map_err(kind).err(), foreign);
+}
+
+#[tokio::test]
+async fn a_redirect_that_is_not_s3s_is_somebody_elses() {
+    let portal = "Content-Type: text/html\r\nLocation: http://portal.test/\r\n";
+    for (status, headers, body, kind) in [
+        ("302 Found", portal, "<html></html>", S3ErrorKind::Foreign),
+        (
+            "511 Network Authentication Required",
+            "",
+            "",
+            S3ErrorKind::Foreign,
+        ),
+        (
+            "407 Proxy Authentication Required",
+            "",
+            "<html></html>",
+            S3ErrorKind::Foreign,
+        ),
+        (
+            "307 Temporary Redirect",
+            portal,
+            "<Error><Code>TemporaryRedirect</Code></Error>",
+            S3ErrorKind::Answer,
+        ),
+        (
+            "301 Moved Permanently",
+            "x-amz-bucket-region: eu-west-1\r\n",
+            "",
+            S3ErrorKind::Answer,
+        ),
+        ("403 Forbidden", "", "<html></html>", S3ErrorKind::Answer),
+        (
+            "503 Service Unavailable",
+            "",
+            "<html></html>",
+            S3ErrorKind::Answer,
+        ),
+    ] {
+        let server = Script::answering(http(status, headers, body)).await;
+        let error = put(&client(&server.endpoint), 1).await.unwrap_err();
+        assert_eq!(error.kind, kind, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_to_another_port_is_not_followed_even_if_that_is_asked_for() {
+    let found = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nETag: \"e\"\r\n\r\n";
+    let there = Script::play(vec![Step::Answer(found.into())]).await;
+    let xml = "<Error><Code>TemporaryRedirect</Code></Error>";
+    let location = format!("Location: {}/bucket/key\r\n", there.endpoint);
+    let here = Script::play(vec![
+        Step::Answer(http(
+            "307 Temporary Redirect",
+            &location,
+            xml
+        ));
+        2
+    ])
+    .await;
+    let client = client(&here.endpoint);
+    let error = client.get_object(object()).await.unwrap_err();
+    assert!(
+        !error.location_is_of_endpoint,
+        "another port is another endpoint"
+    );
+    client.set_redirect(error.location.as_deref().unwrap());
+    assert!(
+        client.get_object(object()).await.is_err(),
+        "what was refused is not followed"
+    );
+    assert!(there.heads().is_empty());
 }
 
 #[tokio::test]

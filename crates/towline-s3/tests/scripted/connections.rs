@@ -1,9 +1,11 @@
 //! Connections that break, at every point.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::StreamExt;
-use towline_core::{S3, S3Error, S3ErrorKind};
+use towline_core::{Body, PutObject, S3, S3Error, S3ErrorKind};
 
 use super::server::{Script, Step, http};
 use super::{client, object, put};
@@ -23,6 +25,39 @@ async fn an_answer_before_the_body_was_read_is_told_rather_than_the_broken_pipe(
         );
         assert!(!error.request_sent && error.body_sent < 64 << 20);
     }
+}
+
+#[tokio::test]
+async fn a_reset_connection_lets_go_of_the_body_that_it_was_sending() {
+    let server = Script::play(vec![Step::Reset; 40]).await;
+    let client = client(&server.endpoint);
+    let held = Arc::new(());
+    for _ in 0..40 {
+        let keep = Arc::clone(&held);
+        let frame = Bytes::from(vec![7; 64 << 10]);
+        let frames = futures_util::stream::repeat_with(move || {
+            let _held_with_the_body = &keep;
+            Ok(frame.clone())
+        });
+        let body = Body {
+            len: 64 << 20,
+            stream: Box::pin(frames.take(1024)),
+        };
+        let request = PutObject {
+            bucket: "bucket".into(),
+            key: "key".into(),
+            ..PutObject::default()
+        };
+        client.put_object(request, body).await.unwrap_err();
+    }
+    let released = async {
+        while Arc::strong_count(&held) > 1 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let released = tokio::time::timeout(Duration::from_secs(5), released).await;
+    let kept = Arc::strong_count(&held) - 1;
+    assert!(released.is_ok(), "{kept} bodies are still held");
 }
 
 #[tokio::test]

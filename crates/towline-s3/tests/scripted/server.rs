@@ -17,6 +17,8 @@ pub(crate) enum Step {
     AnswerEarly(usize, Vec<u8>),
     /// Reads the request and closes without a byte.
     Close,
+    /// Resets the connection with the body unread.
+    Reset,
     /// Answers, then closes after a pause in which the connection looks usable.
     AnswerAndVanish(Vec<u8>),
     /// Repeats these bytes until the client goes away.
@@ -72,6 +74,10 @@ impl Step {
             Self::Answer(bytes) => {
                 read_body(stream, length).await;
                 stream.write_all(&bytes).await.is_ok()
+            }
+            Self::Reset => {
+                stream.set_zero_linger().unwrap();
+                false
             }
             Self::AnswerAndClose(bytes) => {
                 read_body(stream, length).await;

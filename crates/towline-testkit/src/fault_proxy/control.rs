@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -49,6 +49,7 @@ impl Mode {
 pub(super) struct Faults {
     pub(super) latency: Duration,
     pub(super) bandwidth: u64,
+    pub(super) silence: Option<Duration>,
     cut: [Option<(u64, By)>; 2],
     flip: [Option<(u64, u8)>; 2],
 }
@@ -71,12 +72,22 @@ impl Faults {
     }
 }
 
+/// One bit that is to be flipped once.
+#[derive(Clone, Copy, Debug)]
+struct Once {
+    /// Bytes that pass before its own.
+    before: u64,
+    bit: u8,
+}
+
 pub(super) struct Control {
     pub(super) server: SocketAddr,
     mode: watch::Sender<Mode>,
     faults: watch::Sender<Faults>,
     /// How often all connections were cut, and the last time by what.
     cuts: watch::Sender<(u64, By)>,
+    /// The next flips of each direction, over all connections.
+    once: Mutex<[Option<Once>; 2]>,
     tls: Mutex<Option<TlsAcceptor>>,
 }
 
@@ -96,6 +107,7 @@ impl Control {
             mode: watch::Sender::default(),
             faults: watch::Sender::default(),
             cuts: watch::Sender::default(),
+            once: Mutex::default(),
             tls: Mutex::default(),
         }
     }
@@ -103,6 +115,7 @@ impl Control {
     pub(super) fn pass(&self) {
         self.set_mode(Mode::Pass);
         self.change(|faults| *faults = Faults::default());
+        *self.once() = [None; 2];
         self.set_tls(None);
     }
 
@@ -116,6 +129,34 @@ impl Control {
 
     pub(super) fn faults(&self) -> Faults {
         self.faults.borrow().clone()
+    }
+
+    fn once(&self) -> MutexGuard<'_, [Option<Once>; 2]> {
+        self.once.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn flip_once(&self, direction: Direction, before: u64, bit: u8) {
+        let mut once = [None; 2];
+        once[direction as usize] = Some(Once { before, bit });
+        *self.once() = once;
+    }
+
+    pub(super) fn is_to_flip(&self, direction: Direction) -> bool {
+        self.once()[direction as usize].is_some()
+    }
+
+    /// Flips the bit that is to be flipped once, if its byte is among these.
+    pub(super) fn flip_in(&self, direction: Direction, bytes: &mut [u8]) {
+        let next = &mut self.once()[direction as usize];
+        let Some(once) = next else { return };
+        let place = usize::try_from(once.before).unwrap_or(usize::MAX);
+        match bytes.get_mut(place) {
+            Some(byte) => {
+                *byte ^= 1 << (once.bit & 7);
+                *next = None;
+            }
+            None => once.before -= bytes.len() as u64,
+        }
     }
 
     pub(super) fn set_tls(&self, acceptor: Option<TlsAcceptor>) {
@@ -137,6 +178,14 @@ impl Control {
     /// Sees the cuts from now on.
     pub(super) fn cuts(&self) -> watch::Receiver<(u64, By)> {
         self.cuts.subscribe()
+    }
+
+    /// How long a connection may be silent; waits until there is a limit.
+    pub(super) async fn silence_allowed(&self) -> Duration {
+        let mut faults = self.faults.subscribe();
+        // We hold the sender, so this does not fail.
+        let limited = faults.wait_for(|faults| faults.silence.is_some()).await;
+        limited.ok().and_then(|it| it.silence).unwrap_or_default()
     }
 
     /// Waits until the mode is as asked.

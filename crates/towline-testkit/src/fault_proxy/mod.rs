@@ -99,6 +99,23 @@ impl FaultProxy {
             .change(|faults| *faults.flip_mut(direction) = Some((byte, bit)));
     }
 
+    /// Flips a bit (0 to 7) once: of the byte before which this many more pass
+    /// this way, on whichever connections. Takes the place of one that still waits.
+    pub fn flip_once(&self, direction: Direction, before: u64, bit: u8) {
+        self.control.flip_once(direction, before, bit);
+    }
+
+    /// Whether [`flip_once`](Self::flip_once) still waits for its byte.
+    pub fn is_to_flip(&self, direction: Direction) -> bool {
+        self.control.is_to_flip(direction)
+    }
+
+    /// Resets every connection on which nothing passed for this long either
+    /// way, as a router does that has forgotten it.
+    pub fn cut_silent(&self, after: Duration) {
+        self.control.change(|faults| faults.silence = Some(after));
+    }
+
     /// Speaks TLS on new connections, with a certificate that is no good; the
     /// server gets what is inside. Returns the certificate as PEM, for a
     /// client that is to trust it and see what else is wrong with it.

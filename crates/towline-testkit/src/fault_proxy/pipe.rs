@@ -1,6 +1,6 @@
 //! One connection: bytes both ways, late, slow, changed or cut.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -28,6 +28,7 @@ pub(super) async fn serve(mut client: TcpStream, control: Arc<Control>) {
     let Ok(mut server) = TcpStream::connect(control.server).await else {
         return end(client, Some(By::Rst)).await;
     };
+    let heard = Heard(Mutex::new(Instant::now()));
     let cut = async {
         // The control outlives its connections.
         let _ = cuts.changed().await;
@@ -37,13 +38,40 @@ pub(super) async fn serve(mut client: TcpStream, control: Arc<Control>) {
         biased;
         () = control.mode_is(Mode::is_away) => Some(By::Rst),
         by = cut => Some(by),
-        by = pass(&mut client, &mut server, &control) => by,
+        () = heard.too_long_ago(&control) => Some(By::Rst),
+        by = pass(&mut client, &mut server, &heard, &control) => by,
     };
     tokio::join!(end(client, by), end(server, by));
 }
 
+/// When a byte passed last.
+struct Heard(Mutex<Instant>);
+
+impl Heard {
+    fn last(&self) -> MutexGuard<'_, Instant> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until nothing has passed for as long as is allowed.
+    async fn too_long_ago(&self, control: &Control) {
+        loop {
+            let allowed = control.silence_allowed().await;
+            let until = *self.last() + allowed;
+            if until <= Instant::now() {
+                return;
+            }
+            sleep_until(until).await;
+        }
+    }
+}
+
 /// Passes bytes until both sides have ended; tells how to end otherwise.
-async fn pass(client: &mut TcpStream, server: &mut TcpStream, control: &Control) -> Option<By> {
+async fn pass(
+    client: &mut TcpStream,
+    server: &mut TcpStream,
+    heard: &Heard,
+    control: &Control,
+) -> Option<By> {
     // Small answers must not wait for each other.
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     if let Some(acceptor) = control.tls() {
@@ -53,8 +81,8 @@ async fn pass(client: &mut TcpStream, server: &mut TcpStream, control: &Control)
     }
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = server.split();
-    let up = pump(from_client, to_server, Direction::ToServer, control);
-    let down = pump(from_server, to_client, Direction::ToClient, control);
+    let up = pump(from_client, to_server, Direction::ToServer, heard, control);
+    let down = pump(from_server, to_client, Direction::ToClient, heard, control);
     tokio::try_join!(up, down).err()
 }
 
@@ -63,6 +91,7 @@ async fn pump(
     mut from: impl AsyncRead + Unpin,
     to: impl AsyncWrite + Unpin,
     direction: Direction,
+    heard: &Heard,
     control: &Control,
 ) -> Result<(), By> {
     let (late, arriving) = mpsc::channel(LATE_PIECES);
@@ -76,13 +105,14 @@ async fn pump(
             }
         }
     };
-    tokio::try_join!(read, deliver(arriving, to, direction, control)).map(|_| ())
+    tokio::try_join!(read, deliver(arriving, to, direction, heard, control)).map(|_| ())
 }
 
 async fn deliver(
     mut arriving: mpsc::Receiver<(Instant, Vec<u8>)>,
     mut to: impl AsyncWrite + Unpin,
     direction: Direction,
+    heard: &Heard,
     control: &Control,
 ) -> Result<(), By> {
     let mut passed = 0;
@@ -94,6 +124,7 @@ async fn deliver(
         {
             *byte ^= 1 << (bit & 7);
         }
+        control.flip_in(direction, &mut bytes);
         let mut rest = &bytes[..];
         while !rest.is_empty() {
             control.not_frozen().await;
@@ -110,6 +141,7 @@ async fn deliver(
                 .min(usize::try_from(most.min(slice)).unwrap_or(usize::MAX));
             to.write_all(&rest[..now]).await.map_err(|_| By::Rst)?;
             passed += now as u64;
+            *heard.last() = Instant::now();
             rest = &rest[now..];
             if let Some((at, by)) = cut
                 && at == passed

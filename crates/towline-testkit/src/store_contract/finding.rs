@@ -155,13 +155,18 @@ pub async fn find_takes_each_condition_and_all_together(factory: &dyn StoreFacto
 pub async fn find_tells_states_by_their_phases(factory: &dyn StoreFactory) {
     let store = factory.open();
     let (ids, phases) = one_in_each_phase(&*store).await;
-    let network = Phase::Parked(ParkReason::Network);
-    let going = |phase: Phase| !phase.is_final() && phase != Phase::Paused && phase != network;
+    let network = |phase: Phase| {
+        [ParkReason::Network, ParkReason::NetworkClass].contains(&match phase {
+            Phase::Parked(reason) => reason,
+            _ => return false,
+        })
+    };
+    let going = |phase: Phase| !phase.is_final() && phase != Phase::Paused && !network(phase);
     let cases: [(&[State], Takes<'_>); 8] = [
         (&[State::Waiting], &going),
         (&[State::InProgress], &going),
         (&[State::Paused], &|phase| phase == Phase::Paused),
-        (&[State::WaitingForNetwork], &|phase| phase == network),
+        (&[State::WaitingForNetwork], &network),
         (&[State::Completed], &|phase| phase == Phase::Completed),
         (&[State::Canceled], &|phase| phase == Phase::Canceled),
         (&[State::Failed], &|phase| phase == Phase::Failed),

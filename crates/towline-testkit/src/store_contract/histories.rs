@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use fastrand::Rng;
 use towline_core::{
-    Asked, Change, ChecksumAlgorithm, ChecksumKind, FileIdentity, Fingerprint, ObjectIdentity,
-    Outcome, ParkReason, PartNumber, PartPlan, PartRow, Phase, Proof, RangeOf, Record, Remote,
-    Request, Temp, Timestamp, Verified,
+    Asked, Change, ChecksumAlgorithm, ChecksumKind, FileIdentity, Fingerprint, NetworkPolicy,
+    ObjectIdentity, Outcome, ParkReason, PartNumber, PartPlan, PartRow, Phase, Proof, RangeOf,
+    Record, Remote, Request, Temp, Timestamp, Verified,
 };
 
 use super::samples::{error, sum};
@@ -54,7 +54,7 @@ impl History {
 /// Some change that can follow this history. Values are as odd as their types
 /// allow; which change follows which is not as in a real transfer.
 pub fn random_change(rng: &mut Rng, history: &History) -> Change {
-    match rng.u8(0..13) {
+    match rng.u8(0..14) {
         0 | 1 => Change::Phase {
             phase: random_phase(rng),
             at: moment(rng),
@@ -104,6 +104,14 @@ pub fn random_change(rng: &mut Rng, history: &History) -> Change {
         9 => Change::Sealed(FileIdentity::from(fingerprint(rng))),
         10 => Change::Generation(rng.u32(..)),
         11 => Change::Discarded,
+        12 => Change::Network(pick(
+            rng,
+            &[
+                NetworkPolicy::Any,
+                NetworkPolicy::Unmetered,
+                NetworkPolicy::Metered,
+            ],
+        )),
         _ => Change::Ended {
             outcome: pick(
                 rng,

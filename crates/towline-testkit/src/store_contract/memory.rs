@@ -237,7 +237,9 @@ impl Kept {
                 .into_iter()
                 .find(|r| r.spec.token.as_ref() == Some(token));
             match known {
-                Some(known) if *known.spec == new.spec => return Ok(Created::Known(known.clone())),
+                Some(known) if known.spec.asks_the_same(&new.spec) => {
+                    return Ok(Created::Known(known.clone()));
+                }
                 Some(known) => {
                     return Err(StoreError::TokenTaken {
                         token: token.clone(),
@@ -323,16 +325,21 @@ impl Takes for Query {
 fn is_in(phase: Phase, state: State) -> bool {
     match state {
         State::Paused => phase == Phase::Paused,
-        State::WaitingForNetwork => phase == Phase::Parked(ParkReason::Network),
+        State::WaitingForNetwork => waits_for_network(phase),
         State::Completed => phase == Phase::Completed,
         State::Canceled => phase == Phase::Canceled,
         State::Failed => phase == Phase::Failed,
         State::Waiting | State::InProgress => {
-            !phase.is_final()
-                && phase != Phase::Paused
-                && phase != Phase::Parked(ParkReason::Network)
+            !phase.is_final() && phase != Phase::Paused && !waits_for_network(phase)
         }
     }
+}
+
+fn waits_for_network(phase: Phase) -> bool {
+    matches!(
+        phase,
+        Phase::Parked(ParkReason::Network | ParkReason::NetworkClass)
+    )
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -43,6 +43,13 @@ macro_rules! common {
                 self
             }
 
+            /// On which networks it may go; on another one it waits. Default: on
+            /// every one. Can be changed later: [`TransferObserver::allow_on`].
+            pub fn network(mut self, policy: NetworkPolicy) -> Self {
+                self.request.options.network = policy;
+                self
+            }
+
             /// Cancels an unfinished transfer of the same and starts anew.
             pub fn restart(mut self, restart: bool) -> Self {
                 self.request.restart = restart;

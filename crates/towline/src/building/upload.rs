@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::io::AsyncRead;
 use towline_core::{
     ChecksumAlgorithm, Connection, Direction, Encryption, Grant, Grantee, KeyReference,
-    ObjectOptions, PartSize, Permission, Timestamp, UploadMode,
+    NetworkPolicy, ObjectOptions, PartSize, Permission, Timestamp, UploadMode, WhenSourceChanges,
 };
 use towline_engine::Reading;
 
@@ -120,6 +120,13 @@ impl UploadRequest {
     /// In one PUT or in parts. Default: in parts above 5 MiB.
     pub fn mode(mut self, mode: UploadMode) -> Self {
         self.request.options.upload_mode = mode;
+        self
+    }
+
+    /// Files: what to do when the file changes before the upload is done.
+    /// Default: start from zero with the file as it is then.
+    pub fn when_source_changes(mut self, policy: WhenSourceChanges) -> Self {
+        self.request.options.when_source_changes = policy;
         self
     }
 

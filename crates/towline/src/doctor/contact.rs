@@ -77,7 +77,10 @@ impl Doctor {
                 self.note("credentials", CheckResult::Failed, &error.message);
                 return false;
             }
-            S3ErrorKind::Malformed | S3ErrorKind::Body | S3ErrorKind::Invalid => {
+            S3ErrorKind::Foreign
+            | S3ErrorKind::Malformed
+            | S3ErrorKind::Body
+            | S3ErrorKind::Invalid => {
                 let detail = format!("what answers is no S3 store: {}", error.message);
                 self.note("connection", CheckResult::Failed, detail);
                 return false;

@@ -9,6 +9,9 @@ use crate::{BUCKET, Scene, completed, content, to, until};
 
 const MIB: usize = 1 << 20;
 
+/// Asked less and less, so it has no part in the others' turns.
+const SLOW: &str = "slow-bucket";
+
 /// One transfer of each state in each direction, by name.
 struct OneOfEach {
     scene: Scene,
@@ -23,8 +26,9 @@ const UNFINISHED: [&str; 4] = ["running", "backing-off", "no-network", "queued"]
 impl OneOfEach {
     async fn build() -> Self {
         let mut config = Config::default();
-        config.window = 6; // running, backing-off and no-network; the others queue
-        let scene = Scene::with(config).await;
+        config.window = 4; // running and backing-off; no-network takes no room, the others queue
+        let server = TestServer::builder().bucket(BUCKET).bucket(SLOW).start();
+        let scene = Scene::on(server.await.unwrap(), config).await;
         let gone = TestServer::builder().start().await.unwrap();
         let port = gone.port();
         let unreachable = to(gone.endpoint());
@@ -36,6 +40,8 @@ impl OneOfEach {
         let bigger = scene.file("bigger", &content(10 * MIB));
         let target = |name: &str| scene.dir.path().join(name);
         scene.upload("there", &bigger).await;
+        let there = utility.upload(SLOW, "there", &bigger).await.unwrap();
+        completed(there.finished().await.unwrap());
         let mut note = |name: &str, id| {
             ids.insert(name.to_owned(), id);
         };
@@ -89,19 +95,6 @@ impl OneOfEach {
         })
         .await;
 
-        faults.fail_next(Operation::CreateMultipartUpload, 1000, 503, "SlowDown");
-        faults.fail_next(Operation::HeadObject, 1000, 503, "SlowDown");
-        let up = utility.upload(BUCKET, "up-backing-off", &bigger);
-        let up = up.await.unwrap();
-        let down = target("down-backing-off");
-        let down = utility.download(BUCKET, "there", down).await.unwrap();
-        note("up-backing-off", up.id());
-        note("down-backing-off", down.id());
-        until("both back off", || {
-            up.state() == State::Waiting && down.state() == State::Waiting
-        })
-        .await;
-
         let up = utility.upload(BUCKET, "up-no-network", &big);
         let up = up.connection(unreachable.clone()).await.unwrap();
         let down = utility.download(BUCKET, "there", target("down-no-network"));
@@ -111,6 +104,19 @@ impl OneOfEach {
         until("both lack the network", || {
             let state = State::WaitingForNetwork;
             up.state() == state && down.state() == state
+        })
+        .await;
+
+        faults.fail_next(Operation::CreateMultipartUpload, 1000, 503, "SlowDown");
+        faults.fail_next(Operation::HeadObject, 1000, 503, "SlowDown");
+        let up = utility.upload(SLOW, "up-backing-off", &bigger);
+        let up = up.await.unwrap();
+        let down = target("down-backing-off");
+        let down = utility.download(SLOW, "there", down).await.unwrap();
+        note("up-backing-off", up.id());
+        note("down-backing-off", down.id());
+        until("both back off", || {
+            up.state() == State::Waiting && down.state() == State::Waiting
         })
         .await;
 

@@ -23,6 +23,7 @@ mod limits;
 mod listener;
 mod many;
 mod named;
+mod network;
 mod objects;
 mod opening;
 mod other_stores;

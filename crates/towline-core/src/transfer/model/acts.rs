@@ -170,7 +170,7 @@ impl Engine {
                     identity,
                     size: self.world.source().size,
                     temp,
-                    in_parts: true,
+                    in_one: false,
                 })
             }
             Act::Reconcile => match how {

@@ -2,6 +2,7 @@
 //! reference world, and keeps the promises that [`Action`] asks of an engine.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use super::acts::{Act, How, What};
 use super::checks::Checks;
@@ -9,7 +10,7 @@ use super::fixtures::{self, moment};
 use super::histories::Start;
 use super::world::World;
 use crate::transfer::{Action, Command, Event, Item, Step, Transfer};
-use crate::{Direction, PartNumber, PartRow, Phase, Record, Request};
+use crate::{Direction, Operation, PartNumber, PartRow, Phase, Record, Request};
 
 type Stored = (Record, BTreeMap<PartNumber, PartRow>);
 
@@ -41,7 +42,7 @@ impl Engine {
         let source = upload.then(|| world.source());
         let record = fixtures::accepted(source, taken);
         Self {
-            transfer: Transfer::load(record.clone(), vec![], retry_limit),
+            transfer: load(record.clone(), vec![], retry_limit),
             world,
             checks: Checks::new(record.clone()),
             durable: (record, BTreeMap::new()),
@@ -213,6 +214,16 @@ impl Engine {
         }
     }
 
+    /// A request beside those of the transfer showed that the store is out of reach.
+    pub(super) fn cut(&mut self) {
+        let failure = fixtures::offline(Operation::HeadObject);
+        self.event(Event::Unreachable(failure));
+    }
+
+    pub(super) fn bar(&mut self) {
+        self.event(Event::Barred);
+    }
+
     /// The process dies: what was not committed is forgotten, and requests
     /// under way end as they will.
     pub(super) fn crash(&mut self, how: How, power_loss: bool) {
@@ -234,7 +245,7 @@ impl Engine {
         let (record, parts) = self.durable.clone();
         self.checks.reload(&record, &parts);
         let parts = parts.into_values().collect();
-        self.transfer = Transfer::load(record, parts, self.retry_limit);
+        self.transfer = load(record, parts, self.retry_limit);
     }
 
     /// A request that was cut off long ago is applied, or never will be.
@@ -271,4 +282,9 @@ impl Engine {
         };
         assert!(moves_on, "stuck: {:#?}", self.transfer);
     }
+}
+
+/// One that looks a few times only for what may come late.
+fn load(record: Record, parts: Vec<PartRow>, retry_limit: u32) -> Transfer {
+    Transfer::load(record, parts, retry_limit).with_late_limit(Duration::from_secs(1))
 }

@@ -110,8 +110,8 @@ pub(in crate::transfer) fn offline(operation: Operation) -> Failure {
 }
 
 pub(in crate::transfer) fn source_changed() -> Failure {
-    let path = "/data/file".into();
-    LocalFailure::SourceChanged { path }.into()
+    let (path, why) = ("/data/file".into(), "it grew".into());
+    LocalFailure::SourceChanged { path, why }.into()
 }
 
 pub(in crate::transfer) fn temp_gone() -> Failure {
@@ -120,8 +120,8 @@ pub(in crate::transfer) fn temp_gone() -> Failure {
 }
 
 pub(in crate::transfer) fn disk_full() -> Failure {
-    let path = "/data/file".into();
-    LocalFailure::DiskFull { path }.into()
+    let (path, why) = ("/data/file".into(), "no byte is free".into());
+    LocalFailure::DiskFull { path, why }.into()
 }
 
 pub(in crate::transfer) fn wrong_bytes() -> Failure {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::acts::{Applied, How, Refusal};
-use crate::{Command, Direction};
+use crate::{Command, Direction, NetworkPolicy};
 
 /// One thing that may happen; without effect where it does not apply.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +14,10 @@ pub(super) enum Op {
     End(usize, How),
     EndWait(usize),
     Unpark,
+    /// The store is found to be out of reach.
+    Cut,
+    /// The network becomes one that it must not use.
+    Bar,
     Do(Command),
     /// The process dies, its requests end like this, and power may be lost.
     Crash(How, bool),
@@ -80,6 +84,9 @@ fn day<H: Strategy<Value = How> + 'static>(how: fn() -> H) -> impl Strategy<Valu
         24 => (0..8_usize, how()).prop_map(|(nth, how)| Op::End(nth, how)),
         8 => (0..8_usize).prop_map(Op::EndWait),
         4 => Just(Op::Unpark),
+        1 => Just(Op::Cut),
+        1 => Just(Op::Bar),
+        1 => Just(Op::Do(Command::AllowOn(NetworkPolicy::Unmetered))),
         2 => Just(Op::Do(Command::Pause)),
         3 => Just(Op::Do(Command::Resume)),
         3 => (how(), any::<bool>()).prop_map(|(how, power)| Op::Crash(how, power)),

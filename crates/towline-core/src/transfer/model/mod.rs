@@ -64,6 +64,8 @@ fn perform(engine: &mut Engine, op: Op) {
         Op::End(nth, how) => engine.end(nth, how),
         Op::EndWait(nth) => engine.end_wait(nth),
         Op::Unpark => engine.unpark(),
+        Op::Cut => engine.cut(),
+        Op::Bar => engine.bar(),
         Op::Do(command) => engine.command(command),
         Op::Crash(how, power_loss) => engine.crash(how, power_loss),
         Op::Land(nth, applied) => engine.land(nth, applied),

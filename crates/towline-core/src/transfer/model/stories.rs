@@ -1,5 +1,7 @@
 //! Single stories in the life of a transfer, each one a promise.
 
+use std::time::Duration;
+
 use super::fixtures::{self, file, lost, moment, proof, refused};
 use super::test_upload::{TestUpload, sealing_download};
 use crate::transfer::{Action, Command, Event, Found, Item, Transfer};
@@ -89,6 +91,59 @@ fn a_complete_that_finds_no_upload_may_have_been_our_own() {
 }
 
 #[test]
+fn a_complete_whose_answer_is_lost_is_looked_for_for_ten_minutes() {
+    let mut upload = TestUpload::complete_but_for_the_end(2);
+    upload.act_fails(lost(Operation::CompleteMultipartUpload));
+    let mut waited = Duration::ZERO;
+    while upload.phase() == Phase::Finishing {
+        upload.wait();
+        upload.is_asked();
+        upload.event(Event::Reconciled(Found::Unseen));
+        for action in &upload.last.actions {
+            if let Action::Wait { up_to, .. } = action {
+                waited += *up_to;
+            }
+        }
+    }
+    assert_eq!(upload.phase(), Phase::Discarding(After::Restart));
+    assert!((600..640).contains(&waited.as_secs()), "{waited:?}");
+}
+
+#[test]
+fn a_complete_that_s3_refused_is_not_waited_for_whatever_was_lost_before() {
+    let mut upload = TestUpload::starting(2);
+    upload.act_fails(lost(Operation::CreateMultipartUpload));
+    upload.wait();
+    upload.event(Event::Reconciled(Found::Nothing));
+    upload.event(Event::UploadOpened("u".into()));
+    for number in upload.parts_offered() {
+        upload.land(number);
+    }
+    assert_eq!(upload.phase(), Phase::Finishing);
+    let gone = refused(Operation::CompleteMultipartUpload, 404, "NoSuchUpload");
+    upload.act_fails(gone);
+    upload.wait();
+    upload.event(Event::Reconciled(Found::Unseen));
+    assert_eq!(upload.phase(), Phase::Discarding(After::Restart));
+}
+
+#[test]
+fn who_pauses_or_cancels_while_a_late_complete_is_looked_for_does_not_wait() {
+    for (command, phase) in [
+        (Command::Pause, Phase::Paused),
+        (Command::Cancel, Phase::Discarding(After::Cancel)),
+    ] {
+        let mut upload = TestUpload::complete_but_for_the_end(2);
+        upload.act_fails(lost(Operation::CompleteMultipartUpload));
+        upload.wait();
+        upload.event(Event::Reconciled(Found::Unseen));
+        assert_eq!(upload.transfer.status().state, State::Waiting);
+        upload.command(command);
+        assert_eq!(upload.phase(), phase);
+    }
+}
+
+#[test]
 fn a_request_whose_answer_is_lost_every_time_is_not_sent_for_ever() {
     let mut upload = TestUpload::complete_but_for_the_end(2);
     for _ in 0..2 {
@@ -100,6 +155,23 @@ fn a_request_whose_answer_is_lost_every_time_is_not_sent_for_ever() {
     }
     assert_eq!(upload.phase(), Phase::Failed);
     assert_eq!(upload.transfer.parts().len(), 2, "kept for a retry");
+}
+
+#[test]
+fn an_attempt_that_an_outage_took_is_forgiven() {
+    let mut upload = TestUpload::complete_but_for_the_end(2);
+    for _ in 0..5 {
+        assert_eq!(upload.last.actions.last(), Some(&Action::Finish));
+        upload.act_fails(lost(Operation::CompleteMultipartUpload));
+        upload.wait();
+        upload.is_asked();
+        upload.act_fails(fixtures::offline(Operation::ListParts));
+        assert_eq!(upload.phase(), Phase::Parked(ParkReason::Network));
+        upload.event(Event::Unparked);
+        upload.is_asked();
+        upload.s3_tells();
+    }
+    assert_eq!(upload.phase(), Phase::Finishing);
 }
 
 #[test]

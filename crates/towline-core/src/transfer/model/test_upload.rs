@@ -114,7 +114,7 @@ pub(super) fn sealing_download() -> Transfer {
         identity: ObjectIdentity::default(),
         size: size_of(2),
         temp: Temp { name, boot },
-        in_parts: true,
+        in_one: false,
     };
     let mut happens = |event| drop(download.on_event(event, moment(1)));
     happens(Event::Started);

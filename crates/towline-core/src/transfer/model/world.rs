@@ -225,6 +225,7 @@ impl World {
                     parts: ours.map(row).collect(),
                 }
             }
+            _ if asked == Some(Request::Complete) => Found::Unseen,
             _ if record.remote.is_some() => Found::Gone,
             _ => Found::Nothing,
         }

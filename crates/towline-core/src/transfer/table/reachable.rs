@@ -2,6 +2,7 @@
 //! in every situation that earlier ones can lead to.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use super::{STATES, Table};
 use crate::transfer::model::fixtures::{
@@ -11,7 +12,7 @@ use crate::transfer::model::fixtures::{
 use crate::transfer::{Command, Event, Found, Item, RESTART_LIMIT, Step, Transfer};
 use crate::{
     Direction, Failure, ObjectIdentity, Operation, Outcome, PartNumber, PartPlan, PartRow, Phase,
-    Remote, Request, Temp,
+    Record, Remote, Request, Temp,
 };
 
 /// An open plan has 10,000 parts; so many of them show all that can happen.
@@ -31,9 +32,9 @@ impl Reachable {
     pub(super) fn explore() -> Self {
         let mut all = Self::default();
         for source in [Some(file(0, 1)), Some(file(0, 2)), None] {
-            all.reach(Transfer::load(accepted(source, true), vec![], RETRY_LIMIT));
+            all.reach(load(accepted(source, true), vec![]));
         }
-        all.reach(Transfer::load(accepted_stream(), vec![], RETRY_LIMIT));
+        all.reach(load(accepted_stream(), vec![]));
         while let Some(transfer) = all.open.pop() {
             assert!(all.known.len() < 50_000, "there is no end to it");
             all.leave(&transfer);
@@ -60,7 +61,9 @@ impl Reachable {
         for command in Command::ALL {
             let mut to = from.clone();
             if let Ok(_step) = to.on_command(command, moment(1)) {
-                self.note(from, &format!("{command:?}"), &to);
+                let name = format!("{command:?}");
+                let name = name.split('(').next().unwrap_or_default();
+                self.note(from, name, &to);
                 self.reach(to);
             }
         }
@@ -72,7 +75,7 @@ impl Reachable {
         self.note_state(from, &taken);
         self.reach(taken);
         let parts = from.parts.values().cloned().collect();
-        self.reach(Transfer::load(from.record.clone(), parts, RETRY_LIMIT));
+        self.reach(load(from.record.clone(), parts));
     }
 
     fn note(&mut self, from: &Transfer, on: &str, to: &Transfer) {
@@ -89,6 +92,11 @@ impl Reachable {
             self.table.entry(key).or_default().insert(to.to_string());
         }
     }
+}
+
+/// One that looks once for what may come late.
+fn load(record: Record, parts: Vec<PartRow>) -> Transfer {
+    Transfer::load(record, parts, RETRY_LIMIT).with_late_limit(Duration::from_millis(1))
 }
 
 fn name(phase: Phase) -> String {
@@ -113,7 +121,7 @@ fn situation(transfer: &Transfer) -> String {
     let costly = run
         .strikes
         .iter()
-        .map(|(item, strikes)| (*item, strikes.costly.min(1)));
+        .map(|(item, strikes)| (*item, strikes.strikes.min(1)));
     let costly: Vec<_> = costly.filter(|(_, costly)| *costly > 0).collect();
     let volatile = (
         (
@@ -121,6 +129,7 @@ fn situation(transfer: &Transfer) -> String {
             run.doubt,
             run.act_backing_off,
             run.exhausted.is_some(),
+            run.late.clone().next_wait().is_some(),
         ),
         (
             &run.in_flight,
@@ -184,6 +193,11 @@ fn events(transfer: &Transfer) -> Vec<(String, Event)> {
     }
     if let Phase::Parked(_) = record.phase {
         may("Unparked", Event::Unparked);
+    }
+    may("Barred", Event::Barred);
+    if run.started {
+        let failure = offline(Operation::HeadObject);
+        may("Unreachable", Event::Unreachable(failure));
     }
     if run.act_backing_off {
         may("WaitOver", Event::WaitOver(Item::Act));
@@ -261,7 +275,7 @@ fn object_found() -> Event {
         identity: ObjectIdentity::default(),
         size: size_of(2),
         temp: Temp { name, boot },
-        in_parts: true,
+        in_one: false,
     }
 }
 
@@ -301,13 +315,11 @@ fn found(transfer: &Transfer) -> Vec<(&'static str, Found)> {
         (None, Some(_)) => vec![("Nothing", Found::Nothing), upload(vec![])],
         (None, None) => vec![("Nothing", Found::Nothing)],
         (Some(Remote::Upload(_)), asked) => {
-            let mut found = vec![
-                upload(vec![]),
-                upload(rows(transfer)),
-                ("Gone", Found::Gone),
-            ];
+            let mut found = vec![upload(vec![]), upload(rows(transfer))];
             if asked == Some(Request::Complete) {
-                found.extend([landed(), conflict]);
+                found.extend([landed(), conflict, ("Unseen", Found::Unseen)]);
+            } else {
+                found.push(("Gone", Found::Gone));
             }
             found
         }

@@ -1,86 +1,18 @@
-//! The only place that opens, names and removes files, so that a simulation
-//! can replace it.
+//! The files that downloads write, and their directories.
 
 use std::ffi::OsStr;
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{File, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
-use towline_core::{FileIdentity, Fingerprint, LocalFailure, Timestamp};
+use towline_core::{FileIdentity, LocalFailure, Timestamp};
 
-/// What the file at `path` is, for an upload to be planned from.
-///
-/// Fails where it is not there, not readable, or not a regular file.
-pub fn inspect_source(path: &Path) -> Result<Fingerprint, LocalFailure> {
-    open_source(path).map(|(_, fingerprint)| fingerprint)
-}
-
-/// Opens a source for reading. Never hangs on a FIFO or device.
-pub(crate) fn open_source(path: &Path) -> Result<(File, Fingerprint), LocalFailure> {
-    let unreadable = |error: io::Error| source_failure(path, &error);
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0))
-        .open(path)
-        .map_err(unreadable)?;
-    let meta = file.metadata().map_err(unreadable)?;
-    if !meta.is_file() {
-        let kind = if meta.is_dir() {
-            "it is a directory"
-        } else {
-            "it is not a regular file"
-        };
-        return Err(LocalFailure::SourceUnreadable {
-            path: shown(path),
-            why: kind.into(),
-            missing: false,
-        });
-    }
-    Ok((file, fingerprint(&meta)))
-}
-
-/// Whether an open source is still what was planned, under its name too.
-pub(crate) fn check_source(
-    path: &Path,
-    file: &File,
-    planned: Fingerprint,
-) -> Result<(), LocalFailure> {
-    let changed = || LocalFailure::SourceChanged { path: shown(path) };
-    let open = file
-        .metadata()
-        .map_err(|error| source_failure(path, &error))?;
-    if fingerprint(&open) == planned {
-        Ok(())
-    } else {
-        Err(changed())
-    }
-}
-
-pub(crate) fn source_failure(path: &Path, error: &io::Error) -> LocalFailure {
-    LocalFailure::SourceUnreadable {
-        path: shown(path),
-        why: error.to_string(),
-        missing: error.kind() == io::ErrorKind::NotFound,
-    }
-}
-
-fn fingerprint(meta: &std::fs::Metadata) -> Fingerprint {
-    Fingerprint {
-        device: meta.dev(),
-        inode: meta.ino(),
-        size: meta.size(),
-        modified_ns: nanos(meta.mtime(), meta.mtime_nsec()),
-        changed_ns: nanos(meta.ctime(), meta.ctime_nsec()),
-    }
-}
-
-fn nanos(secs: i64, nanos: i64) -> i64 {
-    secs.saturating_mul(1_000_000_000).saturating_add(nanos)
-}
+use super::room::{disk_full, reserve};
+use super::{fingerprint, nanos, out_of_descriptors, shown};
 
 /// The directory of a target, held open: whatever happens to its path
 /// meanwhile, names are resolved in it and no symbolic link is followed.
@@ -124,24 +56,13 @@ impl TargetDir {
         let file = rustix::fs::openat(&self.dir, temp, flags, mode)
             .map(File::from)
             .map_err(|errno| self.failure(errno))?;
-        let reserve = || -> rustix::io::Result<()> {
-            if size == 0 {
-                return Ok(());
-            }
-            if rustix::fs::fstatfs(&file)?.f_type == TMPFS {
-                return reserve_in_memory(&file, size);
-            }
-            match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, size) {
-                Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
-                    rustix::fs::ftruncate(&file, size)
-                }
-                other => other,
-            }
-        };
-        if let Err(errno) = reserve() {
+        if let Err(errno) = reserve(&file, size) {
             // Nothing is recorded in it yet, so a later try may start over.
             let _ = rustix::fs::unlinkat(&self.dir, temp, AtFlags::empty());
-            return Err(self.failure(errno));
+            return Err(match errno {
+                Errno::NOSPC | Errno::DQUOT => disk_full(&self.path, &errno.into(), Some(size)),
+                other => self.failure(other),
+            });
         }
         Ok(file)
     }
@@ -168,20 +89,40 @@ impl TargetDir {
     /// Sets times and mode as the finished file has them and syncs it to disk.
     pub(crate) fn seal_temp(
         &self,
+        temp: &str,
         file: &File,
         modified: Option<Timestamp>,
     ) -> Result<FileIdentity, LocalFailure> {
-        let seal = || -> io::Result<FileIdentity> {
-            let mask = umask();
-            file.set_permissions(Permissions::from_mode(0o666 & !mask))?;
-            if let Some(at) = modified {
-                let millis = u64::try_from(at.as_millis()).unwrap_or(0);
-                file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_millis(millis))?;
+        let failed = |error: io::Error| target_failure(&self.path, &error);
+        let mode = Permissions::from_mode(0o666 & !umask().map_err(failed)?);
+        forgive(file.set_permissions(mode), "the mode").map_err(failed)?;
+        if let Some(at) = modified {
+            let millis = u64::try_from(at.as_millis()).unwrap_or(0);
+            let time = SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
+            forgive(file.set_modified(time), "the time").map_err(failed)?;
+        }
+        self.sync_temp(temp, || file.sync_all())?;
+        let meta = file.metadata().map_err(failed)?;
+        Ok(fingerprint(&meta).into())
+    }
+
+    /// Syncs the temporary file. After a failure the kernel takes what it could
+    /// not write for written, so a second sync would succeed and mean nothing:
+    /// the file goes at once, and nobody finds it and trusts it.
+    pub(crate) fn sync_temp(
+        &self,
+        temp: &str,
+        sync: impl FnOnce() -> io::Result<()>,
+    ) -> Result<(), LocalFailure> {
+        sync().map_err(|error| {
+            if let Err(error) = self.remove_temp(temp) {
+                tracing::warn!(%error, "a temporary file that could not be synced is left behind");
             }
-            file.sync_all()?;
-            Ok(fingerprint(&file.metadata()?).into())
-        };
-        seal().map_err(|error| target_failure(&self.path, &error))
+            LocalFailure::SyncFailed {
+                path: shown(&self.path),
+                why: error.to_string(),
+            }
+        })
     }
 
     /// Gives the temporary file the target's name and makes that durable.
@@ -207,7 +148,11 @@ impl TargetDir {
         })?;
         self.dir
             .sync_all()
-            .map_err(|error| target_failure(&self.path, &error))
+            .map_err(|error| LocalFailure::TargetUnwritable {
+                path: shown(&self.path),
+                why: format!("it is there, but its directory could not be synced: {error}"),
+                read_only: false,
+            })
     }
 
     /// Gives it the target's name, or the first numbered one that is free:
@@ -257,6 +202,12 @@ impl TargetDir {
     pub(crate) fn remove_temp(&self, temp: &str) -> Result<(), LocalFailure> {
         match rustix::fs::unlinkat(&self.dir, temp, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
+            // Whoever cancels is told what is left behind, instead of waiting for a right.
+            Err(errno @ (Errno::ACCESS | Errno::PERM)) => Err(LocalFailure::TargetUnwritable {
+                path: shown(&self.path),
+                why: format!("the temporary file {temp} cannot be removed: {errno}"),
+                read_only: false,
+            }),
             Err(errno) => Err(self.failure(errno)),
         }
     }
@@ -305,51 +256,140 @@ fn file_name(path: &Path) -> std::ffi::OsString {
     path.file_name().unwrap_or_default().to_owned()
 }
 
-/// `TMPFS_MAGIC` of statfs(2).
-const TMPFS: rustix::fs::FsWord = 0x0102_1994;
-
-/// A file system in memory would clear every page it reserves, only to have it
-/// written over; there it is enough to look whether there is room.
-fn reserve_in_memory(file: &File, size: u64) -> rustix::io::Result<()> {
-    let room = rustix::fs::fstatvfs(file)?;
-    if room.f_blocks > 0 && room.f_bavail.saturating_mul(room.f_frsize) < size {
-        return Err(Errno::NOSPC);
-    }
-    rustix::fs::ftruncate(file, size)
-}
-
+/// What a failure at a target means: some may end by themselves.
 pub(crate) fn target_failure(path: &Path, error: &io::Error) -> LocalFailure {
-    use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    use io::ErrorKind::{
+        NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StaleNetworkFileHandle,
+        StorageFull,
+    };
+    if let Some(failure) = out_of_descriptors(path, error) {
+        return failure;
+    }
+    let (path_shown, why) = (shown(path), error.to_string());
     match error.kind() {
-        StorageFull | QuotaExceeded => LocalFailure::DiskFull { path: shown(path) },
+        StorageFull | QuotaExceeded => disk_full(path, error, None),
+        NotFound | PermissionDenied | StaleNetworkFileHandle => LocalFailure::TargetAway {
+            path: path_shown,
+            why,
+        },
         kind => LocalFailure::TargetUnwritable {
-            path: shown(path),
-            why: error.to_string(),
+            path: path_shown,
+            why,
             read_only: kind == ReadOnlyFilesystem,
         },
     }
 }
 
+/// A file system without modes or times of its own refuses them; the bytes are
+/// what matters.
+fn forgive(set: io::Result<()>, what: &str) -> io::Result<()> {
+    match set {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported
+            ) =>
+        {
+            tracing::warn!(%error, what, "the file system does not keep this of a file");
+            Ok(())
+        }
+        other => other,
+    }
+}
+
 /// The umask, read from the kernel's own words: the system call that returns it
 /// would change it for a moment, for all threads.
-fn umask() -> u32 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    status
+fn umask() -> io::Result<u32> {
+    const USUAL: u32 = 0o022;
+    let status = match std::fs::read_to_string("/proc/self/status") {
+        // Not Linux.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(USUAL),
+        // Guessing could give others the right to read.
+        status => status?,
+    };
+    let mask = status
         .lines()
         .find_map(|line| line.strip_prefix("Umask:"))
-        .and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok())
-        .unwrap_or(0o022)
+        .and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok());
+    Ok(mask.unwrap_or(USUAL))
 }
 
-/// Names this boot of the machine: what was written in an earlier one may not
-/// have reached the disk.
-pub(crate) fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map(|id| id.trim().to_owned())
-        .unwrap_or_default()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A path as error messages show it.
-pub(crate) fn shown(path: &Path) -> String {
-    path.display().to_string()
+    #[test]
+    fn f62_a_temporary_file_that_was_not_synced_is_gone_and_its_sync_is_not_tried_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("target");
+        let place = TargetDir::of(&target).unwrap();
+        let file = place.create_temp("temp", 5).unwrap();
+        let mut syncs = 0;
+        let failed = place.sync_temp("temp", || {
+            syncs += 1;
+            Err(Errno::IO.into())
+        });
+        assert!(
+            matches!(failed, Err(LocalFailure::SyncFailed { .. })),
+            "{failed:?}"
+        );
+        assert_eq!(syncs, 1);
+        assert_eq!(place.temp_identity("temp"), None);
+        assert!(place.open_temp("temp", 5).unwrap().is_none());
+        drop(file);
+    }
+
+    #[test]
+    fn what_a_file_system_does_not_keep_is_forgiven_and_other_failures_are_not() {
+        for (errno, forgiven) in [
+            (Errno::PERM, true),
+            (Errno::OPNOTSUPP, true),
+            (Errno::IO, false),
+            (Errno::ROFS, false),
+        ] {
+            assert_eq!(
+                forgive(Err(errno.into()), "it").is_ok(),
+                forgiven,
+                "{errno}"
+            );
+        }
+    }
+
+    #[test]
+    fn f71_f72_what_may_end_by_itself_is_told_from_what_does_not() {
+        let target = Path::new("/data/target");
+        let told = |errno: Errno| target_failure(target, &errno.into());
+        for errno in [Errno::NOENT, Errno::ACCESS, Errno::PERM, Errno::STALE] {
+            assert!(
+                matches!(told(errno), LocalFailure::TargetAway { .. }),
+                "{errno}"
+            );
+        }
+        for errno in [Errno::MFILE, Errno::NFILE] {
+            assert!(
+                matches!(told(errno), LocalFailure::OutOfDescriptors { .. }),
+                "{errno}"
+            );
+        }
+        for errno in [Errno::NOSPC, Errno::DQUOT] {
+            assert!(
+                matches!(told(errno), LocalFailure::DiskFull { .. }),
+                "{errno}"
+            );
+        }
+        for (errno, read_only) in [
+            (Errno::ROFS, true),
+            (Errno::IO, false),
+            (Errno::FBIG, false),
+        ] {
+            match told(errno) {
+                LocalFailure::TargetUnwritable {
+                    read_only: told, ..
+                } => {
+                    assert_eq!(told, read_only, "{errno}");
+                }
+                other => panic!("{errno}: {other:?}"),
+            }
+        }
+    }
 }

@@ -1,0 +1,90 @@
+//! Writes the bytes of a range as they arrive, and hashes them on the way.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::task::JoinHandle;
+use towline_core::{Checksum, ChecksumAlgorithm};
+
+use crate::budget::BUFFER;
+use crate::hash::Hasher;
+
+/// Works off the runtime's threads, so that a slow disk holds up nobody else,
+/// and a buffer at a time, so that no thread waits for a slow network.
+pub(super) struct Writing {
+    gathered: Vec<Bytes>,
+    len: usize,
+    at_work: AtWork,
+}
+
+enum AtWork {
+    /// With what was gathered before.
+    Yes(JoinHandle<io::Result<Place>>),
+    No(Place),
+    /// It failed.
+    Over,
+}
+
+/// Where the next bytes go.
+struct Place {
+    file: Arc<File>,
+    at: u64,
+    hasher: Hasher,
+}
+
+impl Writing {
+    pub(super) fn new(file: Arc<File>, at: u64, algorithm: ChecksumAlgorithm) -> Self {
+        let hasher = Hasher::new(algorithm);
+        Self {
+            gathered: Vec::new(),
+            len: 0,
+            at_work: AtWork::No(Place { file, at, hasher }),
+        }
+    }
+
+    /// Takes the next bytes. Waits while those before are not written yet.
+    pub(super) async fn take(&mut self, bytes: Bytes) -> io::Result<()> {
+        self.len += bytes.len();
+        self.gathered.push(bytes);
+        match self.len >= BUFFER {
+            true => self.write().await,
+            false => Ok(()),
+        }
+    }
+
+    /// Writes what is left; the checksum of all.
+    pub(super) async fn end(mut self) -> io::Result<Checksum> {
+        self.write().await?;
+        Ok(self.place().await?.hasher.finish())
+    }
+
+    async fn write(&mut self) -> io::Result<()> {
+        let mut place = self.place().await?;
+        let gathered = std::mem::take(&mut self.gathered);
+        self.len = 0;
+        self.at_work = AtWork::Yes(tokio::task::spawn_blocking(move || {
+            for bytes in gathered {
+                place.hasher.update(&bytes);
+                place.file.write_all_at(&bytes, place.at)?;
+                place.at += bytes.len() as u64;
+            }
+            Ok(place)
+        }));
+        Ok(())
+    }
+
+    /// The place, once nothing is written any more.
+    async fn place(&mut self) -> io::Result<Place> {
+        match std::mem::replace(&mut self.at_work, AtWork::Over) {
+            AtWork::No(place) => Ok(place),
+            AtWork::Yes(work) => match work.await {
+                Ok(written) => written,
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            },
+            AtWork::Over => Err(io::Error::other("an earlier write failed")),
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! One store as all transfers to it share it: whether it can be reached, and
+//! how many requests it takes at one time.
+
+mod pace;
+mod reach;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use towline_core::{Failure, GetObject, Operation, Record, S3, S3Error, S3ErrorKind};
+
+pub(crate) use self::pace::Pace;
+pub(crate) use self::reach::{Found, Reach};
+
+/// Which site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct SiteId(usize);
+
+/// A bucket, reached in one way.
+pub(crate) struct Site {
+    pub(crate) reach: Reach,
+    pub(crate) pace: Pace,
+    /// What a request that only asks whether anybody answers can be about.
+    pub(crate) sample: Option<Sample>,
+    /// What was there instead of an answer, the last time.
+    pub(crate) why: Option<(S3ErrorKind, String)>,
+}
+
+impl Site {
+    /// Why those that wait for it do.
+    pub(crate) fn unreachable(&self) -> Failure {
+        use S3ErrorKind::{Connect, Dns, Foreign, Tls};
+        let (kind, why) = match &self.why {
+            Some((kind @ (Dns | Foreign | Tls), why)) => (*kind, why.as_str()),
+            Some((_, why)) => (Connect, why.as_str()),
+            None => (Connect, "the store cannot be reached"),
+        };
+        S3Error::new(Operation::HeadObject, kind, why).into()
+    }
+}
+
+/// An object of a transfer, and the client that it is reached with.
+#[derive(Clone)]
+pub(crate) struct Sample {
+    pub(crate) s3: Arc<dyn S3>,
+    pub(crate) object: GetObject,
+}
+
+impl Sample {
+    pub(crate) fn of(record: &Record, s3: Arc<dyn S3>) -> Self {
+        let (object, options) = (&record.spec.object, &record.spec.options);
+        Self {
+            s3,
+            object: GetObject {
+                bucket: object.bucket.as_str().to_owned(),
+                key: object.key.as_str().to_owned(),
+                access: options.access.clone(),
+                ..GetObject::default()
+            },
+        }
+    }
+}
+
+/// All sites that this process talked to.
+pub(crate) struct Sites {
+    ids: HashMap<(towline_core::Connection, String), SiteId>,
+    all: Vec<Site>,
+    requests: usize,
+}
+
+impl Sites {
+    /// `requests` is the most at one time to each of them.
+    pub(crate) fn new(requests: usize) -> Self {
+        Self {
+            ids: HashMap::new(),
+            all: Vec::new(),
+            requests,
+        }
+    }
+
+    pub(crate) fn of(&mut self, record: &Record) -> SiteId {
+        let bucket = record.spec.object.bucket.as_str().to_owned();
+        let key = (record.spec.connection.clone(), bucket);
+        *self.ids.entry(key).or_insert_with(|| {
+            self.all.push(Site {
+                reach: Reach::default(),
+                pace: Pace::new(self.requests),
+                sample: None,
+                why: None,
+            });
+            SiteId(self.all.len() - 1)
+        })
+    }
+
+    pub(crate) fn get(&mut self, id: SiteId) -> &mut Site {
+        &mut self.all[id.0]
+    }
+
+    pub(crate) fn each(&mut self) -> impl Iterator<Item = (SiteId, &mut Site)> {
+        let numbered = self.all.iter_mut().enumerate();
+        numbered.map(|(number, site)| (SiteId(number), site))
+    }
+
+    pub(crate) fn set_limit(&mut self, requests: usize) {
+        self.requests = requests;
+        self.all
+            .iter_mut()
+            .for_each(|site| site.pace.set_limit(requests));
+    }
+}
+
+/// What the end of a request tells of the store, beside what it was about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sign {
+    /// It answered.
+    Answered,
+    /// It answered that it is asked too much.
+    Throttled,
+    /// A connection of our own making broke or went silent without an answer.
+    Broke,
+    /// Nothing.
+    Nothing,
+}
+
+impl Sign {
+    pub(crate) fn of(failure: &Failure) -> Self {
+        match failure {
+            Failure::S3(error) => Self::of_error(error),
+            _ => Self::Nothing,
+        }
+    }
+
+    fn of_error(error: &S3Error) -> Self {
+        match error.kind {
+            S3ErrorKind::Answer if error.is_throttling() => Self::Throttled,
+            S3ErrorKind::Answer => Self::Answered,
+            // One that had been idle may just have been closed.
+            S3ErrorKind::Transport if error.reused_connection => Self::Nothing,
+            S3ErrorKind::Transport | S3ErrorKind::Stalled if error.status.is_none() => Self::Broke,
+            _ => Self::Nothing,
+        }
+    }
+}
+
+/// How long the answer to the question whether anybody answers may take.
+const PROBE: Duration = Duration::from_secs(10);
+
+/// Asks for something small, and tells whether a store answered: anything that
+/// it says will do. `Err` has the words of what was there instead.
+pub(crate) async fn probe(sample: &Sample) -> Result<(), S3Error> {
+    let asked = sample.s3.head_object(sample.object.clone());
+    match crate::stall::within(Operation::HeadObject, PROBE, asked).await {
+        Ok(_) => Ok(()),
+        Err(error) if is_of_a_store(&error) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether this is what a store says, or what stands in its place: nobody, a
+/// page to log in at, somebody with another certificate. Without credentials
+/// nobody was asked, and who waits for the network will find that out.
+fn is_of_a_store(error: &S3Error) -> bool {
+    match error.kind {
+        S3ErrorKind::Credentials | S3ErrorKind::Invalid => true,
+        S3ErrorKind::Answer => match error.status {
+            Some(300..=399) => error.region.is_some() || error.request_id.is_some(),
+            Some(511) => false,
+            _ => true,
+        },
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16) -> S3Error {
+        let mut error = S3Error::new(Operation::HeadObject, S3ErrorKind::Answer, "");
+        error.status = Some(status);
+        error
+    }
+
+    #[test]
+    fn whatever_a_store_says_shows_that_it_is_there() {
+        for status in [400, 403, 404, 500, 503] {
+            assert!(is_of_a_store(&answer(status)), "{status}");
+        }
+        let mut elsewhere = answer(301);
+        elsewhere.region = Some("eu-west-1".into());
+        assert!(is_of_a_store(&elsewhere));
+    }
+
+    #[test]
+    fn a_page_to_log_in_at_is_no_store() {
+        assert!(!is_of_a_store(&answer(302)));
+        assert!(!is_of_a_store(&answer(511)));
+        let page = S3Error::new(Operation::HeadObject, S3ErrorKind::Malformed, "");
+        assert!(!is_of_a_store(&page));
+    }
+
+    #[test]
+    fn a_kept_connection_that_is_gone_says_nothing_of_the_store() {
+        let mut broken = S3Error::new(Operation::UploadPart, S3ErrorKind::Transport, "");
+        assert_eq!(Sign::of_error(&broken), Sign::Broke);
+        broken.reused_connection = true;
+        assert_eq!(Sign::of_error(&broken), Sign::Nothing);
+        assert_eq!(Sign::of_error(&answer(503)), Sign::Throttled);
+        assert_eq!(Sign::of_error(&answer(404)), Sign::Answered);
+    }
+}

@@ -1,0 +1,114 @@
+//! Credentials that expire, come back late or never, and clocks that are wrong.
+//! T44, T45.
+
+use towline_core::{Direction, ParkReason, Phase, State};
+use towline_testkit::simulation::{End, Request};
+
+use crate::scene::{MIB, STORE, Scene, secs};
+
+const MINUTES_15: u64 = 15 * 60;
+
+fn refused(all: &[Request], code: &str) -> usize {
+    // HEAD has no code to tell.
+    let is_it = |r: &&Request| matches!(&r.end, End::Refused(_, said) if said == code);
+    all.iter().filter(is_it).count()
+}
+
+/// A transfer of three hours with credentials that live for 15 minutes.
+async fn three_hours(direction: Direction, len: u64, bytes_per_second: u64) {
+    let scene = Scene::with(|config| {
+        config.retry_limit = 0;
+        config.parts_per_transfer = 1;
+        config.progress_interval = secs(5);
+    })
+    .await;
+    scene.s3.set_bandwidth(Some(bytes_per_second));
+    let lifetime = secs(MINUTES_15);
+    scene.s3.set_lifetime_of_credentials(Some(lifetime));
+    let of = scene.submit(STORE, direction, "long", len, |_| ()).await;
+    scene.completes(&of, secs(4 * 3600)).await;
+    let took = scene.s3.elapsed();
+    assert!(took >= secs(3 * 3600), "it took only {took:?}");
+    let all = scene.s3.history();
+    let expired = refused(&all, "ExpiredToken");
+    println!("{direction:?} of {took:?}: {expired} requests had expired credentials");
+    let rotations = took.as_secs() / MINUTES_15;
+    assert!((5..=rotations as usize + 1).contains(&expired), "{expired}");
+    assert_eq!(scene.bytes_moved(), len, "bytes that moved in vain");
+    scene.assert_nothing_twice();
+}
+
+#[tokio::test(start_paused = true)]
+async fn t45_an_upload_of_three_hours_completes_while_credentials_rotate() {
+    three_hours(Direction::Upload, 170 * MIB, 16 << 10).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn t45_a_download_of_three_hours_completes_while_credentials_rotate() {
+    three_hours(Direction::Download, 64 * MIB, 6 << 10).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn t45_many_requests_at_one_time_survive_credentials_that_live_for_seconds() {
+    let scene = Scene::with(|config| config.retry_limit = 0).await;
+    scene.s3.set_bandwidth(Some(MIB));
+    scene.s3.set_lifetime_of_credentials(Some(secs(7)));
+    let up = scene.upload("up", 40 * MIB).await;
+    let down = scene.download("down", 40 * MIB).await;
+    scene.completes(&up, secs(300)).await;
+    scene.completes(&down, secs(300)).await;
+    assert!(refused(&scene.s3.history(), "ExpiredToken") >= 3);
+    scene.assert_nothing_twice();
+}
+
+#[tokio::test(start_paused = true)]
+async fn t44_credentials_that_do_not_come_back_are_waited_for_and_seldom_tried() {
+    const DAY: u64 = 24 * 3600;
+    let scene = Scene::with(|config| {
+        config.retry_limit = 0;
+        config.progress_interval = secs(5);
+    })
+    .await;
+    scene.s3.set_bandwidth(Some(MIB));
+    scene.s3.set_lifetime_of_credentials(Some(secs(6)));
+    scene.s3.give_credentials(false);
+    let up = scene.upload("up", 40 * MIB).await;
+    let down = scene.download("down", 40 * MIB).await;
+    tokio::time::sleep(secs(120)).await;
+    let before = scene.s3.history().len();
+    tokio::time::sleep(secs(DAY)).await;
+    for of in [&up, &down] {
+        let phase = scene.phase(of).await;
+        assert_eq!(phase, Phase::Parked(ParkReason::Credentials));
+        assert_eq!(scene.state(of).await, State::Waiting);
+    }
+    // Each is tried every 30 to 60 s: once as it is, and once with what is read anew.
+    let asked = scene.s3.history().len() - before;
+    println!("{asked} requests in a day of two transfers without credentials");
+    assert!(asked as u64 <= 2 * 2 * DAY / 30, "{asked}");
+    scene.s3.give_credentials(true);
+    scene.s3.set_lifetime_of_credentials(Some(secs(60)));
+    scene.completes(&up, secs(60 + 40)).await;
+    scene.completes(&down, secs(40)).await;
+    scene.assert_nothing_twice();
+}
+
+#[tokio::test(start_paused = true)]
+async fn t44_a_clock_that_is_wrong_or_set_on_the_way_is_put_right_once() {
+    for seconds in [3600, -3600, 20 * 365 * 24 * 3600] {
+        let scene = Scene::with(|config| config.retry_limit = 0).await;
+        scene.s3.set_bandwidth(Some(MIB));
+        scene.s3.set_clock_ahead(seconds);
+        let up = scene.upload("up", 20 * MIB).await;
+        let down = scene.download("down", 20 * MIB).await;
+        let moved = async || scene.bytes_moved() > 12 * MIB;
+        scene.until("they are under way", secs(60), moved).await;
+        scene.s3.set_clock_ahead(-seconds / 2);
+        scene.completes(&up, secs(60)).await;
+        scene.completes(&down, secs(60)).await;
+        let skewed = refused(&scene.s3.history(), "RequestTimeTooSkewed");
+        // All those that are under way at one time.
+        assert!((1..=2 * 6).contains(&skewed), "{skewed}");
+        scene.assert_nothing_twice();
+    }
+}

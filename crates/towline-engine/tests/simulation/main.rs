@@ -1,0 +1,12 @@
+//! The real engine in simulated time, against simulated stores: what takes
+//! minutes, hours or days. T39, T40, T44, T45, T54.
+
+#![allow(clippy::unwrap_used)] // in tests it is the assertion
+
+mod credentials;
+mod many;
+mod metered;
+mod outages;
+mod scene;
+mod steering;
+mod throttling;

@@ -1,0 +1,125 @@
+//! Many transfers at one time: none starves another, and those that wait are in
+//! nobody's way. T39, T54.
+
+use std::time::Duration;
+
+use towline_core::{Direction, Operation, State};
+use towline_testkit::simulation::Network;
+
+use crate::scene::{MIB, OTHER_STORE, STORE, Scene, moves_content, secs};
+
+/// How long small uploads took beside so many huge ones.
+async fn beside(huge: u32) -> Duration {
+    let scene = Scene::new().await;
+    scene.s3.set_bandwidth(Some(2 * MIB));
+    let mut huge_ones = Vec::new();
+    for number in 0..huge {
+        huge_ones.push(scene.upload(&format!("huge-{number}"), 100 * MIB).await);
+    }
+    tokio::time::sleep(secs(10)).await;
+    let mut longest = Duration::ZERO;
+    for number in 0..5 {
+        let begun = scene.s3.elapsed();
+        let small = scene.upload(&format!("small-{number}"), 10_000).await;
+        scene.completes(&small, secs(60)).await;
+        longest = longest.max(scene.s3.elapsed() - begun);
+        for huge in &huge_ones {
+            assert!(!scene.state(huge).await.is_final(), "it was beside nothing");
+        }
+    }
+    longest
+}
+
+#[tokio::test(start_paused = true)]
+async fn t54_small_uploads_end_within_seconds_beside_huge_ones() {
+    // One huge one leaves room. Four take all six requests, and a part takes 15 s
+    // when six share 2 MiB/s: a small one waits for no more than one of them.
+    let one = beside(1).await;
+    let four = beside(4).await;
+    println!("beside one: {one:?}, beside four: {four:?}");
+    assert!(one <= secs(2), "{one:?}");
+    assert!(four <= secs(17), "{four:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn fifty_transfers_wait_for_a_store_with_one_question_for_all() {
+    for kind in [Network::Refused, Network::Reset, Network::Blackhole] {
+        let scene = Scene::with(|config| config.progress_interval = secs(5)).await;
+        scene.s3.set_bandwidth(Some(8 * MIB));
+        let mut all = Vec::new();
+        for number in 0..25 {
+            all.push(scene.upload(&format!("up-{number}"), 3 * MIB).await);
+            all.push(scene.download(&format!("down-{number}"), 6 * MIB).await);
+        }
+        tokio::time::sleep(secs(5)).await;
+        scene.s3.set_network(kind);
+        let gone = scene.s3.elapsed();
+        tokio::time::sleep(secs(3600)).await;
+        let mut waiting = 0;
+        for of in &all {
+            let state = scene.state(of).await;
+            waiting += usize::from(state == State::WaitingForNetwork);
+            assert!(
+                state.is_final() || state == State::WaitingForNetwork,
+                "{state}"
+            );
+        }
+        assert!(waiting >= 25, "only {waiting} are left to wait");
+        let mut asked = scene.s3.history();
+        asked.retain(|r| r.at > gone);
+        let questions = asked
+            .iter()
+            .filter(|r| r.operation == Operation::HeadObject);
+        let questions = questions.count();
+        println!(
+            "{kind:?}: {waiting} wait, {questions} questions of {} requests",
+            asked.len()
+        );
+        assert!(questions <= 3600 / 15 + 8 + 6, "{questions}");
+        // One for each of the six that were under way, twice where they may try again.
+        assert!(asked.len() - questions <= 18, "{}", asked.len() - questions);
+        scene.s3.set_network(Network::Up);
+        let back = scene.s3.elapsed();
+        for of in &all {
+            scene.completes(of, secs(40 + 60)).await;
+        }
+        println!("all done after {:?}", scene.s3.elapsed() - back);
+        scene.assert_nothing_twice();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_thousand_that_wait_for_a_dead_store_keep_none_of_a_healthy_one_waiting() {
+    let scene = Scene::with(|config| config.progress_interval = secs(5)).await;
+    scene.other.set_network(Network::Refused);
+    let mut dead = Vec::new();
+    for number in 0..2000 {
+        let key = format!("dead-{number}");
+        let of = scene.submit(OTHER_STORE, Direction::Upload, &key, 100, |_| ());
+        dead.push(of.await);
+    }
+    tokio::time::sleep(secs(600)).await;
+    let asked = scene.other.history();
+    let own = asked.iter().filter(|r| moves_content(r)).count();
+    println!("{own} of 2,000 asked themselves");
+    assert!(own <= 100, "{own}");
+    for number in 0..20 {
+        let begun = scene.s3.elapsed();
+        let key = format!("healthy-{number}");
+        let of = scene
+            .submit(STORE, Direction::Upload, &key, 100, |_| ())
+            .await;
+        scene.completes(&of, secs(5)).await;
+        let took = scene.s3.elapsed() - begun;
+        assert!(took <= secs(1), "{took:?}");
+    }
+    for of in &dead {
+        assert!(!scene.state(of).await.is_final());
+    }
+    scene.other.set_network(Network::Up);
+    let back = scene.s3.elapsed();
+    for of in &dead {
+        scene.completes(of, secs(120)).await;
+    }
+    println!("2,000 done after {:?}", scene.s3.elapsed() - back);
+}

@@ -1,0 +1,236 @@
+//! An S3 store in memory, behind the port [`S3`](towline_core::S3), in simulated
+//! time: it sleeps on tokio's clock, so that on a paused runtime a week passes
+//! in seconds.
+//!
+//! ```ignore
+//! #[tokio::test(start_paused = true)]
+//! async fn a_week_without_a_network_costs_nothing() {
+//!     let s3 = SimulatedS3::new();
+//!     let stores = SimulatedStores::with([("https://a", &s3)]);
+//!     let engine = Engine::start_simulated(store, stores, Config::default()).await?;
+//!     s3.set_network(Network::Refused);
+//! ```
+//!
+//! A store has a network before it (latency, bandwidth, outages), refuses what
+//! its clock, its credentials and its limit on requests forbid, and keeps a
+//! history of what it was asked. Blocking work holds tokio's clock back, so
+//! files may be real.
+
+#![allow(
+    clippy::missing_panics_doc,
+    reason = "locks are poisoned only by a failed test"
+)]
+
+mod call;
+mod client;
+mod history;
+mod objects;
+mod wire;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+use towline_core::{ConnectError, Connection, Connector, S3, Timestamp, TransferId};
+
+use client::Client;
+use history::History;
+use objects::Objects;
+use wire::Wire;
+
+pub use history::{End, Request};
+pub use wire::Network;
+
+/// What the wall clock shows when a store is made, in milliseconds.
+const WALL_START: i64 = 1_700_000_000_000;
+
+/// A store. Clones are the same one.
+#[derive(Clone)]
+pub struct SimulatedS3(Arc<Server>);
+
+struct Server {
+    start: Instant,
+    wire: Wire,
+    history: History,
+    objects: Mutex<Objects>,
+    rules: Mutex<Rules>,
+}
+
+/// What it refuses.
+#[derive(Clone, Debug, Default)]
+struct Rules {
+    /// More requests than these at one time.
+    most: Option<usize>,
+    /// Requests at work.
+    at_work: usize,
+    /// Credentials that were given out longer ago.
+    lifetime: Option<Duration>,
+    /// Nobody gives out credentials.
+    no_credentials: bool,
+    /// How much its clock is ahead, in milliseconds.
+    ahead_ms: i64,
+}
+
+impl Default for SimulatedS3 {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl SimulatedS3 {
+    /// An empty store with 20 ms of latency and no other limit.
+    pub fn new() -> Self {
+        Self(Arc::new(Server {
+            start: Instant::now(),
+            wire: Wire::new(),
+            history: History::new(),
+            objects: Mutex::default(),
+            rules: Mutex::default(),
+        }))
+    }
+
+    /// Opens or closes the way to it.
+    pub fn set_network(&self, network: Network) {
+        self.0.wire.set_network(network);
+    }
+
+    /// Closes and opens the way again and again, `down` and `up` so long.
+    pub async fn flap(&self, network: Network, down: Duration, up: Duration, times: u32) {
+        for _ in 0..times {
+            self.set_network(network);
+            tokio::time::sleep(down).await;
+            self.set_network(Network::Up);
+            tokio::time::sleep(up).await;
+        }
+    }
+
+    /// How long a request and its answer are on their way.
+    pub fn set_latency(&self, latency: Duration) {
+        self.0.wire.set_latency(latency);
+    }
+
+    /// How many bytes pass in a second each way, over all connections; `None` is
+    /// without limit.
+    pub fn set_bandwidth(&self, bytes_per_second: Option<u64>) {
+        self.0.wire.up.set_bandwidth(bytes_per_second);
+        self.0.wire.down.set_bandwidth(bytes_per_second);
+    }
+
+    /// It answers `SlowDown` where there are more requests than these.
+    pub fn throttle_above(&self, requests: Option<usize>) {
+        self.0.rules().most = requests;
+    }
+
+    /// Credentials expire so long after they were given out. Clients do not know
+    /// when: they are told `ExpiredToken`.
+    pub fn set_lifetime_of_credentials(&self, lifetime: Option<Duration>) {
+        self.0.rules().lifetime = lifetime;
+    }
+
+    /// Whether anybody gives out credentials: else a client keeps those it has.
+    pub fn give_credentials(&self, yes: bool) {
+        self.0.rules().no_credentials = !yes;
+    }
+
+    /// Sets its clock ahead of ours, or behind, in seconds.
+    pub fn set_clock_ahead(&self, seconds: i64) {
+        self.0.rules().ahead_ms = seconds * 1000;
+    }
+
+    /// Stores an object.
+    pub fn put(&self, bucket: &str, key: &str, bytes: impl Into<Bytes>) {
+        let at = (bucket.to_owned(), key.to_owned());
+        let now = self.0.now();
+        let stored = self.0.objects().put(at, bytes.into(), now, false);
+        assert!(stored.is_ok(), "nothing forbids it");
+    }
+
+    /// The bytes of an object.
+    pub fn object(&self, bucket: &str, key: &str) -> Option<Bytes> {
+        let at = (bucket.to_owned(), key.to_owned());
+        let objects = self.0.objects();
+        objects.object(&at).ok().map(|object| object.bytes.clone())
+    }
+
+    /// Deletes an object.
+    pub fn delete(&self, bucket: &str, key: &str) {
+        let at = (bucket.to_owned(), key.to_owned());
+        self.0.objects().objects.remove(&at);
+    }
+
+    /// How many multipart uploads are open.
+    pub fn open_uploads(&self) -> usize {
+        self.0.objects().uploads.len()
+    }
+
+    /// Every request, oldest first.
+    pub fn history(&self) -> Vec<Request> {
+        self.0.history.requests()
+    }
+
+    /// The time since it was made, in which its history tells times.
+    pub fn elapsed(&self) -> Duration {
+        self.0.start.elapsed()
+    }
+
+    /// A client with credentials of this moment.
+    pub fn client(&self) -> Arc<dyn S3> {
+        Arc::new(Client::new(Arc::clone(&self.0)))
+    }
+}
+
+impl Server {
+    fn rules(&self) -> MutexGuard<'_, Rules> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn objects(&self) -> MutexGuard<'_, Objects> {
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What its clock shows.
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.our_millis() + self.rules().ahead_ms)
+    }
+
+    /// What our own clock shows.
+    fn our_millis(&self) -> i64 {
+        let passed = i64::try_from(self.start.elapsed().as_millis());
+        WALL_START + passed.unwrap_or(i64::MAX / 2)
+    }
+}
+
+/// Stores by their endpoints.
+#[derive(Default)]
+pub struct SimulatedStores {
+    stores: HashMap<String, SimulatedS3>,
+    clients: Mutex<HashMap<Connection, Arc<dyn S3>>>,
+}
+
+impl SimulatedStores {
+    /// These, and no others.
+    pub fn with<'a>(stores: impl IntoIterator<Item = (&'a str, &'a SimulatedS3)>) -> Arc<Self> {
+        let named = |(endpoint, store): (&str, &SimulatedS3)| (endpoint.to_owned(), store.clone());
+        Arc::new(Self {
+            stores: stores.into_iter().map(named).collect(),
+            clients: Mutex::default(),
+        })
+    }
+}
+
+impl Connector for SimulatedStores {
+    fn connect(&self, _: TransferId, connection: &Connection) -> Result<Arc<dyn S3>, ConnectError> {
+        let endpoint = connection.endpoint.clone().unwrap_or_default();
+        let Some(store) = self.stores.get(&endpoint) else {
+            let why = "no store is simulated there".to_owned();
+            return Err(ConnectError::BadEndpoint { endpoint, why });
+        };
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let client = clients
+            .entry(connection.clone())
+            .or_insert_with(|| store.client());
+        Ok(Arc::clone(client))
+    }
+}
