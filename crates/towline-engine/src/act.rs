@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use towline_core::{
-    Action, Direction, Event, Failure, ObjectAddress, PartNumber, PartPlan, PartRow, Record, S3,
-    Spec, Store,
+    Action, Direction, ErrorRecord, Event, Failure, ObjectAddress, Operation, PartNumber, PartPlan,
+    PartRow, Record, S3, S3Error, Spec, Store,
 };
 
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::download;
-use crate::profile::Profile;
+use crate::event_loop::Message;
+use crate::profile::{Checks, Fact, Shared, is_denied};
 use crate::progress::Progress;
 use crate::stall::Patience;
 use crate::stream::Stream;
@@ -66,7 +67,7 @@ pub(crate) struct Context {
     pub(crate) parts: Vec<PartRow>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) s3: Arc<dyn S3>,
-    pub(crate) profile: Arc<Profile>,
+    pub(crate) profile: Arc<Shared>,
     pub(crate) budget: Budget,
     pub(crate) clock: Clock,
     pub(crate) config: Arc<Config>,
@@ -75,6 +76,7 @@ pub(crate) struct Context {
     /// Where its bytes come from or go to, where that is no file.
     pub(crate) stream: Option<Stream>,
     pub(crate) stop: Stop,
+    pub(crate) inbox: mpsc::UnboundedSender<Message>,
 }
 
 impl Context {
@@ -98,6 +100,38 @@ impl Context {
         Patience {
             stall: self.config.stall_timeout,
             first_byte: self.config.first_byte_timeout,
+        }
+    }
+
+    /// Takes in what an answer showed of the store. What costs something is told
+    /// once: in the log, and as an incident of this transfer.
+    pub(crate) fn learn(&self, fact: Fact) {
+        if !self.profile.profile().learn(fact) {
+            return;
+        }
+        let Some(message) = fact.lack() else { return };
+        let endpoint = self.record.spec.connection.endpoint.as_deref();
+        let (endpoint, bucket) = (endpoint.unwrap_or("AWS"), self.object().bucket.as_str());
+        match fact {
+            Fact::Checksum(_, Checks::Silent) => tracing::info!(endpoint, bucket, "{message}"),
+            _ => tracing::warn!(endpoint, bucket, "{message}"),
+        }
+        let error = ErrorRecord {
+            code: "StoreLacks".into(),
+            message,
+            ..ErrorRecord::default()
+        };
+        let id = self.record.id;
+        // A loop that is gone keeps no incidents.
+        let _ = self.inbox.send(Message::Learned { id, error });
+    }
+
+    /// Takes in what an answer says of the right to an operation.
+    pub(crate) fn learn_right<T>(&self, operation: Operation, answer: &Result<T, S3Error>) {
+        match answer {
+            Ok(_) => self.learn(Fact::Right(operation, true)),
+            Err(error) if is_denied(error) => self.learn(Fact::Right(operation, false)),
+            Err(_) => {}
         }
     }
 

@@ -48,8 +48,8 @@ impl Hasher {
     }
 }
 
-/// The checksum of these bytes.
-pub(crate) fn checksum_of(algorithm: ChecksumAlgorithm, bytes: &[u8]) -> Checksum {
+/// The checksum of bytes in memory.
+pub fn checksum_of(algorithm: ChecksumAlgorithm, bytes: &[u8]) -> Checksum {
     let mut hasher = Hasher::new(algorithm);
     hasher.update(bytes);
     hasher.finish()
@@ -57,7 +57,7 @@ pub(crate) fn checksum_of(algorithm: ChecksumAlgorithm, bytes: &[u8]) -> Checksu
 
 /// The MD5 that an ETag of S3 shows: of one PUT, or (as `…-N`) of N parts.
 /// `None` for ETags that are none.
-pub(crate) fn etag_md5(etag: &str) -> Option<(Checksum, Option<u32>)> {
+pub fn etag_md5(etag: &str) -> Option<(Checksum, Option<u32>)> {
     let etag = etag.trim_matches('"');
     let (hex, parts) = match etag.split_once('-') {
         Some((hex, parts)) => (hex, Some(parts.parse().ok()?)),

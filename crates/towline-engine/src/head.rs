@@ -6,6 +6,7 @@ use towline_core::{
 };
 
 use crate::act::Context;
+use crate::profile::{self, Fact};
 use crate::stall::{self, SMALL_REQUEST};
 
 /// The object as it is now; `None` where there is none.
@@ -70,7 +71,10 @@ async fn ask(
             // It was refused by accident, or for what is right by now. What is
             // always refused is done without.
             match by_head(context, &request).await {
-                Err(again) if is_unexplained(&again, unexplained) => Ok(told),
+                Err(again) if is_unexplained(&again, unexplained) => {
+                    context.learn(Fact::Right(Operation::HeadObject, false));
+                    Ok(told)
+                }
                 again => again,
             }
         }
@@ -122,11 +126,7 @@ pub(crate) fn is_newer(head: &ObjectHead, asked_at: Timestamp, now: Timestamp) -
 
 /// Whether S3 said that we may not ask this.
 pub(crate) fn is_denied(failure: &Failure) -> bool {
-    let Failure::S3(error) = failure else {
-        return false;
-    };
-    let is_answer = error.kind == S3ErrorKind::Answer && error.status == Some(403);
-    is_answer && matches!(error.code(), "" | "AccessDenied")
+    matches!(failure, Failure::S3(error) if profile::is_denied(error))
 }
 
 /// That GET was not refused, or tells nothing, says nothing of the object either:

@@ -33,5 +33,7 @@ mod writer;
 pub use config::{Config, Recovery};
 pub use engine::{Engine, EngineError, StreamToCome};
 pub use files::{inspect_source, kind_if_special, numbered};
+pub use hash::{checksum_of, etag_md5};
+pub use profile::{Checks, Fact, Heeds, Profile, is_denied, may_refuse_a_header, without};
 pub use snapshot::{Snapshot, Watch};
 pub use stream::{Reading, Sink, Source, SourceReader};

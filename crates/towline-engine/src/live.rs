@@ -10,7 +10,7 @@ use towline_core::{Direction, Event, PartNumber, Phase, S3, Transfer};
 use crate::act::Act;
 use crate::download;
 use crate::event_loop::Reply;
-use crate::profile::Profile;
+use crate::profile::Shared;
 use crate::progress::Progress;
 use crate::site::SiteId;
 use crate::snapshot::Snapshot;
@@ -23,7 +23,7 @@ pub(crate) type ActId = u64;
 pub(crate) struct Live {
     pub(crate) transfer: Transfer,
     pub(crate) s3: Arc<dyn S3>,
-    pub(crate) profile: Arc<Profile>,
+    pub(crate) profile: Arc<Shared>,
     pub(crate) site: SiteId,
     pub(crate) progress: Arc<Progress>,
     pub(crate) open: Arc<download::Open>,
@@ -59,7 +59,7 @@ impl Live {
     pub(crate) fn new(
         transfer: Transfer,
         s3: Arc<dyn S3>,
-        profile: Arc<Profile>,
+        profile: Arc<Shared>,
         site: SiteId,
     ) -> Self {
         Self {

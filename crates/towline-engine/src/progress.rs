@@ -26,6 +26,8 @@ impl Progress {
 pub(crate) struct Moved {
     progress: std::sync::Arc<Progress>,
     bytes: AtomicU64,
+    /// Bytes that came and are not wanted.
+    skipped: AtomicU64,
 }
 
 impl Moved {
@@ -33,6 +35,7 @@ impl Moved {
         Self {
             progress,
             bytes: AtomicU64::new(0),
+            skipped: AtomicU64::new(0),
         }
     }
 
@@ -42,9 +45,14 @@ impl Moved {
         self.progress.ever.fetch_add(bytes, Relaxed);
     }
 
+    /// They show that the connection is alive, and are no progress.
+    pub(crate) fn skip(&self, bytes: u64) {
+        self.skipped.fetch_add(bytes, Relaxed);
+    }
+
     /// Bytes of this attempt so far.
     pub(crate) fn bytes(&self) -> u64 {
-        self.bytes.load(Relaxed)
+        self.bytes.load(Relaxed) + self.skipped.load(Relaxed)
     }
 }
 

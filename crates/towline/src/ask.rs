@@ -72,6 +72,14 @@ impl RequestError {
     }
 }
 
+/// What became of a request.
+pub(crate) struct Asked<T> {
+    pub(crate) result: Result<T, Failure>,
+    pub(crate) attempts: u32,
+    /// What had to be put right.
+    pub(crate) fixes: Vec<Fix>,
+}
+
 /// Sends requests to where one connection leads.
 ///
 /// They run where the transfers run: a caller needs no runtime of its own, and
@@ -96,9 +104,26 @@ impl Asker {
         T: Send + 'static,
         Sending: Future<Output = Result<T, S3Error>> + Send,
     {
+        let asked = self.ask_and_tell(operation, send).await?;
+        let attempts = asked.attempts;
+        Ok(asked
+            .result
+            .map_err(|failure| RequestError::of(failure, attempts))?)
+    }
+
+    /// The same, with what had to be put right for it.
+    pub(crate) async fn ask_and_tell<T, Sending>(
+        &self,
+        operation: Operation,
+        send: impl Fn(Arc<S3Client>) -> Sending + Send + Sync + 'static,
+    ) -> Result<Asked<T>, Error>
+    where
+        T: Send + 'static,
+        Sending: Future<Output = Result<T, S3Error>> + Send,
+    {
         let this = self.clone();
-        let work = async move { this.attempts(operation, send).await };
-        Ok(self.run(work).await??)
+        self.run(async move { this.attempts(operation, send).await })
+            .await
     }
 
     /// Does something with the client itself, where the transfers run.
@@ -118,15 +143,22 @@ impl Asker {
         &self,
         operation: Operation,
         send: impl Fn(Arc<S3Client>) -> Sending,
-    ) -> Result<T, RequestError>
+    ) -> Asked<T>
     where
         Sending: Future<Output = Result<T, S3Error>>,
     {
         let began = Instant::now();
         let mut history = History::new(self.limit);
+        let mut fixes = Vec::new();
         loop {
             let error = match tokio::time::timeout(self.time, send(self.s3.clone())).await {
-                Ok(Ok(done)) => return Ok(done),
+                Ok(Ok(done)) => {
+                    return Asked {
+                        result: Ok(done),
+                        attempts: history.in_a_row + 1,
+                        fixes,
+                    };
+                }
                 Ok(Err(error)) => error,
                 Err(_) => {
                     let why = format!("no answer within {} s", self.time.as_secs());
@@ -143,14 +175,22 @@ impl Asker {
                 } if began.elapsed() < PATIENCE => {
                     tokio::time::sleep(jitter(at_least, up_to)).await;
                 }
-                Reaction::Fix(fix) => match fix {
-                    Fix::Credentials => self.s3.refresh_credentials(),
-                    Fix::Clock(server) => self.s3.set_clock(server),
-                    Fix::Region(region) => self.s3.set_region(&region),
-                    Fix::Redirect(location) => self.s3.set_redirect(&location),
-                    Fix::Checksums => return Err(RequestError::of(failure, history.in_a_row)),
-                },
-                _ => return Err(RequestError::of(failure, history.in_a_row)),
+                Reaction::Fix(fix) => {
+                    fixes.push(fix.clone());
+                    match fix {
+                        Fix::Credentials => self.s3.refresh_credentials(),
+                        Fix::Clock(server) => self.s3.set_clock(server),
+                        Fix::Region(region) => self.s3.set_region(&region),
+                        Fix::Redirect(location) => self.s3.set_redirect(&location),
+                    }
+                }
+                _ => {
+                    return Asked {
+                        result: Err(failure),
+                        attempts: history.in_a_row,
+                        fixes,
+                    };
+                }
             }
         }
     }

@@ -177,6 +177,7 @@
 //! # Ok(()) }
 //! ```
 //!
+//! [`doctor`](TransferUtility::doctor) tells what works with a bucket, and what cannot be promised there.
 //! [`leftovers`](TransferUtility::leftovers) are uploads that nobody completes, and
 //! [`check_lifecycle`](TransferUtility::check_lifecycle) tells whether the bucket aborts them.
 //!
@@ -223,6 +224,7 @@ mod check;
 mod check_options;
 mod compatibility;
 mod credentials;
+mod doctor;
 mod download_stream;
 mod error;
 mod follow;
@@ -251,6 +253,7 @@ pub use ask::RequestError;
 pub use blocking::Wait;
 pub use builder::Builder;
 pub use building::{DownloadRequest, StreamRequest, UploadRequest};
+pub use doctor::{Check, CheckResult, Diagnosis, DoctorRequest};
 pub use download_stream::DownloadStream;
 pub use error::{Error, SubmitError};
 pub use follow::TransferChanges;
@@ -271,12 +274,12 @@ pub use towline_core::{
     Access, AddressError, Addressing, BucketName, ByteRange, Checksum, ChecksumAlgorithm,
     ChecksumKind, Command, ConnectError, Connection, ConnectionSource, Cursor, Direction,
     Encryption, ErrorRecord, Extra, Grant, Grantee, Incident, KeyReference, ListedObject,
-    NetworkClass, NetworkPolicy, ObjectAddress, ObjectKey, ObjectOptions, ObjectsPage, Outcome,
-    ParkReason, PartSize, PartSizeError, Permission, Query, ReadCondition, Reason, State,
+    NetworkClass, NetworkPolicy, ObjectAddress, ObjectKey, ObjectOptions, ObjectsPage, Operation,
+    Outcome, ParkReason, PartSize, PartSizeError, Permission, Query, ReadCondition, Reason, State,
     StoreError, Timestamp, TransferId, TransferOptions, UploadMode, Verified, WhenSourceChanges,
     WhenTargetExists,
 };
-pub use towline_engine::{Config, Recovery};
+pub use towline_engine::{Checks, Config, Heeds, Profile as StoreProfile, Recovery};
 #[cfg(feature = "cognito")]
 pub use towline_s3::CognitoIdentity;
 pub use towline_s3::{

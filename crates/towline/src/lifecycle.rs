@@ -84,7 +84,12 @@ impl TransferUtility {
             async move { s3.get_bucket_lifecycle(&bucket).await }
         };
         let operation = Operation::GetBucketLifecycleConfiguration;
-        let rules: Vec<LifecycleRule> = asker.ask(operation, send).await?;
+        Ok(LifecycleCheck::of(asker.ask(operation, send).await?))
+    }
+}
+
+impl LifecycleCheck {
+    pub(crate) fn of(rules: Vec<LifecycleRule>) -> Self {
         let aborting = rules.into_iter().filter(|rule| rule.enabled);
         let aborting = aborting.filter_map(|rule| {
             Some(AbortRule {
@@ -93,9 +98,9 @@ impl TransferUtility {
                 prefix: rule.prefix,
             })
         });
-        Ok(LifecycleCheck {
+        Self {
             rules: aborting.collect(),
-        })
+        }
     }
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod cancel;
 pub(crate) mod daemon;
 #[cfg(feature = "demo")]
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod download;
 pub(crate) mod list;
 pub(crate) mod pause;

@@ -15,8 +15,6 @@ pub(super) struct Row {
     pub(super) codes: &'static [&'static str],
     pub(super) status: &'static [RangeInclusive<u16>],
     pub(super) operations: &'static [Operation],
-    /// What S3's words must name, in lower case.
-    pub(super) words: &'static str,
     pub(super) meaning: Meaning,
 }
 
@@ -30,7 +28,6 @@ impl Row {
         (self.codes.is_empty() || self.codes.iter().any(fits_code))
             && (self.status.is_empty() || self.status.iter().any(|range| range.contains(&status)))
             && (self.operations.is_empty() || self.operations.contains(&error.operation))
-            && (self.words.is_empty() || error.message.to_ascii_lowercase().contains(self.words))
     }
 
     const fn on(mut self, operations: &'static [Operation]) -> Self {
@@ -42,11 +39,6 @@ impl Row {
         self.status = status;
         self
     }
-
-    const fn words(mut self, words: &'static str) -> Self {
-        self.words = words;
-        self
-    }
 }
 
 const fn row(codes: &'static [&'static str], meaning: Meaning) -> Row {
@@ -54,7 +46,6 @@ const fn row(codes: &'static [&'static str], meaning: Meaning) -> Row {
         codes,
         status: &[],
         operations: &[],
-        words: "",
         meaning,
     }
 }
@@ -66,13 +57,6 @@ pub(super) fn meaning(error: &S3Error) -> Meaning {
 
 /// Those whose second sending may have an effect of its own.
 const AMBIGUOUS: &[Operation] = &[PutObject, CreateMultipartUpload, CompleteMultipartUpload];
-/// Those that carry checksum headers.
-const SUMMED: &[Operation] = &[
-    PutObject,
-    CreateMultipartUpload,
-    UploadPart,
-    CompleteMultipartUpload,
-];
 const ANY: &[&str] = &[];
 
 pub(super) static ROWS: &[Row] = &[
@@ -99,13 +83,6 @@ pub(super) static ROWS: &[Row] = &[
     ),
     row(ANY, Meaning::Region).status(&[301..=301, 308..=308]),
     row(ANY, Meaning::Redirect).status(&[302..=302, 303..=303, 307..=307]),
-    row(&["NotImplemented"], Meaning::Checksums).on(SUMMED),
-    row(
-        &["InvalidArgument", "InvalidRequest", "NotSupported"],
-        Meaning::Checksums,
-    )
-    .on(SUMMED)
-    .words("checksum"),
     // The upload. Some stores say NoSuchKey of one that is gone, or nothing.
     row(&["NoSuchUpload"], Meaning::Ask).on(&[CompleteMultipartUpload]),
     row(&["NoSuchKey", ""], Meaning::Ask)

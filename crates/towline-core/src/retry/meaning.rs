@@ -35,8 +35,6 @@ pub(super) enum Meaning {
     Region,
     /// Ask the host that was named.
     Redirect,
-    /// The store does not know our checksums.
-    Checksums,
     /// From zero, as a new generation.
     Restart,
     /// Ask S3 what became of it.
@@ -97,8 +95,6 @@ impl Meaning {
                 Some(to) if history.fixed.redirects < FEW => Reaction::Fix(Fix::Redirect(to)),
                 _ => Self::Region.reaction(facts, history),
             },
-            Self::Checksums if !history.fixed.checksums => Reaction::Fix(Fix::Checksums),
-            Self::Checksums => Reaction::Fail,
             Self::Restart => Reaction::Restart,
             Self::Ask | Self::AskFree => Reaction::Resolve,
             Self::AskAFewTimes if history.odd < FEW => Reaction::Resolve,
@@ -128,7 +124,7 @@ fn again(facts: Option<&S3Error>, history: History, costs: bool) -> Reaction {
 #[cfg(test)]
 impl Meaning {
     /// One of each.
-    pub(super) const ALL: [Self; 22] = [
+    pub(super) const ALL: [Self; 21] = [
         Self::Again,
         Self::AgainFree,
         Self::AskFree,
@@ -139,7 +135,6 @@ impl Meaning {
         Self::Clock,
         Self::Region,
         Self::Redirect,
-        Self::Checksums,
         Self::Restart,
         Self::Ask,
         Self::AskAFewTimes,
@@ -166,7 +161,6 @@ impl Meaning {
             Self::Clock => "clock",
             Self::Region => "region",
             Self::Redirect => "redirect",
-            Self::Checksums => "checksums",
             Self::Restart => "from zero",
             Self::Ask => "ask",
             Self::AskAFewTimes => "ask a few times",

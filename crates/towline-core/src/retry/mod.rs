@@ -56,8 +56,6 @@ pub enum Fix {
     Region(String),
     /// Send for a while where this URL points, which is within the endpoint.
     Redirect(String),
-    /// Send `Content-MD5` instead of a checksum that the store does not know.
-    Checksums,
 }
 
 /// What went before, as far as it matters.
@@ -84,7 +82,6 @@ pub struct Fixed {
     pub credentials: bool,
     pub clock: bool,
     pub region: bool,
-    pub checksums: bool,
     /// How many were followed.
     pub redirects: u32,
 }
@@ -115,7 +112,6 @@ impl History {
                 Fix::Credentials => self.fixed.credentials = true,
                 Fix::Clock(_) => self.fixed.clock = true,
                 Fix::Region(_) => self.fixed.region = true,
-                Fix::Checksums => self.fixed.checksums = true,
                 Fix::Redirect(_) => self.fixed.redirects += 1,
             },
             _ => {}

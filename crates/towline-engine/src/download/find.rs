@@ -62,7 +62,7 @@ pub(crate) async fn find(context: &Context) -> Result<Event, Failure> {
         name: temp_name(),
         boot: boot_id(),
     };
-    let in_one = identity.range.is_none() && context.profile.ignores_ranges();
+    let in_one = context.profile.profile().ranges() == Some(false);
     Ok(Event::ObjectFound {
         identity,
         size,

@@ -9,6 +9,7 @@ mod reconcile;
 mod seal;
 mod slow;
 mod temp;
+mod whole;
 mod writing;
 
 pub(crate) use discard::discard;

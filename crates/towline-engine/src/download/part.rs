@@ -12,10 +12,11 @@ use towline_core::{
 };
 
 use super::writing::Writing;
-use super::{identity, part_algorithm, slow, wrong_bytes};
+use super::{identity, part_algorithm, slow, whole, wrong_bytes};
 use crate::act::Context;
 use crate::files::target_failure;
 use crate::hash::checksum_of;
+use crate::profile::{Fact, Heeds};
 use crate::progress::Moved;
 use crate::stall;
 use crate::stream::Sink;
@@ -68,7 +69,7 @@ async fn fetch(context: &Context, number: PartNumber) -> Result<PartRow, Failure
     let _grant = context.budget.take_buffers(4).await;
     let begun = Instant::now();
     let attempt = async {
-        let mut bytes = Incoming::open(context, request, range.clone()).await?;
+        let mut bytes = Incoming::open(context, request, range.clone(), &moved).await?;
         match &place {
             Place::File(file) => write(context, &mut bytes, file, range, algorithm, &moved).await,
             Place::Sink(sink) => {
@@ -124,6 +125,7 @@ struct Incoming<'a> {
     stream: ByteStream,
     watch: slow::Watch,
     is_slow: bool,
+    moved: &'a Arc<Moved>,
 }
 
 impl<'a> Incoming<'a> {
@@ -131,8 +133,9 @@ impl<'a> Incoming<'a> {
         context: &'a Context,
         request: GetObject,
         range: Range<u64>,
+        moved: &'a Arc<Moved>,
     ) -> Result<Self, Failure> {
-        let stream = ask(context, &request, &range).await?;
+        let stream = ask(context, &request, &range, moved).await?;
         Ok(Self {
             context,
             request,
@@ -140,13 +143,14 @@ impl<'a> Incoming<'a> {
             stream,
             watch: slow::Watch::new(context.config.stall_timeout * SLOW_FOR),
             is_slow: false,
+            moved,
         })
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
         if std::mem::take(&mut self.is_slow) && !self.range.is_empty() {
             tracing::debug!(left = ?self.range, "slow: the rest is asked for anew");
-            self.stream = ask(self.context, &self.request, &self.range).await?;
+            self.stream = ask(self.context, &self.request, &self.range, self.moved).await?;
         }
         let next = std::future::poll_fn(|cx| self.stream.as_mut().poll_next(cx));
         let Some(bytes) = next.await else {
@@ -155,7 +159,9 @@ impl<'a> Incoming<'a> {
         let bytes = bytes.map_err(broken)?;
         self.range.start += bytes.len() as u64;
         let rates = &self.context.open.rates;
-        self.is_slow = self.watch.is_slow(bytes.len() as u64, rates);
+        // Without ranges there is no rest: all of it would come again.
+        self.is_slow = self.watch.is_slow(bytes.len() as u64, rates)
+            && self.context.profile.profile().ranges() != Some(false);
         Ok(Some(bytes))
     }
 }
@@ -167,15 +173,17 @@ async fn ask(
     context: &Context,
     request: &GetObject,
     range: &Range<u64>,
+    moved: &Arc<Moved>,
 ) -> Result<ByteStream, Failure> {
     let (identity, _) = identity(context)?;
+    let wanted = from_object(identity, range);
     let request = GetObject {
-        range: Some(from_object(identity, range)),
+        range: Some(wanted.clone()),
         ..request.clone()
     };
-    let body = context.s3.get_object(request).await?;
-    check_answer(context, &body, range)?;
-    Ok(body.stream)
+    let body = whole::get(context, request).await??;
+    check_answer(context, &body, &wanted)?;
+    Ok(whole::cut_out(body, &wanted, Arc::clone(moved)))
 }
 
 /// Where the bytes go.
@@ -192,31 +200,21 @@ fn from_object(identity: &ObjectIdentity, range: &Range<u64>) -> Range<u64> {
 
 /// Whether the answer covers exactly the bytes asked for, of the same object.
 fn check_answer(context: &Context, body: &ObjectBody, asked: &Range<u64>) -> Result<(), Failure> {
+    whole::look_at(context, body, asked)?;
     let (identity, _) = identity(context)?;
-    let asked = from_object(identity, asked);
     let size = identity.range.map_or(context.plan().size(), |of| of.size);
     let covers = body.range.start == asked.start && body.range.end == asked.end.min(total(body));
-    if covers && body.head.size.is_some_and(|there| there != size) {
+    let is_whole = body.status == 200
+        && body.range.start == 0
+        && context.profile.profile().ranges() == Some(false);
+    if (covers || is_whole) && body.head.size.is_some_and(|there| there != size) {
         // HEAD and this answer differ in what the object is; the range they do not.
         return Err(LocalFailure::ObjectChanged {
             object: context.object().to_string(),
         }
         .into());
     }
-    let kept = body.range == asked;
-    if kept && body.status == 206 || !kept && body.status == 200 {
-        context.profile.answered_range(kept);
-    }
-    if !kept {
-        if context.profile.ignores_ranges()
-            && identity.range.is_none()
-            && !context.spec().is_stream()
-        {
-            return Err(LocalFailure::NoRanges {
-                object: context.object().to_string(),
-            }
-            .into());
-        }
+    if body.range != *asked && !(is_whole && asked.end <= body.range.end) {
         return Err(wrong_bytes(
             context,
             format!("asked for {asked:?}, got {:?}", body.range),
@@ -226,10 +224,15 @@ fn check_answer(context: &Context, body: &ObjectBody, asked: &Range<u64>) -> Res
         context.open.doubt_time();
     }
     match (&identity.etag, &body.head.etag) {
-        (Some(ours), Some(there)) if ours != there => Err(LocalFailure::ObjectChanged {
-            object: context.object().to_string(),
+        (Some(ours), Some(there)) if ours != there => {
+            if context.profile.profile().read_conditions().is_none() {
+                context.learn(Fact::ReadCondition(Heeds::Ignores));
+            }
+            Err(LocalFailure::ObjectChanged {
+                object: context.object().to_string(),
+            }
+            .into())
         }
-        .into()),
         _ => Ok(()),
     }
 }
@@ -242,6 +245,7 @@ fn total(body: &ObjectBody) -> u64 {
 /// 412 on If-Match: the object is another one now.
 fn changed(context: &Context, error: S3Error) -> Failure {
     if error.status == Some(412) {
+        context.learn(Fact::ReadCondition(Heeds::Yes));
         return LocalFailure::ObjectChanged {
             object: context.object().to_string(),
         }

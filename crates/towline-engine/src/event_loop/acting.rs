@@ -80,6 +80,7 @@ impl EventLoop {
             open: Arc::clone(&live.open),
             stream: live.stream.clone(),
             stop,
+            inbox: self.inbox.clone(),
         };
         tracing::debug!(transfer = %id, ?act, "act begins");
         self.next_act += 1;

@@ -140,7 +140,9 @@ impl EventLoop {
             .connector
             .connect(id, connection)
             .unwrap_or_else(unusable::client);
-        let profile = self.profiles.of(connection);
+        let profile = self
+            .profiles
+            .of(connection, record.spec.object.bucket.as_str());
         let transfer = Transfer::load(record, parts, self.config.retry_limit)
             .with_late_limit(self.config.late_answer_limit);
         let site = self.sites.of(transfer.record());

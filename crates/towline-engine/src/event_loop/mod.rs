@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use towline_core::{
-    Action, Command, Connector, Event, Fix, Incident, Item, NetworkClass, Now, PartRow, Record,
-    S3Error, Step, Store, StoreError, TransferId,
+    Action, Command, Connector, ErrorRecord, Event, Fix, Incident, Item, NetworkClass, Now,
+    PartRow, Record, S3Error, Step, Store, StoreError, TransferId,
 };
 
 use crate::act::Act;
@@ -75,6 +75,8 @@ pub(crate) enum Message {
         /// These were removed from the store before; their steps were not kept.
         gone: Vec<TransferId>,
     },
+    /// An act learned that its store lacks something.
+    Learned { id: TransferId, error: ErrorRecord },
     /// A wait is over.
     WaitOver { id: TransferId, item: Item },
     /// A parked transfer is to be looked at again.
@@ -292,6 +294,11 @@ impl EventLoop {
             Message::Flushed { upto, result, gone } => {
                 gone.into_iter().for_each(|id| self.forget(id));
                 self.on_flushed(upto, result);
+            }
+            Message::Learned { id, error } => {
+                let mut step = Step::default();
+                step.actions.push(Action::Note { part: None, error });
+                self.take(id, step, None);
             }
             Message::WaitOver { id, item } => self.advance(id, Event::WaitOver(item)),
             Message::LookAgain { id } => self.look_again(id),
@@ -517,7 +524,6 @@ impl EventLoop {
             Action::Fix(Fix::Clock(server)) => live.s3.set_clock(server),
             Action::Fix(Fix::Region(region)) => live.s3.set_region(&region),
             Action::Fix(Fix::Redirect(location)) => live.s3.set_redirect(&location),
-            Action::Fix(Fix::Checksums) => live.profile.refused_checksums(),
             _ => {}
         }
     }

@@ -14,7 +14,6 @@ pub(crate) async fn adopt(context: &Context, asked_at: Timestamp) -> Result<Foun
     let candidates = match candidates(context, asked_at).await {
         // An empty upload may stay open then: docs/semantics.md.
         Err(failure) if head::is_denied(&failure) => {
-            tracing::warn!("open uploads may not be listed, so none is looked for");
             return Ok(Found::Nothing);
         }
         told => told?,
@@ -55,7 +54,10 @@ pub(crate) async fn candidates(
             after: after.clone(),
             access: context.spec().options.access.clone(),
         });
-        let page = stall::within(Operation::ListMultipartUploads, SMALL_REQUEST, asked).await?;
+        let operation = Operation::ListMultipartUploads;
+        let page = stall::within(operation, SMALL_REQUEST, asked).await;
+        context.learn_right(operation, &page);
+        let page = page?;
         found.extend(page.uploads.into_iter().filter(|upload| {
             upload.key == key
                 && !known.contains(&upload.upload_id)

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use towline_core::{
-    CompleteUpload, CompletedPart, Event, Failure, LocalFailure, Operation, S3Error, S3ErrorKind,
-    Upload,
+    Checksum, ChecksumAlgorithm, CompleteUpload, CompletedPart, Event, Failure, LocalFailure,
+    Operation, S3Error, S3ErrorKind, Stored, Upload,
 };
 
+use super::ladder::Ladder;
 use super::object::{self, whole_of};
-use super::open::checksum_of_parts;
+use super::open::of_object;
 use super::piece::{self, Wanted};
-use super::{condition, open_upload};
+use super::{condition, learn_of_condition, open_upload};
 use crate::act::{Context, blocking};
 use crate::files::inspect_source;
 use crate::stall;
@@ -38,10 +39,35 @@ pub(crate) async fn complete(context: &Context) -> Result<Event, Failure> {
         }
         .into());
     };
-    let kind = checksum_of_parts(context);
     let whole = whole_of(&context.parts);
+    let mut ladder = Ladder::default();
+    let mut algorithm = ladder.algorithm(context);
+    let stored = loop {
+        match ask(context, &upload, whole, algorithm).await {
+            Err(failure) if ladder.steps_down(context, algorithm, &failure) => {
+                algorithm = ChecksumAlgorithm::Md5; // the parts have no other
+            }
+            Err(failure) => {
+                learn_of_condition(context, &failure);
+                return Err(failure);
+            }
+            Ok(stored) => break stored,
+        }
+    };
+    ladder.worked(context);
+    let proof = object::prove(context, whole, &stored).await?;
+    Ok(Event::Finished(proof))
+}
+
+async fn ask(
+    context: &Context,
+    upload: &Upload,
+    whole: Option<Checksum>,
+    algorithm: ChecksumAlgorithm,
+) -> Result<Stored, Failure> {
+    let kind = of_object(algorithm);
     let algorithm = kind.map(|(algorithm, _)| algorithm);
-    let part_sum = |sum: &towline_core::Checksum| Some(sum.algorithm()) == algorithm;
+    let part_sum = |sum: &Checksum| Some(sum.algorithm()) == algorithm;
     let request = CompleteUpload {
         upload: upload.clone(),
         parts: context
@@ -59,12 +85,10 @@ pub(crate) async fn complete(context: &Context) -> Result<Event, Failure> {
         condition: condition(context),
     };
     let asked = context.s3.complete_multipart_upload(request);
-    let stored = tokio::select! {
-        stored = stall::within(Operation::CompleteMultipartUpload, PATIENCE, asked) => stored?,
-        silent = silence(context, &upload) => return Err(silent.into()),
-    };
-    let proof = object::prove(context, whole, &stored).await?;
-    Ok(Event::Finished(proof))
+    tokio::select! {
+        stored = stall::within(Operation::CompleteMultipartUpload, PATIENCE, asked) => Ok(stored?),
+        silent = silence(context, upload) => Err(silent.into()),
+    }
 }
 
 /// Ends when the answer will not come any more. Silence alone does not tell: S3

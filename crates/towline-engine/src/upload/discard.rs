@@ -75,8 +75,10 @@ async fn completed_meanwhile(context: &Context, upload: &Upload) -> Result<Optio
 pub(super) async fn abort(context: &Context, upload: &Upload) -> Result<(), Failure> {
     for round in 0..ROUNDS {
         let asked = context.s3.abort_multipart_upload(upload);
-        let gone = match stall::within(Operation::AbortMultipartUpload, SMALL_REQUEST, asked).await
-        {
+        let operation = Operation::AbortMultipartUpload;
+        let answer = stall::within(operation, SMALL_REQUEST, asked).await;
+        context.learn_right(operation, &answer);
+        let gone = match answer {
             Ok(()) => false,
             Err(error) if error.kind == S3ErrorKind::Answer && error.is_not_found() => true,
             Err(mut error) => {

@@ -4,6 +4,7 @@ mod adopt;
 mod complete;
 mod discard;
 mod inspect;
+mod ladder;
 mod object;
 mod open;
 mod part;
@@ -18,9 +19,10 @@ pub(crate) use open::open;
 pub(crate) use part::part;
 pub(crate) use reconcile::reconcile;
 
-use towline_core::{Remote, Upload, WriteCondition};
+use towline_core::{Failure, Remote, Upload, WriteCondition};
 
 use crate::act::Context;
+use crate::profile::{Fact, Heeds};
 
 /// The open multipart upload, if there is one.
 pub(crate) fn open_upload(context: &Context) -> Option<Upload> {
@@ -36,6 +38,17 @@ pub(crate) fn upload_named(context: &Context, id: String) -> Upload {
         key: context.key(),
         id,
         access: context.spec().options.access.clone(),
+    }
+}
+
+/// Learns from a failure whether the store knows conditional writes.
+pub(crate) fn learn_of_condition(context: &Context, failure: &Failure) {
+    let Failure::S3(error) = failure else { return };
+    match error.status {
+        _ if condition(context).is_none() => {}
+        Some(412) => context.learn(Fact::WriteCondition(Heeds::Yes)),
+        Some(501) => context.learn(Fact::WriteCondition(Heeds::Refuses)),
+        _ => {}
     }
 }
 

@@ -1,14 +1,15 @@
 //! Tells whether an object at S3 is ours, and how strongly that is proven.
 
 use towline_core::{
-    Checksum, ChecksumAlgorithm, ChecksumKind, Failure, LocalFailure, ObjectHead, PartRow, Proof,
-    Stored, Verified,
+    Checksum, ChecksumAlgorithm, ChecksumKind, Failure, LocalFailure, ObjectHead, Operation,
+    PartRow, Proof, Stored, Verified,
 };
 
 use super::piece::{self, Piece, Wanted};
 use crate::act::Context;
 use crate::hash::{composite, etag_md5};
 use crate::head;
+use crate::profile::{Checks, Fact};
 
 /// Compares what S3 says it stored with what was sent, and learns whether the
 /// store says anything at all.
@@ -24,16 +25,16 @@ pub(crate) fn check_echo(
             why,
         })
     };
+    if echoed.is_some() {
+        context.learn(Fact::Checksum(sent.algorithm(), Checks::Shown));
+    }
     match echoed {
         Some(stored) if stored.algorithm() == sent.algorithm() && stored != sent => {
             wrong(format!("it has {stored:?}, sent was {sent:?}"))
         }
-        Some(_) => {
-            context.profile.echoed(is_part(context), true);
-            Ok(())
-        }
+        Some(_) => Ok(()),
         None if sent.algorithm() != ChecksumAlgorithm::Md5 => {
-            context.profile.echoed(is_part(context), false);
+            context.learn(Fact::Checksum(sent.algorithm(), Checks::Silent));
             Ok(())
         }
         // The ETag of unencrypted bytes is their MD5; S3 has checked Content-MD5
@@ -46,10 +47,6 @@ pub(crate) fn check_echo(
             _ => Ok(()),
         },
     }
-}
-
-fn is_part(context: &Context) -> bool {
-    super::open_upload(context).is_some()
 }
 
 /// For a part whose answer echoed no checksum: its MD5, where the ETag shows
@@ -94,7 +91,11 @@ pub(crate) async fn prove(
     }
     let head = match head::now(context, stored.version_id.clone()).await {
         // Who may not look has S3's word, and what its answer shows.
-        Err(failure) if head::is_denied(&failure) => answer,
+        Err(failure) if head::is_denied(&failure) => {
+            // The object is there, so that it is denied indeed.
+            context.learn(Fact::Right(Operation::HeadObject, false));
+            answer
+        }
         told => told?.ok_or_else(|| LocalFailure::StoredWrong {
             object: context.object().to_string(),
             why: "it is not there after S3 said it was stored".into(),

@@ -3,26 +3,40 @@
 
 use towline_core::{ChecksumAlgorithm, ChecksumKind, CreateUpload, Event, Failure, Operation};
 
+use super::ladder::Ladder;
 use crate::act::Context;
 use crate::stall::{self, SMALL_REQUEST};
 
 pub(crate) async fn open(context: &Context) -> Result<Event, Failure> {
+    let mut ladder = Ladder::default();
+    loop {
+        let algorithm = ladder.algorithm(context);
+        match create(context, algorithm).await {
+            Err(failure) if ladder.steps_down(context, algorithm, &failure) => {}
+            Err(failure) => return Err(failure),
+            Ok(id) => {
+                ladder.worked(context);
+                return Ok(Event::UploadOpened(id));
+            }
+        }
+    }
+}
+
+async fn create(context: &Context, algorithm: ChecksumAlgorithm) -> Result<String, Failure> {
     let request = CreateUpload {
         bucket: context.bucket(),
         key: context.key(),
         options: context.spec().options.object.clone(),
-        checksum: checksum_of_parts(context),
+        checksum: of_object(algorithm),
         access: context.spec().options.access.clone(),
         extra: context.spec().options.extra.clone(),
     };
     let create = context.s3.create_multipart_upload(request);
-    let id = stall::within(Operation::CreateMultipartUpload, SMALL_REQUEST, create).await?;
-    Ok(Event::UploadOpened(id))
+    Ok(stall::within(Operation::CreateMultipartUpload, SMALL_REQUEST, create).await?)
 }
 
 /// The algorithm of the parts, and what the object's own checksum will cover.
-pub(crate) fn checksum_of_parts(context: &Context) -> Option<(ChecksumAlgorithm, ChecksumKind)> {
-    let algorithm = context.profile.checksum(context.spec().options.checksum);
+pub(crate) fn of_object(algorithm: ChecksumAlgorithm) -> Option<(ChecksumAlgorithm, ChecksumKind)> {
     algorithm.s3_name()?;
     let kind = if algorithm.combines() {
         ChecksumKind::FullObject

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use towline_core::{
-    Event, Failure, Operation, PartNumber, PartRow, Proof, PutObject, S3Error, S3ErrorKind, Stored,
-    UploadPart,
+    ChecksumAlgorithm, Event, Failure, Operation, PartNumber, PartRow, Proof, PutObject, S3Error,
+    S3ErrorKind, Stored, UploadPart,
 };
 
+use super::ladder::Ladder;
 use super::piece::{self, Piece, Wanted};
-use super::{condition, object, open_upload};
+use super::{condition, learn_of_condition, object, open_upload};
 use crate::act::{Context, blocking};
 use crate::body::SourceRange;
 use crate::files::inspect_source;
@@ -22,11 +23,36 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// `None` when it was cut short.
 pub(crate) async fn part(context: &Context, number: PartNumber) -> Option<Event> {
+    let mut ladder = Ladder::default();
+    loop {
+        let algorithm = ladder.algorithm(context);
+        match attempt(context, number, algorithm).await? {
+            Err(failure) if ladder.steps_down(context, algorithm, &failure) => {}
+            Err(failure) => {
+                learn_of_condition(context, &failure);
+                return Some(Event::PartFailed {
+                    part: number,
+                    failure,
+                });
+            }
+            Ok(event) => {
+                ladder.worked(context);
+                return Some(event);
+            }
+        }
+    }
+}
+
+async fn attempt(
+    context: &Context,
+    number: PartNumber,
+    algorithm: ChecksumAlgorithm,
+) -> Option<Result<Event, Failure>> {
     let moved = Arc::new(Moved::of(Arc::clone(&context.progress)));
     let expected = context.plan().len(number);
-    let work = send(context, number, Arc::clone(&moved));
+    let work = send(context, number, algorithm, Arc::clone(&moved));
     let mut work = std::pin::pin!(work);
-    let result = tokio::select! {
+    Some(tokio::select! {
         result = &mut work => result,
         () = context.stop.requested() => {
             if moved.bytes() < expected {
@@ -34,22 +60,19 @@ pub(crate) async fn part(context: &Context, number: PartNumber) -> Option<Event>
             }
             tokio::time::timeout(GRACE, work).await.ok()?
         }
-    };
-    Some(match result {
-        Ok(event) => event,
-        Err(failure) => Event::PartFailed {
-            part: number,
-            failure,
-        },
     })
 }
 
-async fn send(context: &Context, number: PartNumber, moved: Arc<Moved>) -> Result<Event, Failure> {
+async fn send(
+    context: &Context,
+    number: PartNumber,
+    algorithm: ChecksumAlgorithm,
+    moved: Arc<Moved>,
+) -> Result<Event, Failure> {
     let source = match piece::of_part(context, number)? {
         Wanted::Piece(piece) => piece,
         Wanted::Ended(size) => return Ok(Event::StreamEnded { part: number, size }),
     };
-    let algorithm = context.profile.checksum(context.spec().options.checksum);
     let prepared = piece::prepare(context, source.clone(), algorithm).await?;
     let sum = prepared.checksum;
     let (body, verdict) = prepared.body(&context.budget, Arc::clone(&moved)).await;

@@ -9,12 +9,14 @@ use towline_core::{
 
 use super::adopt::adopt;
 use super::discard::abort;
+use super::ladder::Ladder;
 use super::object::{self, Judgement};
 use super::open_upload;
 use super::piece::{self, Wanted};
 use crate::act::Context;
 use crate::hash::etag_md5;
 use crate::head;
+use crate::profile::Fact;
 use crate::stall::{self, SMALL_REQUEST};
 
 /// A listing that is not at its end after so many pages has none.
@@ -171,14 +173,26 @@ pub(crate) async fn list_parts(
 ) -> Result<Option<Vec<ListedPart>>, Failure> {
     let mut parts = Vec::new();
     let mut after = None;
+    let mut asked_again = false;
     for _ in 0..MAX_PAGES {
         let asked = context.s3.list_parts(upload, after);
-        let page = match stall::within(Operation::ListParts, SMALL_REQUEST, asked).await {
+        let answer = stall::within(Operation::ListParts, SMALL_REQUEST, asked).await;
+        context.learn_right(Operation::ListParts, &answer);
+        let page = match answer {
             Ok(page) => page,
             // Some stores say NoSuchKey: any 404 means that it is gone. One
             // that says so of the bucket is another matter.
             Err(error) if error.is_not_found() && error.code() != "NoSuchBucket" => {
                 return Ok(None);
+            }
+            // A page that does not go on where the last one ended is no page.
+            Err(error) if error.kind == S3ErrorKind::Malformed && after.is_some() => {
+                if std::mem::replace(&mut asked_again, true) {
+                    // What it never shows is sent again.
+                    context.learn(Fact::PagesOfParts(false));
+                    return Ok(Some(parts));
+                }
+                continue;
             }
             Err(error) => return Err(error.into()),
         };
@@ -233,7 +247,7 @@ async fn matching_parts(
         if piece::checksum(context, source.clone(), shown.algorithm()).await? != shown {
             continue;
         }
-        let wished = context.profile.checksum(context.spec().options.checksum);
+        let wished = Ladder::default().algorithm(context);
         let sum = if shown.algorithm() == wished || shown.algorithm() == ChecksumAlgorithm::Md5 {
             shown
         } else {

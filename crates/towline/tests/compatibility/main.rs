@@ -1,8 +1,8 @@
 //! T56: whatever an upload may say of its object is kept, and HEAD and GET give
 //! it back the same after one PUT and after a multipart upload; asked by a client
-//! that is not ours, of the embedded server and of two that are not ours.
+//! that is not ours, of the embedded server and of three that are not ours.
 //!
-//! What those two support is a table in `docs/compatibility.md`, which this test
+//! What those three support is a table in `docs/compatibility.md`, which this test
 //! holds against what they do.
 
 #![allow(clippy::unwrap_used)] // in tests it is the assertion
@@ -171,7 +171,10 @@ fn documented(server: &str) -> BTreeMap<String, String> {
     let row = |line: &str| -> Vec<String> {
         line.split('|').map(|cell| cell.trim().to_owned()).collect()
     };
-    let mut lines = page.lines().filter(|line| line.starts_with('|')).map(row);
+    let table = page
+        .lines()
+        .skip_while(|line| !line.starts_with("| Option |"));
+    let mut lines = table.take_while(|line| line.starts_with('|')).map(row);
     let heading = lines.next().unwrap();
     let column = heading.iter().position(|name| name == server).unwrap();
     lines
@@ -210,4 +213,9 @@ async fn t56_seaweedfs_keeps_what_the_page_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn t56_moto_keeps_what_the_page_says() {
     is_as_documented(ForeignServer::moto(), "moto").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t56_ceph_keeps_what_the_page_says() {
+    is_as_documented(ForeignServer::ceph(), "Ceph").await;
 }

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)] // what cannot be set up fails the test
 
+mod ceph;
+
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -11,15 +13,22 @@ use std::time::{Duration, Instant};
 /// A server that is not ours, with a bucket named `bucket`; ended when dropped.
 #[derive(Debug)]
 pub struct ForeignServer {
-    process: Child,
+    processes: Vec<Child>,
     endpoint: String,
     dir: tempfile::TempDir,
 }
 
 impl Drop for ForeignServer {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        end(&mut self.processes);
+    }
+}
+
+/// The last that was started goes first.
+fn end(processes: &mut Vec<Child>) {
+    while let Some(mut process) = processes.pop() {
+        let _ = process.kill();
+        let _ = process.wait();
     }
 }
 
@@ -32,12 +41,16 @@ impl ForeignServer {
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
+        Self::with_bucket(dir, port, vec![process])
+    }
+
+    /// A bucket can be made once it is up.
+    fn with_bucket(dir: tempfile::TempDir, port: u16, processes: Vec<Child>) -> Self {
         let server = Self {
-            process,
+            processes,
             endpoint: format!("http://127.0.0.1:{port}"),
             dir,
         };
-        // A bucket can be made once it is up.
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let output = server.boto("s3.create_bucket(Bucket='bucket')");
