@@ -31,6 +31,9 @@ const BANDWIDTH: u64 = 8 * MIB;
 /// A line on which nothing comes is noticed by the watch over its bytes.
 const NOTICED: Duration = Duration::from_secs(40);
 
+/// A stall is over 30 s of silence at the most, looked for eight times meanwhile.
+const LONGER_THAN_A_STALL: Duration = Duration::from_secs(40);
+
 /// What no network holds up.
 const SOON: Duration = Duration::from_secs(60);
 
@@ -177,13 +180,18 @@ fn names_that_are_unknown_are_waited_for() {
 fn t41_a_line_of_1_mbit_is_slow_and_not_stalled() {
     between_namespaces(|world| {
         world.cap_link("1mbit");
-        // Half a minute is what a stall takes: each goes on for longer.
+        let start = Instant::now();
         let mut all = [
             world.upload("state-1", "up", 6 * MIB),
             world.download("state-2", "down", 6 * MIB),
         ];
         for moving in &mut all {
             moving.completes();
+            let took = start.elapsed();
+            assert!(
+                took > LONGER_THAN_A_STALL,
+                "the line is no slow one: {took:?}"
+            );
             assert_eq!(moving.incidents(), [] as [serde_json::Value; 0]);
             assert_eq!(moving.pieces().len(), 2, "{:?}", moving.pieces());
             let idle = |state: &String| state.starts_with("waiting_");

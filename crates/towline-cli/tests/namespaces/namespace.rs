@@ -34,7 +34,7 @@ pub(crate) fn between_namespaces<F: FnOnce(&mut World)>(test: F) {
     let name = type_name::<F>().split("::").nth(1).unwrap();
     let mut inside = Command::new(std::env::current_exe().unwrap());
     inside.args(["--exact", name, "--nocapture"]);
-    inside.env(INSIDE, &pair.client);
+    inside.envs(std::env::vars_os()).env(INSIDE, &pair.client);
     let output = in_namespace(&pair.server, &inside)
         .stderr(Stdio::inherit())
         .output()
@@ -45,17 +45,15 @@ pub(crate) fn between_namespaces<F: FnOnce(&mut World)>(test: F) {
     assert!(said.contains("1 passed"), "no test of the name {name} ran");
 }
 
-/// The same command in a namespace.
+/// The same command in a namespace, with its own variables and no others.
 pub(crate) fn in_namespace(name: &str, command: &Command) -> Command {
     let mut inside = Command::new("ip");
     inside.args(["netns", "exec", name]);
     inside.arg(command.get_program()).args(command.get_args());
-    for (variable, value) in command.get_envs() {
-        match value {
-            Some(value) => inside.env(variable, value),
-            None => inside.env_remove(variable),
-        };
-    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let own = command.get_envs();
+    let own = own.filter_map(|(variable, value)| Some((variable, value?)));
+    inside.env_clear().env("PATH", path).envs(own);
     inside.stdin(Stdio::null());
     inside
 }
