@@ -94,13 +94,16 @@ impl<'a> Both<'a> {
         for (moving, before) in self.all.iter_mut().zip(&self.before) {
             moving.completes();
             let pieces = moving.pieces();
-            let times = |piece| pieces.iter().filter(|it| *it == piece).count();
-            let (confirmed, in_flight) = before.split_at(before.len() - AT_ONCE);
-            for piece in confirmed {
-                assert_eq!(times(piece), 1, "{piece} was confirmed: {pieces:?}");
-            }
+            let mut once = pieces.clone();
+            once.sort();
+            once.dedup();
+            assert_eq!(once.len(), PIECES, "{pieces:?}");
+            // Whichever of those begun before were under way: so many at the most.
             let again = pieces.len() - PIECES;
-            assert!(again <= AT_ONCE, "{again} of {in_flight:?}: {pieces:?}");
+            assert!(
+                again <= AT_ONCE,
+                "{again}, begun were {before:?}: {pieces:?}"
+            );
             // One attempt of each that was under way was lost, and one found nobody.
             let incidents = moving.incidents();
             assert!(incidents.len() <= 2 * AT_ONCE, "{incidents:#?}");
