@@ -31,6 +31,9 @@ const BANDWIDTH: u64 = 8 * MIB;
 /// A line on which nothing comes is noticed by the watch over its bytes.
 const NOTICED: Duration = Duration::from_secs(40);
 
+/// What the system tells of is noticed before the watch over bytes misses any.
+const TOLD_GONE: Duration = Duration::from_secs(15);
+
 /// A stall is over 30 s of silence at the most, looked for eight times meanwhile.
 const LONGER_THAN_A_STALL: Duration = Duration::from_secs(40);
 
@@ -116,7 +119,7 @@ fn t39_a_link_that_goes_down_is_waited_for_and_costs_only_what_was_under_way() {
     between_namespaces(|world| {
         let mut both = Both::midway(world);
         world.ip("link set eth0 down");
-        both.wait_for_network(NOTICED);
+        both.wait_for_network(TOLD_GONE);
         world.ip("link set eth0 up");
         both.go_on_within(TOLD);
         both.complete();
@@ -129,7 +132,7 @@ fn t39_a_route_that_goes_is_waited_for_and_costs_only_what_was_under_way() {
         let mut both = Both::midway(world);
         let route = format!("unreachable {}", namespace::SERVER);
         world.ip(&format!("route add {route}"));
-        both.wait_for_network(NOTICED);
+        both.wait_for_network(TOLD_GONE);
         world.ip(&format!("route del {route}"));
         both.go_on_within(TOLD);
         both.complete();
@@ -223,7 +226,7 @@ fn t39_paused_canceled_and_failed_transfers_stay_so_while_the_network_goes_and_c
         let before = at_rest.map(Moving::states);
 
         world.ip("link set eth0 down");
-        moving.comes_to("waiting_for_network", NOTICED);
+        moving.comes_to("waiting_for_network", TOLD_GONE);
         world.ip("link set eth0 up");
         world.server.faults().bandwidth(0);
         moving.completes();
