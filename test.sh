@@ -41,6 +41,7 @@ step "what is needed"
 command -v cargo >/dev/null || { echo "missing: Rust 1.95 or later, see https://rustup.rs" >&2; exit 1; }
 need cc gcc
 need python3 python3
+if [ "$(uname)" = Linux ]; then need ip iproute2; fi
 if ! cargo nextest --version >/dev/null 2>&1; then
   cargo install --quiet --locked cargo-nextest
 fi
