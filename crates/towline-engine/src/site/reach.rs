@@ -15,10 +15,6 @@ const SETTLED: u32 = 2;
 /// The first question after an outage was found comes within this.
 const FIRST: Duration = Duration::from_millis(500);
 
-/// After a change of the network it is asked within this, unless something else
-/// was answered meanwhile.
-const CHANGED: Duration = Duration::from_secs(2);
-
 /// Questions come at least this often: who is back is found within it.
 const AT_LEAST_EVERY: Duration = Duration::from_secs(30);
 
@@ -120,20 +116,13 @@ impl Reach {
         Found::Ask(FIRST)
     }
 
-    /// The network changed: it may be back at this moment, or gone.
+    /// The network changed: it may be back at this moment.
     pub(crate) fn hint(&mut self) -> Found {
-        match self.state {
-            State::Up => {
-                self.state = State::Suspect;
-                self.unanswered = 0;
-                Found::Ask(CHANGED)
-            }
-            State::Suspect => Found::Nothing, // it is asked already
-            State::Down(_) => {
-                self.unanswered = 0;
-                Found::Ask(Duration::ZERO)
-            }
+        if self.state == State::Up {
+            return Found::Nothing; // who is gone falls silent, which is watched
         }
+        self.unanswered = 0;
+        Found::Ask(Duration::ZERO)
     }
 
     /// Gives the question that is put off now a number.
@@ -220,25 +209,12 @@ mod tests {
     #[test]
     fn a_hint_asks_at_once_and_makes_older_questions_void() {
         let mut reach = Reach::default();
+        assert_eq!(reach.hint(), Found::Nothing, "nobody waits");
         reach.waited_for(ParkReason::Tls);
         let old = reach.put_off();
         assert_eq!(reach.hint(), Found::Ask(Duration::ZERO));
         let new = reach.put_off();
         assert!(!reach.is_due(old) && reach.is_due(new));
         assert_eq!(reach.unanswered(old), Found::Nothing);
-    }
-
-    #[test]
-    fn a_hint_that_nothing_is_there_any_more_is_found_true_before_bytes_are_missed() {
-        let mut reach = Reach::default();
-        assert_eq!(reach.hint(), Found::Ask(CHANGED));
-        assert_eq!(reach.hint(), Found::Nothing, "it is asked already");
-        reach.put_off();
-        assert_eq!(reach.answered(), Found::Nothing, "it was another network");
-        reach.hint();
-        let question = reach.put_off();
-        assert_eq!(reach.unanswered(question), Found::Ask(FIRST));
-        let question = reach.put_off();
-        assert_eq!(reach.unanswered(question), Found::Gone(FIRST));
     }
 }
