@@ -211,8 +211,7 @@
 //!
 //! With [`Wait`] in scope, `wait()` in place of `await` blocks the thread.
 //!
-//! Directories, caps on bandwidth and choosing a kind of network are not in this
-//! crate. Nothing moves while no process has the state open. Linux is first class,
+//! Directories and caps on bandwidth are not in this crate. Nothing moves while no process has the state open. Linux is first class,
 //! macOS best effort, Windows not yet.
 
 mod again;
