@@ -239,3 +239,29 @@ fn watch_tells_of_each_change_until_all_have_ended() {
     // Nobody runs it any more.
     assert!(terminal.done(["watch", "1"]).contains("completed"));
 }
+
+/// As a laptop that is closed and opened again.
+#[test]
+fn f46_a_command_that_stood_still_for_a_while_goes_on_without_an_attempt_spent() {
+    let terminal = Terminal::start();
+    let source = terminal.scene.file("big", 60 * MIB, 12);
+    terminal.bandwidth(12 * MIB);
+    let upload = terminal.begin(["upload", "big", "s3://bucket/big"]);
+    terminal.until("parts have been moved", || {
+        !terminal.parts_answered("big").is_empty()
+    });
+    upload.signal("STOP");
+    terminal.sleep(Duration::from_secs(35)); // longer than any stall may take
+    upload.signal("CONT");
+    upload.succeeds();
+    assert_eq!(terminal.sha256_of_object("big"), terminal.sha256(&source));
+    let shown: serde_json::Value =
+        serde_json::from_str(&terminal.done(["show", "1", "--json"])).unwrap();
+    assert_eq!(shown["generation"], 1);
+    for part in terminal.parts_answered("big") {
+        assert_eq!(
+            terminal.scene.server.history().times_part_sent("big", part),
+            1
+        );
+    }
+}

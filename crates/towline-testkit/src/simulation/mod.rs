@@ -1,8 +1,8 @@
-//! An S3 store in memory, behind the port [`S3`](towline_core::S3), in simulated
+//! An S3 store in memory, behind the port [`towline_core::S3`], in simulated
 //! time: it sleeps on tokio's clock, so that on a paused runtime a week passes
 //! in seconds.
 //!
-//! ```ignore
+//! ```text
 //! #[tokio::test(start_paused = true)]
 //! async fn a_week_without_a_network_costs_nothing() {
 //!     let s3 = SimulatedS3::new();

@@ -19,14 +19,15 @@ mod refusals;
 mod retries;
 mod rights;
 mod throttling;
+mod tls;
 mod transport;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use towline::{
-    Config, Connection, ConnectionSource, Credentials, State, StaticCredentials, Transfer,
-    TransferObserver, TransferUtility,
+    Config, Connection, ConnectionSource, Credentials, Environment, State, StaticCredentials,
+    Transfer, TransferObserver, TransferUtility,
 };
 use towline_testserver::{Operation, Request, Rule, Script, TestServer};
 
@@ -217,6 +218,15 @@ fn failed(transfer: &Transfer, code: &str) {
 
 /// With the only credentials that the server takes.
 async fn utility_at(endpoint: String, state: PathBuf, config: Config) -> TransferUtility {
+    utility_in(Environment::default(), endpoint, state, config).await
+}
+
+async fn utility_in(
+    environment: Environment,
+    endpoint: String,
+    state: PathBuf,
+    config: Config,
+) -> TransferUtility {
     let connection = Connection {
         source: ConnectionSource::Registered("test".into()),
         endpoint: Some(endpoint),
@@ -225,6 +235,7 @@ async fn utility_at(endpoint: String, state: PathBuf, config: Config) -> Transfe
     };
     let credentials = StaticCredentials(Credentials::new("test", "testsecret"));
     let builder = TransferUtility::builder()
+        .environment(environment)
         .state_dir(state)
         .connection(connection)
         .credentials("test", credentials)
