@@ -120,8 +120,7 @@ pub fn without(operation: Operation) -> &'static str {
     }
 }
 
-/// Ranges that were ignored in a row, by a store that had heeded some before,
-/// until it is believed that it does not any more.
+/// So many ranges in a row that were answered with the whole are no accident.
 const IGNORED_RANGES: u32 = 3;
 
 /// What one store can and cannot do with one bucket, as its answers have shown
@@ -165,13 +164,10 @@ impl Profile {
     }
 
     /// All of a range's object came instead: gives whether ranges are of no use
-    /// here. One that a store that knows them ignored is an accident.
+    /// here, or it may be an accident.
     pub fn range_was_ignored(&mut self) -> bool {
-        if self.ranges == Some(true) {
-            self.ranges_ignored += 1;
-            return self.ranges_ignored >= IGNORED_RANGES;
-        }
-        true
+        self.ranges_ignored = self.ranges_ignored.saturating_add(1);
+        self.ranges_ignored >= IGNORED_RANGES
     }
 
     /// What to send with the bytes: as asked, or what takes its place where the
@@ -363,10 +359,8 @@ mod tests {
     }
 
     #[test]
-    fn one_ignored_range_is_enough_unless_the_store_has_heeded_some() {
+    fn ranges_that_are_ignored_in_a_row_are_no_accident() {
         let mut profile = Profile::default();
-        assert!(profile.range_was_ignored());
-        profile.learn(Fact::Ranges(true));
         assert!(!profile.range_was_ignored());
         assert!(!profile.range_was_ignored());
         profile.learn(Fact::Ranges(true));

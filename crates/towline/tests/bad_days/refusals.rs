@@ -15,6 +15,12 @@ async fn f7_f8_what_s3_refuses_for_good_is_asked_once() {
         (404, "NoSuchBucket"),
     ] {
         let scene = Scene::start().await;
+        // A store that has shown a checksum does not refuse for it.
+        let known = scene.dir.path().join("known");
+        std::fs::write(&known, b"known").unwrap();
+        let known = scene.utility.upload(BUCKET, "known", known).await.unwrap();
+        assert_eq!(known.finished().await.unwrap().state, State::Completed);
+        scene.server.history().clear();
         let refused = Answer::error(status, code);
         scene.play(Rule::on(Operation::PutObject).answer(refused));
         let end = scene.upload(SMALL).await;
