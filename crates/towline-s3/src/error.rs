@@ -7,8 +7,9 @@ use hyper_util::client::legacy::Error as ClientError;
 use towline_core::{Operation, S3Error, S3ErrorKind};
 
 use crate::body::Progress;
-use crate::connect::{ConnectFailure, Mark};
+use crate::connect::ConnectFailure;
 use crate::headers::{self, http_date, iso_date};
+use crate::wire::Mark;
 use crate::xml::{self, XmlError};
 
 /// A request that got no answer.

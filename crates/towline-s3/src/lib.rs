@@ -30,6 +30,7 @@ mod sign;
 mod signed_chunks;
 mod tls;
 mod uri;
+mod wire;
 mod xml;
 
 pub use client::S3Client;

@@ -14,13 +14,13 @@ use towline_core::{Access, Body, Extra, KeyReference, Operation, S3Error, S3Erro
 
 use crate::body::{Progress, RequestBody};
 use crate::client::S3Client;
-use crate::connect::Mark;
 use crate::endpoint::Location;
 use crate::error::{self, ErrorDocument};
 use crate::headers::{self, BadHeader};
 use crate::sign::SignedPayload;
 use crate::signed_chunks::{self, SignedChunks};
 use crate::uri::{self, Query};
+use crate::wire::Mark;
 use crate::xml::{self, XmlError};
 
 /// Bodies up to this are hashed before they are sent where the payload is
