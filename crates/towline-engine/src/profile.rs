@@ -96,7 +96,7 @@ pub fn without(operation: Operation) -> &'static str {
         Operation::PutObject => "nothing can be uploaded",
         Operation::GetObject => "nothing can be downloaded",
         Operation::HeadObject => {
-            "what GetObject shows takes its place; where that is denied too, whether an upload whose answer was lost has landed is not known"
+            "what GetObject shows takes its place; where that is denied too, downloads do not begin, and whether an upload whose answer was lost has landed is not known"
         }
         Operation::DeleteObject => "objects cannot be deleted",
         Operation::CreateMultipartUpload

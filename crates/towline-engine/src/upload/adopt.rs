@@ -4,7 +4,7 @@ use towline_core::{
     Direction, Failure, Found, ListUploads, LocalFailure, Operation, Query, Remote, Timestamp,
 };
 
-use super::reconcile::{MAX_PAGES, list_parts, stuck};
+use super::reconcile::{MAX_PAGES, is_empty, stuck};
 use crate::act::Context;
 use crate::head;
 use crate::stall::{self, SMALL_REQUEST};
@@ -21,10 +21,7 @@ pub(crate) async fn adopt(context: &Context, asked_at: Timestamp) -> Result<Foun
     for id in candidates {
         let upload = super::upload_named(context, id);
         // One with parts is somebody's who is at work.
-        if list_parts(context, &upload)
-            .await?
-            .is_some_and(|parts| parts.is_empty())
-        {
+        if is_empty(context, &upload).await? {
             return Ok(Found::Upload {
                 id: upload.id,
                 parts: Vec::new(),

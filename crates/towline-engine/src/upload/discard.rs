@@ -8,7 +8,7 @@ use towline_core::{
 
 use super::adopt::candidates;
 use super::object::{self, Judgement};
-use super::reconcile::list_parts;
+use super::reconcile::{is_empty, list_parts};
 use super::{open_upload, upload_named};
 use crate::act::Context;
 use crate::head;
@@ -38,10 +38,7 @@ pub(crate) async fn discard(context: &Context) -> Result<Event, Failure> {
         };
         for id in candidates {
             let upload = upload_named(context, id);
-            if list_parts(context, &upload)
-                .await?
-                .is_some_and(|parts| parts.is_empty())
-            {
+            if is_empty(context, &upload).await? {
                 abort(context, &upload).await?;
             }
         }

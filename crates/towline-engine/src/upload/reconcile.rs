@@ -206,6 +206,14 @@ pub(crate) async fn list_parts(
     Err(stuck(Operation::ListParts).into())
 }
 
+/// Whether an upload is open and known to have no parts.
+pub(super) async fn is_empty(context: &Context, upload: &Upload) -> Result<bool, Failure> {
+    match list_parts(context, upload).await {
+        Err(failure) if head::is_denied(&failure) => Ok(false),
+        told => Ok(told?.is_some_and(|parts| parts.is_empty())),
+    }
+}
+
 /// Of the listed parts, those that have our bytes: as recorded, or of the
 /// planned length and with a checksum that the source has too.
 async fn matching_parts(
