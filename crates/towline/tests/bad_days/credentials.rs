@@ -1,9 +1,11 @@
 //! Credentials and clocks that are wrong for a while.
 
-use towline::{ParkReason, Reason, State};
+use towline::{
+    Connection, ConnectionSource, Environment, ParkReason, Reason, State, TransferUtility,
+};
 use towline_testserver::{Answer, Operation, Rule, Script};
 
-use crate::{LARGE, SMALL, Scene, retries, until};
+use crate::{BUCKET, LARGE, SMALL, Scene, retries, until};
 
 const CODES: [(u16, &str); 5] = [
     (400, "ExpiredToken"),
@@ -52,6 +54,37 @@ async fn f12_credentials_that_stay_bad_park_the_transfer_which_goes_on_with_its_
     scene.arrived(&end);
     assert_eq!(end.generation, 1);
     scene.two_parts_went_once();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f12_credentials_in_a_file_that_are_mended_there_are_noticed() {
+    let scene = Scene::start().await;
+    let file = scene.dir.path().join("credentials");
+    let keys = |secret: &str| {
+        let text = format!("[work]\naws_access_key_id = test\naws_secret_access_key = {secret}\n");
+        std::fs::write(&file, text).unwrap();
+    };
+    keys("of-yesterday");
+    let name = "AWS_SHARED_CREDENTIALS_FILE";
+    let environment = Environment::new([(name, file.display().to_string())], None);
+    let utility = TransferUtility::builder()
+        .environment(environment)
+        .state_dir(scene.dir.path().join("other"))
+        .connection(Connection {
+            source: ConnectionSource::Profile("work".into()),
+            endpoint: Some(scene.server.endpoint()),
+            region: Some("us-east-1".into()),
+            ..Connection::default()
+        });
+    let utility = utility.open().await.unwrap();
+    let source = scene.source(SMALL);
+    let observer = utility.upload(BUCKET, "key", source).await.unwrap();
+    until("it waits", || {
+        observer.transfer().reason == Some(Reason::Parked(ParkReason::Credentials))
+    })
+    .await;
+    keys("testsecret");
+    scene.arrived(&observer.finished().await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]
