@@ -1,7 +1,7 @@
 //! Stores that lack something of S3: it is learned once from their answers, told,
 //! and done without. FAILURES rows 5, 18, 21, 32, 34, 39.
 
-use towline::{State, Transfer, TransferId, Verified};
+use towline::{Config, State, Transfer, TransferId, Verified};
 use towline_testserver::{Answer, Apply, By, Event, Operation, Point, Rule, Script};
 
 use crate::{BUCKET, Scene, completed, content, until};
@@ -148,13 +148,15 @@ async fn a_store_that_shows_no_checksum_is_told_of_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_refuses_if_match_is_read_without_and_its_etags_are_compared() {
-    let scene = Scene::start().await;
+    let mut config = Config::default();
+    config.parts_per_transfer = 1; // so that the one refusal is of a request with If-Match
+    let scene = Scene::with(config).await;
     let bytes = content(12 * MIB);
     for key in ["key", "other"] {
         let put = scene.server.put_object(BUCKET, key, bytes.clone());
         put.await.unwrap();
     }
-    let refused = Rule::on(Operation::GetObject).key("key").first(1);
+    let refused = Rule::on(Operation::GetObject).key("key").of_all().first(1);
     scene.play([refused.answer(Answer::error(501, "NotImplemented"))]);
     let end = scene.download("key", "target").await;
     assert_eq!(
