@@ -189,11 +189,10 @@ pub(super) static ROWS: &[Row] = &[
     ),
     row(ANY, Meaning::Slower).status(&[429..=429, 503..=503]),
     // S3's own trouble, or that of a proxy before it, whatever its page says.
-    row(ANY, Meaning::Ask)
-        .status(&[408..=408])
-        .on(&[CompleteMultipartUpload]),
     row(&["InternalError"], Meaning::Ask).on(AMBIGUOUS),
-    row(ANY, Meaning::Ask).status(&[500..=599]).on(AMBIGUOUS),
+    row(ANY, Meaning::Ask)
+        .status(&[408..=408, 500..=599])
+        .on(AMBIGUOUS),
     row(&["InternalError"], Meaning::Again),
     row(ANY, Meaning::Again).status(&[408..=408, 500..=599]),
     row(ANY, Meaning::AFewTimes),

@@ -115,6 +115,7 @@ const EXAMPLES: &[(Operation, u16, &str, char)] = &[
     (GetObject, 503, "", 'a'),
     (GetObject, 429, "", 'a'),
     (CompleteMultipartUpload, 408, "", 'F'),
+    (CreateMultipartUpload, 408, "", 'F'),
     (CreateMultipartUpload, 500, "InternalError", 'F'),
     (PutObject, 500, "InternalError", 'F'),
     (CompleteMultipartUpload, 500, "InternalError", 'F'),
