@@ -41,8 +41,9 @@ pub(crate) struct Live {
     pub(crate) last_step: u64,
     /// How often in a row it was parked, for the time until the next look.
     pub(crate) parked: u32,
-    /// When it was cut off as it was silent after a change of the network.
-    pub(crate) cut_off: Option<Duration>,
+    /// When it was cut off as it was silent after a change of the network, and
+    /// how many bytes were recorded then.
+    pub(crate) cut_off: Option<(Duration, u64)>,
     /// The most bytes that were shown in this generation.
     shown: (u32, u64),
     /// Answers to those who paused it, once nothing of it runs any more.
@@ -173,6 +174,12 @@ impl Live {
         let mut acts: Vec<ActId> = self.acts.keys().copied().collect();
         acts.sort_unstable();
         (self.needs_store() && !acts.is_empty()).then(|| (self.progress.ever(), acts))
+    }
+
+    /// Whether it is an upload that sends its bytes.
+    pub(crate) fn is_sending(&self) -> bool {
+        let record = self.transfer.record();
+        record.spec.direction == Direction::Upload && record.phase == Phase::Moving
     }
 
     /// Whether what it does next is asked of its store: what a download has to do

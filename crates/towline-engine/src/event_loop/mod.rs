@@ -128,6 +128,8 @@ pub(crate) struct EventLoop {
     scheduler: Scheduler,
     sites: Sites,
     network: NetworkClass,
+    /// How often it is still looked for silent transfers after a change.
+    looks_for_silent: u32,
     /// When the loop last looked at the clocks.
     looked_at: Now,
     parts_per_transfer: usize,
@@ -213,6 +215,7 @@ impl EventLoop {
             scheduler: Scheduler::new(config.requests),
             sites: Sites::new(config.requests),
             network: NetworkClass::default(),
+            looks_for_silent: 0,
             looked_at: clock.now(),
             parts_per_transfer: config.parts_per_transfer.max(1),
             config: Arc::new(config),
@@ -309,7 +312,7 @@ impl EventLoop {
                 result,
             } => self.on_probed(site, question, result),
             Message::Network(class) => self.on_network(class),
-            Message::StillSilent(then) => self.cut_off_the_silent(then),
+            Message::StillSilent(then) => self.look_at_silent(then),
             Message::Watch { at_rest, reply } => self.on_watch(*at_rest, reply),
             Message::Refresh(snapshot) => self.on_refresh(*snapshot),
             Message::Look { records, reply } => self.on_look(records, reply),

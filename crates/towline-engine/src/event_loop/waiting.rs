@@ -20,7 +20,10 @@ const LOCAL_LOOK: Duration = Duration::from_secs(30);
 const ASLEEP: Duration = Duration::from_secs(10);
 
 /// What does not move for so long after the network changed is asked anew …
-const SILENT: Duration = Duration::from_secs(2);
+const SILENT: Duration = Duration::from_millis(2500);
+
+/// So often it is looked for the silent after a change.
+const LOOKS_FOR_SILENT: u32 = 5;
 
 /// … at most this often: a store may be slow, and a network restless.
 const SELDOM: Duration = Duration::from_secs(60);
@@ -132,27 +135,60 @@ impl EventLoop {
         held.into_iter().for_each(|id| self.reconsider(id));
         self.bring_back();
         self.look_at_sites();
+        let looks = std::mem::replace(&mut self.looks_for_silent, LOOKS_FOR_SILENT);
+        if looks == 0 {
+            self.look_for_silent();
+        }
+    }
+
+    fn look_for_silent(&mut self) {
         let lives = self.live.iter();
         let then = lives.filter_map(|(id, live)| Some((*id, live.signs_of_life()?)));
         self.later(SILENT, Message::StillSilent(then.collect()));
     }
 
     /// What was under way when the network changed may wait for an answer that
-    /// never comes: one that no byte of it has moved since asks again.
-    pub(super) fn cut_off_the_silent(&mut self, then: Vec<(TransferId, (u64, Vec<ActId>))>) {
+    /// never comes: one that no byte of it has moved since asks again. Of an upload
+    /// that is sending nobody can tell: its bytes may be in the system's buffers.
+    /// So its store is asked whether it is there.
+    pub(super) fn look_at_silent(&mut self, then: Vec<(TransferId, (u64, Vec<ActId>))>) {
         let now = self.clock.now().monotonic;
+        let mut doubtful = Vec::new();
         for (id, signs) in then {
             let Some(live) = self.live.get_mut(&id) else {
                 continue;
             };
-            let lately = live.cut_off.is_some_and(|at| now < at + SELDOM);
-            if lately || live.signs_of_life() != Some(signs) {
+            if live.signs_of_life() != Some(signs) {
                 continue;
             }
-            live.cut_off = Some(now);
+            if live.is_sending() {
+                doubtful.push((id, live.site));
+                continue;
+            }
+            // It must get through in the end, however often the network changes.
+            let done = live.transfer.record().bytes_done;
+            let lately = |(at, then)| now < at + SELDOM || done == then;
+            if live.cut_off.is_some_and(lately) {
+                continue;
+            }
+            live.cut_off = Some((now, done));
             let why = "nothing moved since the network changed";
             let silent = S3Error::new(Operation::HeadObject, S3ErrorKind::Connect, why);
             self.advance(id, Event::Unreachable(silent.into()));
+        }
+        for (id, site) in doubtful {
+            let at = self.sites.get(site);
+            if at.reach.is_known_gone() {
+                let failure = at.unreachable();
+                self.advance(id, Event::Unreachable(failure));
+            } else {
+                let found = at.reach.doubted();
+                self.on_found(site, found);
+            }
+        }
+        self.looks_for_silent -= 1;
+        if self.looks_for_silent > 0 {
+            self.look_for_silent();
         }
     }
 

@@ -61,6 +61,11 @@ impl Reach {
         matches!(self.state, State::Down(_))
     }
 
+    /// Whether it was asked whether it is there, and did not answer.
+    pub(crate) fn is_known_gone(&self) -> bool {
+        self.is_down() && self.unanswered > 0
+    }
+
     /// Whether it is there is asked just now, or is known not to be so: nothing
     /// else is asked of it.
     pub(crate) fn is_in_question(&self) -> bool {
