@@ -18,18 +18,24 @@ impl ForeignServer {
         let name = format!("towline-ceph-{}.lock", rustix::process::getuid().as_raw());
         let turn = File::create(std::env::temp_dir().join(name)).unwrap();
         turn.lock().unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        let [port, monitor] = free_ports();
-        let mut cluster = Cluster {
-            dir: dir.path().to_owned(),
-            daemons: Vec::new(),
-        };
-        cluster.configure(port, monitor);
-        cluster.start_monitor(monitor);
-        cluster.start_osd();
-        cluster.start_gateway();
-        let daemons = std::mem::take(&mut cluster.daemons);
-        Self::with_bucket(dir, port, daemons)
+        // An OSD whose ports somebody else takes in the same moment never comes up.
+        for osd_ports in ranges_of_ports().take(3) {
+            let dir = tempfile::tempdir().unwrap();
+            let [port, monitor] = free_ports();
+            let mut cluster = Cluster {
+                dir: dir.path().to_owned(),
+                daemons: Vec::new(),
+            };
+            cluster.configure(port, monitor, osd_ports);
+            match cluster.start(monitor) {
+                Ok(()) => {
+                    let daemons = std::mem::take(&mut cluster.daemons);
+                    return Self::with_bucket(dir, port, daemons);
+                }
+                Err(why) => eprintln!("Ceph does not come up: {why}"),
+            }
+        }
+        panic!("Ceph does not come up, three times");
     }
 }
 
@@ -46,7 +52,14 @@ impl Drop for Cluster {
 }
 
 impl Cluster {
-    fn configure(&self, port: u16, monitor: u16) {
+    fn start(&mut self, monitor: u16) -> Result<(), String> {
+        self.start_monitor(monitor)?;
+        self.start_osd()?;
+        self.start_gateway();
+        Ok(())
+    }
+
+    fn configure(&self, port: u16, monitor: u16, osd_ports: Range<u16>) {
         for name in ["mon", "osd", "run", "log"] {
             std::fs::create_dir(self.dir.join(name)).unwrap();
         }
@@ -54,7 +67,7 @@ impl Cluster {
         let Range {
             start: first,
             end: last,
-        } = ports_of_osd();
+        } = osd_ports;
         let id = std::fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap();
         let config = format!(
             "[global]\n\
@@ -110,7 +123,7 @@ impl Cluster {
         }
     }
 
-    fn start_monitor(&mut self, port: u16) {
+    fn start_monitor(&mut self, port: u16) -> Result<(), String> {
         let id = std::fs::read_to_string(self.dir.join("ceph.conf")).unwrap();
         let id = id.lines().find_map(|line| line.strip_prefix("fsid = "));
         let (map, keyring) = (self.path("monmap"), self.path("keyring"));
@@ -121,13 +134,13 @@ impl Cluster {
         make.args(["--mkfs", "-i", "a", "--monmap", &map, "--keyring", &keyring]);
         run(make);
         self.daemon("ceph-mon", &["-f", "-i", "a"]);
-        self.until("the monitor answers", |it| it.ceph(&["-s"]));
+        self.until("the monitor answers", |it| it.ceph(&["-s"]))
     }
 
-    fn start_osd(&mut self) {
+    fn start_osd(&mut self) -> Result<(), String> {
         let id = std::fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap();
         let id = id.trim();
-        self.until("there is an OSD", |it| it.ceph(&["osd", "new", id]));
+        self.until("there is an OSD", |it| it.ceph(&["osd", "new", id]))?;
         let mut make = self.command("ceph-osd");
         run(make.args(["-i", "0", "--mkfs", "--osd-uuid", id]));
         let place = [
@@ -139,12 +152,12 @@ impl Cluster {
             "root=default",
             "host=test",
         ];
-        self.until("it has a place", |it| it.ceph(&place));
+        self.until("it has a place", |it| it.ceph(&place))?;
         self.daemon("ceph-osd", &["-f", "-i", "0"]);
         self.until("it is up", |it| {
             let said = it.ceph(&["osd", "stat"])?;
             said.contains("1 up").then_some(()).ok_or(said)
-        });
+        })
     }
 
     fn start_gateway(&mut self) {
@@ -189,21 +202,28 @@ impl Cluster {
         self.daemons.push(command.spawn().unwrap());
     }
 
-    fn until<T>(&self, what: &str, mut holds: impl FnMut(&Self) -> Result<T, String>) {
+    fn until<T>(
+        &self,
+        what: &str,
+        mut holds: impl FnMut(&Self) -> Result<T, String>,
+    ) -> Result<(), String> {
         let deadline = Instant::now() + Duration::from_secs(60);
         while let Err(why) = holds(self) {
-            assert!(Instant::now() < deadline, "never: {what}: {why}");
+            if Instant::now() > deadline {
+                return Err(format!("never: {what}: {why}"));
+            }
             std::thread::sleep(Duration::from_millis(100));
         }
+        Ok(())
     }
 }
 
 /// Ports that nobody listens on. An OSD does not notice by itself: it shares
 /// one that is taken.
-fn ports_of_osd() -> Range<u16> {
+fn ranges_of_ports() -> impl Iterator<Item = Range<u16>> {
     let is_free = |port| TcpStream::connect(("127.0.0.1", port)).is_err();
-    let mut ranges = (10_000..30_000).step_by(32).map(|first| first..first + 31);
-    ranges.find(|range| range.clone().all(is_free)).unwrap()
+    let ranges = (10_000..30_000).step_by(32).map(|first| first..first + 31);
+    ranges.filter(move |range| range.clone().all(is_free))
 }
 
 fn run(mut command: impl std::borrow::BorrowMut<Command>) {
