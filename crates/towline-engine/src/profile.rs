@@ -140,7 +140,8 @@ impl Profile {
     /// Takes in what an answer showed; gives whether it costs something and was
     /// not known.
     pub fn learn(&mut self, fact: Fact) -> bool {
-        let before = self.clone();
+        // Nearly every answer shows what is known and costs nothing.
+        let before = fact.lack().is_some().then(|| self.clone());
         match fact {
             // A store that shows them has lost this one on its way.
             Fact::Checksum(algorithm, Checks::Silent)
@@ -160,7 +161,7 @@ impl Profile {
                 }
             }
         }
-        fact.lack().is_some() && *self != before
+        before.is_some_and(|before| *self != before)
     }
 
     /// All of a range's object came instead: gives whether ranges are of no use

@@ -42,11 +42,15 @@ impl EventLoop {
         self.config.window.saturating_sub(busy)
     }
 
-    /// Nothing can be done for it until its store is back, and enough wait for
-    /// that already: it stays in the store.
+    /// Nothing can be done for it until its store is back, or another network is
+    /// there, and enough wait for that already: it stays in the store.
     fn is_for_later(&mut self, record: &Record) -> bool {
+        if self.parked < self.config.window {
+            return false;
+        }
         let site = self.sites.of(record);
-        self.parked >= self.config.window && self.sites.get(site).reach.is_down()
+        let is_barred = !record.spec.options.network.allows(self.network);
+        is_barred || self.sites.get(site).reach.is_down()
     }
 
     /// Keeps the number of parked ones.
@@ -281,11 +285,13 @@ impl EventLoop {
             Ok((record, parts)) => {
                 let at_rest = record.phase.is_final() || record.phase == Phase::Paused;
                 let carry = carry && !at_rest && !self.broken && self.closing.is_none();
-                if carry || !commands.is_empty() {
+                if carry && commands.is_empty() && self.is_for_later(&record) {
+                    self.aside.push(id);
+                } else if carry || !commands.is_empty() {
                     self.hold(record, parts);
-                }
-                if carry {
-                    self.admit(id);
+                    if carry {
+                        self.admit(id);
+                    }
                 }
             }
             Err(error) => return refuse(id, commands, error),
@@ -293,6 +299,7 @@ impl EventLoop {
         for (command, reply) in commands {
             self.on_command(id, command, reply);
         }
+        self.load_backlog();
     }
 
     /// Lets go of a transfer whose record was removed.

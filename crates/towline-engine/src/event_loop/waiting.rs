@@ -130,10 +130,12 @@ impl EventLoop {
 
     /// The network is another one, or is there again: time to look.
     pub(super) fn on_network(&mut self, class: NetworkClass) {
-        self.network = class;
+        let is_other = std::mem::replace(&mut self.network, class) != class;
         let held: Vec<TransferId> = self.live.keys().copied().collect();
         held.into_iter().for_each(|id| self.reconsider(id));
-        self.bring_back();
+        if is_other {
+            self.bring_back();
+        }
         self.look_at_sites();
         let looks = std::mem::replace(&mut self.looks_for_silent, LOOKS_FOR_SILENT);
         if looks == 0 {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use towline_core::{Direction, Operation, State};
+use towline_core::{Direction, NetworkClass, Operation, State};
 use towline_testkit::simulation::Network;
 
 use crate::scene::{MIB, OTHER_STORE, STORE, Scene, moves_content, secs};
@@ -112,6 +112,11 @@ async fn two_thousand_that_wait_for_a_dead_store_keep_none_of_a_healthy_one_wait
         scene.completes(&of, secs(5)).await;
         let took = scene.s3.elapsed() - begun;
         assert!(took <= secs(1), "{took:?}");
+    }
+    // Whatever brings them back before their store is there leaves them waiting.
+    for class in [NetworkClass::Metered, NetworkClass::Unmetered] {
+        scene.engine().network_changed(class).unwrap();
+        tokio::time::sleep(secs(60)).await;
     }
     for of in &dead {
         assert!(!scene.state(of).await.is_final());
