@@ -2,12 +2,16 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use towline::{Error, State, TransferObserver};
 use towline_testserver::Operation;
 
 use crate::{BUCKET, MIB, Scene, builder, completed, content, open, until};
 use towline_testkit::small_disk::{SmallDisk, succeeds, unmount};
+
+/// For this long a busy machine may leave what was sent unread.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// A scene whose state is on a disk of its own.
 async fn scene_on(disk: &SmallDisk) -> Scene {
@@ -36,11 +40,15 @@ async fn stops(scene: &Scene, observer: &TransferObserver) {
         !request.completed && request.status.is_none() && request.fault.is_none()
     };
     scene.server.faults().clear();
-    let mut before = history.requests().len();
+    // What was written to a socket before the end is read by the server after it.
+    let (mut before, mut quiet_since) = (0, Instant::now());
     until("what was under way has ended", || {
         let now = history.requests().len();
-        let more = now != std::mem::replace(&mut before, now);
-        !more && history.count_where(|request| running(request) && request.received_whole) == 0
+        let under_way = history.count_where(|request| running(request) && request.received_whole);
+        if now != std::mem::replace(&mut before, now) || under_way > 0 {
+            quiet_since = Instant::now();
+        }
+        quiet_since.elapsed() > QUIET
     })
     .await;
     assert_eq!(history.count(Operation::CompleteMultipartUpload), 0);
