@@ -1,5 +1,6 @@
 //! The engine as its users hold it.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,14 +9,15 @@ use futures_util::StreamExt;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
 use towline_core::{
-    Command, Connector, Created, NetworkClass, NewTransfer, Query, Record, Refused, Store,
-    StoreError, TransferId,
+    Command, Connector, Created, NetworkClass, NewTransfer, PartNumber, Query, Record, Refused,
+    Store, StoreError, TransferId,
 };
 
 use crate::clock::Clock;
 use crate::config::{Config, Recovery};
 use crate::descriptors;
 use crate::event_loop::{EventLoop, Message};
+use crate::meter::{Meter, Statistics};
 use crate::snapshot::{Snapshot, Watch};
 use crate::stream::{self, Reading, Sink, Source};
 
@@ -29,7 +31,18 @@ pub struct Engine {
     store: Arc<dyn Store>,
     inbox: mpsc::UnboundedSender<Message>,
     durable: watch::Receiver<u64>,
+    meter: Arc<Meter>,
+    limits: Mutex<Limits>,
     runtime: Mutex<Option<Runtime>>,
+}
+
+/// How much is done at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests over all transfers.
+    pub requests: usize,
+    /// Parts of one transfer.
+    pub parts_per_transfer: usize,
 }
 
 /// Why the engine did not do what was asked.
@@ -96,6 +109,11 @@ impl Engine {
         };
         let (inbox, messages) = mpsc::unbounded_channel();
         let (count, durable) = watch::channel(0);
+        let meter = Arc::new(Meter::default());
+        let limits = Limits {
+            requests: config.requests.max(1),
+            parts_per_transfer: config.parts_per_transfer.max(1),
+        };
         let guard = runtime.enter();
         let events = EventLoop::new(
             Arc::clone(&store),
@@ -105,6 +123,7 @@ impl Engine {
             left_out,
             count,
             clock(),
+            Arc::clone(&meter),
         );
         runtime.spawn(events.run(messages));
         drop(guard);
@@ -112,6 +131,8 @@ impl Engine {
             store,
             inbox,
             durable,
+            meter,
+            limits: Mutex::new(limits),
             runtime: Mutex::default(),
         })
     }
@@ -147,11 +168,24 @@ impl Engine {
         requests: Option<usize>,
         parts_per_transfer: Option<usize>,
     ) -> Result<(), EngineError> {
-        let requests = requests.map(|most| most.min(descriptors::most_requests()));
-        self.tell(Message::Limits {
-            requests,
-            parts: parts_per_transfer,
-        })
+        let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        let most = descriptors::most_requests();
+        let requests = requests.map(|requests| requests.min(most).max(1));
+        let parts = parts_per_transfer.map(|parts| parts.max(1));
+        self.tell(Message::Limits { requests, parts })?;
+        limits.requests = requests.unwrap_or(limits.requests);
+        limits.parts_per_transfer = parts.unwrap_or(limits.parts_per_transfer);
+        Ok(())
+    }
+
+    /// The limits as they are now.
+    pub fn limits(&self) -> Limits {
+        *self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it has done since it started.
+    pub fn statistics(&self) -> Statistics {
+        self.meter.read()
     }
 
     /// The network changed, and is of this kind now: transfers that must not use
@@ -276,6 +310,23 @@ impl Engine {
     pub async fn look(&self, records: Vec<Record>) -> Result<Vec<Snapshot>, EngineError> {
         let (reply, answer) = oneshot::channel();
         self.tell(Message::Look { records, reply })?;
+        answer.await.map_err(|_| EngineError::Closed)
+    }
+
+    /// Which parts of a transfer are being moved, and how many bytes of each are.
+    pub async fn parts_under_way(
+        &self,
+        id: TransferId,
+    ) -> Result<BTreeMap<PartNumber, u64>, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Message::Parts { id, reply })?;
+        answer.await.map_err(|_| EngineError::Closed)
+    }
+
+    /// How many transfers are in progress, and how many wait for the network.
+    pub async fn tally(&self) -> Result<(u64, u64), EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Message::Tally(reply))?;
         answer.await.map_err(|_| EngineError::Closed)
     }
 

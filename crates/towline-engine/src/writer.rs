@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use towline_core::{Change, Incident, Store, StoreError, TransferId};
 
 use crate::event_loop::Message;
+use crate::meter::Meter;
 
 /// Steps on their way to the store, each with its place in the order.
 pub(crate) struct Writer {
@@ -24,7 +26,11 @@ struct Entry {
 impl Writer {
     /// Starts the task that commits. It flushes at once when idle, and takes
     /// whatever has come meanwhile after each flush.
-    pub(crate) fn start(store: Arc<dyn Store>, inbox: mpsc::UnboundedSender<Message>) -> Self {
+    pub(crate) fn start(
+        store: Arc<dyn Store>,
+        inbox: mpsc::UnboundedSender<Message>,
+        meter: Arc<Meter>,
+    ) -> Self {
         let (steps, mut waiting) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             let mut taken: Vec<Entry> = Vec::new();
@@ -40,7 +46,11 @@ impl Writer {
                 }
                 // At the same time, so that they share a sync.
                 let notes = futures_util::future::join_all(notes);
+                let (begun, writes) = (Instant::now(), !batch.is_empty());
                 let (_, (result, gone)) = tokio::join!(notes, commit(&*store, batch));
+                if writes {
+                    meter.committed(begun.elapsed());
+                }
                 let failed = result.is_err();
                 let flushed = Message::Flushed { upto, result, gone };
                 if inbox.send(flushed).is_err() || failed {

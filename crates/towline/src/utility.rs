@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::io::AsyncRead;
 use tokio::sync::watch;
 use towline_core::{
-    BucketName, Changed, Changes, Connection, Cursor, Incident, KeyReference, Query, Store,
+    BucketName, Changed, Changes, Connection, Cursor, Incident, KeyReference, Query, State, Store,
     StoreError, TransferId,
 };
 use towline_engine::{Config, Engine};
@@ -176,6 +176,9 @@ impl TransferUtility {
 
     /// One page of the transfers that match, and where the next one starts.
     pub async fn find(&self, query: Query) -> Result<(Vec<Transfer>, Option<TransferId>), Error> {
+        if query.states == [State::InProgress] {
+            return self.find_in_progress(&query).await;
+        }
         let engine = self.engine();
         let page = self.store().find(query.clone()).await?;
         // The store knows phases; what runs or waits only the engine tells.

@@ -6,13 +6,13 @@ mod holding;
 mod waiting;
 mod watching;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use towline_core::{
     Action, Command, Connector, ErrorRecord, Event, Fix, Incident, Item, NetworkClass, Now,
-    PartRow, Record, S3Error, Step, Store, StoreError, TransferId,
+    PartNumber, PartRow, Record, S3Error, Step, Store, StoreError, TransferId,
 };
 
 use crate::act::Act;
@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::EngineError;
 use crate::live::{ActId, Live};
+use crate::meter::Meter;
 use crate::profile::Profiles;
 use crate::random::jitter;
 use crate::scheduler::Scheduler;
@@ -105,6 +106,14 @@ pub(crate) enum Message {
         records: Vec<Record>,
         reply: oneshot::Sender<Vec<Snapshot>>,
     },
+    /// Somebody wants to see which parts of a transfer are being moved.
+    Parts {
+        id: TransferId,
+        reply: oneshot::Sender<BTreeMap<PartNumber, u64>>,
+    },
+    /// Somebody wants to know how many are in progress, and how many wait for
+    /// the network.
+    Tally(oneshot::Sender<(u64, u64)>),
     /// Somebody wants to see all that are under way.
     UnderWay(oneshot::Sender<Vec<Snapshot>>),
     /// The store changed without the loop's doing.
@@ -120,6 +129,7 @@ pub(crate) struct EventLoop {
     store: Arc<dyn Store>,
     connector: Arc<dyn Connector>,
     config: Arc<Config>,
+    meter: Arc<Meter>,
     clock: Clock,
     budget: Budget,
     profiles: Profiles,
@@ -205,11 +215,13 @@ impl EventLoop {
         left_out: Option<TransferId>,
         durable: watch::Sender<u64>,
         clock: Clock,
+        meter: Arc<Meter>,
     ) -> Self {
-        let writer = Writer::start(Arc::clone(&store), inbox.clone());
+        let writer = Writer::start(Arc::clone(&store), inbox.clone(), Arc::clone(&meter));
         Self {
             store,
             connector,
+            meter,
             clock,
             budget: Budget::new(config.byte_budget),
             scheduler: Scheduler::new(config.requests),
@@ -316,6 +328,8 @@ impl EventLoop {
             Message::Watch { at_rest, reply } => self.on_watch(*at_rest, reply),
             Message::Refresh(snapshot) => self.on_refresh(*snapshot),
             Message::Look { records, reply } => self.on_look(records, reply),
+            Message::Parts { id, reply } => self.on_parts(id, reply),
+            Message::Tally(reply) => self.on_tally(reply),
             Message::UnderWay(reply) => self.on_under_way(reply),
             Message::StoreChanged => self.tell_durable(),
             Message::Close { reply } => {
@@ -388,6 +402,7 @@ impl EventLoop {
             };
             match &event {
                 Event::ActFailed(failure) | Event::PartFailed { failure, .. } => {
+                    self.meter.failed(failure);
                     if failure.lacks_descriptors() {
                         self.scheduler.hold_back();
                     }
