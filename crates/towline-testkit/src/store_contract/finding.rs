@@ -207,6 +207,8 @@ pub async fn find_takes_each_condition_and_all_together(factory: &dyn StoreFacto
                 key: bucket("a"),
                 path: path("/data/in/a"),
                 group: bucket("h"),
+                search: None,
+                look_at: 0,
                 newest_first: true,
                 after: Some(id(3)),
                 limit: 9,
