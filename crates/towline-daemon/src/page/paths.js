@@ -33,10 +33,12 @@ export class PathField {
   async #look() {
     this.#asked.abort();
     this.#asked = new AbortController();
+    const { signal } = this.#asked;
     try {
-      this.#show((await api.paths(this.input.value || '/', this.#asked.signal)).slice(0, SHOWN));
+      this.#show((await api.paths(this.input.value || '/', signal)).slice(0, SHOWN));
     } catch {
-      this.#close();
+      // Not where what was typed since is being looked for.
+      if (!signal.aborted) this.#close();
     }
   }
 
