@@ -210,6 +210,8 @@ pub async fn find_takes_each_condition_and_all_together(factory: &dyn StoreFacto
                 newest_first: true,
                 after: Some(id(3)),
                 limit: 9,
+                search: Some("A".into()),
+                look_at: 0,
             },
             vec![0],
         ),
