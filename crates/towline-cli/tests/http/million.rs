@@ -14,7 +14,7 @@ use super::common::towline;
 const PAGE: Duration = Duration::from_millis(50);
 const MEMORY: u64 = 150 << 20;
 /// A machine may be so much slower.
-const SLOWER: u32 = 5;
+const SLOWER: u32 = 8;
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]

@@ -41,7 +41,7 @@ async fn what_is_answered_is_what_the_document_says() {
         SEED,
         "--generation-deterministic",
     ]);
-    run.args(["--generation-database", "none", "--no-shrink", "--no-color"]);
+    run.args(["--no-shrink", "--no-color"]);
     run.args(["--generation-with-security-parameters", "false"]);
     // The first is a stream without an end.
     run.args(["--exclude-path", "/v1/events"]);
