@@ -11,9 +11,10 @@ use crate::served::{BUCKET, LONG, Served};
 
 /// Whether the other end has closed, within a time that is long.
 fn is_closed(stream: &mut TcpStream) -> bool {
+    use std::io::ErrorKind::{TimedOut, WouldBlock};
     stream.set_read_timeout(Some(LONG)).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).is_ok() || !answer.is_empty()
+    let read = stream.read_to_end(&mut Vec::new());
+    !matches!(read, Err(error) if matches!(error.kind(), TimedOut | WouldBlock))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -277,8 +278,10 @@ async fn s14_who_dawdles_over_a_request_is_cut_and_others_are_served_again() {
         match more.read(&mut [0; 1]) {
             Ok(0) => break,
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => break,
-            _ => assert!(begun.elapsed() < Duration::from_secs(5), "it was let in"),
+            // It got the place of one that was too many before.
+            _ => slow.push(more),
         }
+        assert!(slow.len() < 128, "it was let in");
     }
     assert!(slow.iter_mut().all(is_closed));
     assert!(begun.elapsed() < LONG);
