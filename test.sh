@@ -81,6 +81,10 @@ need chromedriver chromium-driver
 TOWLINE_CHROMIUM="$(command -v chromium)" TOWLINE_CHROMEDRIVER="$(command -v chromedriver)"
 export TOWLINE_CHROMIUM TOWLINE_CHROMEDRIVER
 
+step "a tester of HTTP APIs"
+"$VENV/bin/python" -m pip install -q schemathesis==4.32.5
+export TOWLINE_SCHEMATHESIS="$VENV/bin/schemathesis"
+
 step "all tests"
 cargo nextest run --release --workspace --profile ci
 cargo test --release --workspace --doc --quiet

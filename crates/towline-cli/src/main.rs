@@ -9,6 +9,7 @@ mod exit;
 mod identity;
 mod output;
 mod parse;
+mod process;
 mod progress;
 mod reach;
 mod serving;

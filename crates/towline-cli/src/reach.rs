@@ -163,6 +163,7 @@ impl Owner {
             config: Config::default(),
             service,
         };
+        crate::process::prepare();
         loop {
             match Self::start(&place).await {
                 Err(Error::Towline(towline::Error::Store(StoreError::Owned { .. }))) => {

@@ -124,7 +124,7 @@ pub struct Found {
     #[schema(value_type = Vec<schema::Transfer>)]
     pub transfers: Vec<Seen>,
     /// Where the next page starts; `None` on the last. With a search, and with
-    /// filters that have no index, one request looks at 50,000 transfers at most:
+    /// filters that have no index, one request looks at 20,000 transfers at most:
     /// such a page may hold few, or none, and have a next one.
     #[schema(value_type = Option<u64>)]
     pub next: Option<TransferId>,

@@ -40,7 +40,7 @@ impl Listen for Tcp {
 }
 
 impl Tcp {
-    /// Listens on an address of loopback, and writes down where.
+    /// Listens on an address of loopback.
     pub(crate) fn open(dir: &Path, address: SocketAddr) -> io::Result<Self> {
         if !address.ip().is_loopback() {
             let why = format!("{address} can be reached from other machines; take 127.0.0.1");
@@ -54,7 +54,6 @@ impl Tcp {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
         let address = listener.local_addr()?;
-        files::put(dir, files::ADDRESS, &format!("http://{address}"))?;
         let door = Arc::new(Door {
             address,
             token,

@@ -83,16 +83,17 @@ impl Hub {
         let mut told = HashMap::new();
         let mut next_look = Instant::now();
         loop {
+            // Progress first: a store that always changes is no reason to tell none.
             let looked = tokio::select! {
                 biased;
-                changed = durable.changed() => match changed {
-                    Ok(()) => self.read_changes(&mut told).await,
-                    Err(_) => Err(Error::Closed),
-                },
                 () = tokio::time::sleep_until(next_look) => {
                     next_look = Instant::now() + PROGRESS;
                     self.look(&mut told).await
                 }
+                changed = durable.changed() => match changed {
+                    Ok(()) => self.read_changes(&mut told).await,
+                    Err(_) => Err(Error::Closed),
+                },
             };
             let mut place = self.place.lock().await;
             if let Err(error) = looked {

@@ -78,7 +78,6 @@ impl Server {
 
     /// The same, with all that can be said about it.
     pub fn start_with(utility: TransferUtility, dir: &Path, service: &Service) -> io::Result<Self> {
-        // Before the socket: who finds that finds the rest too.
         let roots = Arc::new(Roots::new(&service.roots)?);
         let tcp = service.listen.map(|address| Tcp::open(dir, address));
         let tcp = tcp.transpose()?;
@@ -102,6 +101,11 @@ impl Server {
             state_dir: Arc::new(dir.to_owned()),
         });
         let socket = Socket(place::bind(dir)?);
+        if let Some(door) = &door {
+            // Last, so that who finds it finds everything.
+            let address = format!("http://{}", door.address);
+            files::put(dir, files::ADDRESS, &address)?;
+        }
         let mut serving = Vec::new();
         if let Some(tcp) = tcp {
             let serve = serve(tcp, router.clone(), TCP_CONNECTIONS, leaving.clone());

@@ -16,7 +16,7 @@ use crate::api::{Counted, Find, Found, PartProgress, PartSeen, Parts, Seen, Show
 const PAGE_MAX: usize = 1000;
 /// The most transfers that are looked at for a page, where no index leads to
 /// those that match.
-const LOOK_AT: usize = 50_000;
+const LOOK_AT: usize = 20_000;
 
 /// List transfers
 #[utoipa::path(
