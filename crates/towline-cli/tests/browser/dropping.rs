@@ -62,3 +62,20 @@ fn files_that_are_dropped_are_spooled_and_uploaded_also_after_the_source_and_the
     assert!(object("dropped/big") == big_bytes);
     assert!(object("dropped/<i>odd<_i>") == odd_bytes);
 }
+
+#[test]
+fn a_file_that_is_over_the_quota_is_refused_in_words_and_the_next_one_is_taken() {
+    let scene = towline_testkit::crash::Scene::start(env!("CARGO_BIN_EXE_towline"));
+    let service = Service::of(scene, &["--spool-quota", "1MiB"]);
+    let Some(browser) = service.open() else {
+        return;
+    };
+    let over = service.scene.file("over", 8 * MIB, 11);
+    let within = service.scene.file("within", 1000, 11);
+    drop_files(&browser, &[&over, &within]);
+    browser.fill("#f-bucket", "bucket");
+    browser.click("#submit-go");
+    browser.until_text("#file-list [data-state=refused]", "quota");
+    browser.until_text("#file-list [data-state=accepted]", "transfer 1");
+    assert_eq!(service.list().len(), 1);
+}

@@ -56,6 +56,7 @@ async function load(quietly = false) {
     const states = TABS.find(([key]) => key === filter.tab)[2];
     let from = after;
     const found = [];
+    let requests = 0;
     // The service looks at so many of them at a time, however few it finds.
     do {
       const some = await api.get('/v1/transfers', {
@@ -63,9 +64,11 @@ async function load(quietly = false) {
         newest_first: filter.newest, after: from, limit: PAGE - found.length,
       }, signal);
       found.push(...some.transfers);
+      requests += 1;
       from = some.next;
       if (!quietly || from === null || found.length >= PAGE) show(found, from);
     } while (from !== null && found.length < PAGE);
+    tookMs = requests > 1 ? performance.now() - begun : 0;
   } catch (error) {
     if (error.name === 'AbortError') return;
     if (!quietly && error.status) empty(`The queue cannot be read: ${error.message}`);
@@ -74,7 +77,6 @@ async function load(quietly = false) {
     if (!signal.aborted) {
       find('#transfers').removeAttribute('aria-busy');
       looking = false;
-      tookMs = filter.search ? performance.now() - begun : 0;
     }
   }
 }
