@@ -8,6 +8,7 @@ use futures_core::Stream;
 use futures_util::StreamExt;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 use towline_core::{
     Command, Connector, Created, NetworkClass, NewTransfer, PartNumber, Query, Record, Refused,
     Store, StoreError, TransferId,
@@ -17,9 +18,11 @@ use crate::clock::Clock;
 use crate::config::{Config, Recovery};
 use crate::descriptors;
 use crate::event_loop::{EventLoop, Message};
+use crate::machine::{Machine, Simulated};
 use crate::meter::{Meter, Statistics};
 use crate::snapshot::{Snapshot, Watch};
 use crate::stream::{self, Reading, Sink, Source};
+use crate::tasks::Tasks;
 
 /// Carries the transfers of one store. It owns its runtime: its methods can be
 /// awaited on any, dropping a future of theirs cancels no transfer, and
@@ -34,6 +37,7 @@ pub struct Engine {
     meter: Arc<Meter>,
     limits: Mutex<Limits>,
     runtime: Mutex<Option<Runtime>>,
+    tasks: Tasks,
 }
 
 /// How much is done at one time.
@@ -78,7 +82,7 @@ impl Engine {
             .enable_all()
             .build()?;
         let handle = runtime.handle().clone();
-        let mut engine = Self::on(store, connector, config, &handle, Clock::start).await?;
+        let mut engine = Self::on(store, connector, config, &handle, Machine::real()).await?;
         engine.runtime = Mutex::new(Some(runtime));
         Ok(engine)
     }
@@ -92,7 +96,30 @@ impl Engine {
         config: Config,
     ) -> Result<Self, EngineError> {
         let handle = tokio::runtime::Handle::current();
-        Self::on(store, connector, config, &handle, Clock::simulated).await
+        let machine = Machine {
+            clock: Clock::simulated(Instant::now()),
+            ..Machine::real()
+        };
+        Self::on(store, connector, config, &handle, machine).await
+    }
+
+    /// Starts an engine on the runtime that this is called on and on a machine
+    /// of which nothing is real. [`kill`](Self::kill) ends it as a crash would.
+    #[doc(hidden)]
+    pub async fn start_in(
+        simulated: Simulated,
+        store: Arc<dyn Store>,
+        connector: Arc<dyn Connector>,
+        config: Config,
+    ) -> Result<Self, EngineError> {
+        let handle = tokio::runtime::Handle::current();
+        Self::on(store, connector, config, &handle, simulated.into()).await
+    }
+
+    /// In a simulation: whatever it does ends here.
+    #[doc(hidden)]
+    pub fn kill(&self) {
+        self.tasks.kill();
     }
 
     async fn on(
@@ -100,7 +127,7 @@ impl Engine {
         connector: Arc<dyn Connector>,
         config: Config,
         runtime: &tokio::runtime::Handle,
-        clock: fn() -> Clock,
+        machine: Machine,
     ) -> Result<Self, EngineError> {
         // Before anything can be submitted, so that nothing new is left out.
         let left_out = match config.recovery {
@@ -109,12 +136,12 @@ impl Engine {
         };
         let (inbox, messages) = mpsc::unbounded_channel();
         let (count, durable) = watch::channel(0);
-        let meter = Arc::new(Meter::default());
         let limits = Limits {
             requests: config.requests.max(1),
             parts_per_transfer: config.parts_per_transfer.max(1),
         };
         let guard = runtime.enter();
+        let tasks = machine.tasks.clone();
         let events = EventLoop::new(
             Arc::clone(&store),
             connector,
@@ -122,10 +149,10 @@ impl Engine {
             inbox.clone(),
             left_out,
             count,
-            clock(),
-            Arc::clone(&meter),
+            machine,
         );
-        runtime.spawn(events.run(messages));
+        let meter = events.meter();
+        tasks.spawn(events.run(messages));
         drop(guard);
         Ok(Self {
             store,
@@ -134,6 +161,7 @@ impl Engine {
             meter,
             limits: Mutex::new(limits),
             runtime: Mutex::default(),
+            tasks,
         })
     }
 

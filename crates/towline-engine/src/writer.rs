@@ -8,6 +8,7 @@ use towline_core::{Change, Incident, Store, StoreError, TransferId};
 
 use crate::event_loop::Message;
 use crate::meter::Meter;
+use crate::tasks::Tasks;
 
 /// Steps on their way to the store, each with its place in the order.
 pub(crate) struct Writer {
@@ -29,10 +30,11 @@ impl Writer {
     pub(crate) fn start(
         store: Arc<dyn Store>,
         inbox: mpsc::UnboundedSender<Message>,
+        tasks: &Tasks,
         meter: Arc<Meter>,
     ) -> Self {
         let (steps, mut waiting) = mpsc::unbounded_channel();
-        tokio::spawn(async move {
+        tasks.spawn(async move {
             let mut taken: Vec<Entry> = Vec::new();
             while waiting.recv_many(&mut taken, BATCH_MAX).await > 0 {
                 let upto = taken.last().map_or(0, |entry| entry.place);

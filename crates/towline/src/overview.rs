@@ -1,6 +1,9 @@
 //! What a service shows of all transfers together, and of the parts of one.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use towline_core::{
     Counts, PartNumber, Phase, Proof, Query, State, StoreError, Timestamp, TransferId,
@@ -61,8 +64,45 @@ pub enum PartState {
     Done,
 }
 
+/// So many unfinished ones are counted within 10 ms.
+const MANY: u64 = 100_000;
+/// What was counted so long ago is good enough where it takes longer...
+const FRESH: Duration = Duration::from_secs(2);
+/// ...and this is too long ago.
+const OLD: Duration = Duration::from_secs(10);
+
+/// What was counted last.
+#[derive(Debug, Default)]
+pub(crate) struct Counted {
+    last: Mutex<Option<(Instant, Counts)>>,
+    counting: AtomicBool,
+}
+
+impl Counted {
+    fn last(&self) -> Option<(Duration, Counts)> {
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.map(|(at, counts)| (at.elapsed(), counts))
+    }
+
+    fn keep(&self, counts: Counts) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Some((Instant::now(), counts));
+    }
+
+    /// Whether nobody counts yet.
+    fn begin(&self) -> bool {
+        !self.counting.swap(true, Ordering::Relaxed)
+    }
+
+    fn end(&self) {
+        self.counting.store(false, Ordering::Relaxed);
+    }
+}
+
 impl TransferUtility {
-    /// How many transfers there are in each state, quickly for a million too.
+    /// How many transfers there are in each state. Where very many are unfinished
+    /// and it was asked lately, what is given may be some seconds old, as
+    /// counting takes a tenth of a second then.
     pub async fn counts(&self) -> Result<TransferCounts, Error> {
         let (moving, unreachable) = self.engine().tally().await?;
         let Counts {
@@ -71,7 +111,7 @@ impl TransferUtility {
             completed,
             canceled,
             failed,
-        } = self.store().count().await?;
+        } = self.count().await?;
         let in_progress = moving.min(going);
         let waiting_for_network = unreachable.min(going - in_progress);
         Ok(TransferCounts {
@@ -83,6 +123,26 @@ impl TransferUtility {
             canceled,
             failed,
         })
+    }
+
+    async fn count(&self) -> Result<Counts, Error> {
+        let kept = self.counted().last();
+        let Some((age, counts)) = kept.filter(|(age, it)| it.going > MANY && *age < OLD) else {
+            let counts = self.store().count().await?;
+            self.counted().keep(counts);
+            return Ok(counts);
+        };
+        if age > FRESH && self.counted().begin() {
+            let utility = self.clone();
+            self.engine().spawn(async move {
+                match utility.store().count().await {
+                    Ok(counts) => utility.counted().keep(counts),
+                    Err(error) => tracing::debug!(%error, "transfers were not counted"),
+                }
+                utility.counted().end();
+            })?;
+        }
+        Ok(counts)
     }
 
     /// How a transfer is cut, and where its parts are now.

@@ -15,6 +15,7 @@ use towline_engine::{Config, Engine};
 use towline_s3::S3Connector;
 
 use crate::listener::Dispatcher;
+use crate::overview::Counted;
 use crate::{
     Builder, DownloadRequest, Error, StreamRequest, Transfer, TransferObserver, UploadRequest,
 };
@@ -38,6 +39,7 @@ struct Inner {
     /// One submit at a time, so that none overlooks the other.
     submitting: tokio::sync::Mutex<()>,
     dispatcher: Dispatcher,
+    counted: Counted,
 }
 
 /// One transfer that changed, see [`TransferUtility::changes`].
@@ -79,6 +81,7 @@ impl TransferUtility {
             config,
             submitting: tokio::sync::Mutex::default(),
             dispatcher: Dispatcher::default(),
+            counted: Counted::default(),
         }))
     }
 
@@ -294,6 +297,10 @@ impl TransferUtility {
 
     pub(crate) fn connector(&self) -> &S3Connector {
         &self.0.connector
+    }
+
+    pub(crate) fn counted(&self) -> &Counted {
+        &self.0.counted
     }
 
     pub(crate) fn dispatcher(&self) -> &Dispatcher {
