@@ -181,6 +181,7 @@ struct Gate {
 
 impl Gate {
     fn check(&self) -> Result<(), LocalFailure> {
+        towline_core::failpoint!("body.last-buffer");
         check_source(&self.source.path, &self.file, self.source.planned)
     }
 

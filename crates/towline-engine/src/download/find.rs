@@ -14,6 +14,7 @@ use crate::head;
 use crate::random::temp_name;
 
 pub(crate) async fn find(context: &Context) -> Result<Event, Failure> {
+    towline_core::failpoint!("find.begins");
     let there = target_is_there(context).await?;
     let policy = context.spec().options.when_target_exists;
     if there && policy == WhenTargetExists::Fail {
@@ -25,6 +26,7 @@ pub(crate) async fn find(context: &Context) -> Result<Event, Failure> {
     let Some(head) = head::existing(context).await? else {
         return Ok(Event::Spared(Outcome::NotModified));
     };
+    towline_core::failpoint!("find.told");
     let whole = head
         .size
         .ok_or_else(|| super::wrong_bytes(context, "its length is not told"))?;

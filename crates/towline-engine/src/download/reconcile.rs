@@ -15,6 +15,7 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
         super::sink(context)?; // what it has, it keeps
         return Ok(Event::Reconciled(Found::Temp { lost: Vec::new() }));
     }
+    towline_core::failpoint!("reconcile-temp.begins");
     let (path, name) = (context.spec().path.clone(), temp.name.clone());
     let (size, sealed) = (context.plan().size(), context.record.sealed);
     let (there, published, file) = blocking(move || {
@@ -24,6 +25,7 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
         Ok::<_, Failure>((dir.temp_identity(&name), published, file))
     })
     .await?;
+    towline_core::failpoint!("reconcile-temp.told");
     let Some(file) = file else {
         context.open.reset(); // what this process has open has no name any more
         return Ok(Event::Reconciled(
@@ -68,5 +70,6 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
     })
     .await
     .map_err(|error: std::io::Error| target_failure(&path, &error))?;
+    towline_core::failpoint!("reconcile-temp.read-back");
     Ok(Event::Reconciled(Found::Temp { lost }))
 }

@@ -72,7 +72,10 @@ impl Open {
         let (path, name) = (context.spec().path.clone(), temp.name.clone());
         let file = Arc::clone(file);
         let sync = move || TargetDir::of(&path)?.sync_temp(&name, || file.sync_data());
-        Ok(blocking(sync).await?)
+        towline_core::failpoint!("temp-sync.begins");
+        blocking(sync).await?;
+        towline_core::failpoint!("temp-sync.ended");
+        Ok(())
     }
 
     pub(crate) fn keep_proof(&self, proof: Proof) {

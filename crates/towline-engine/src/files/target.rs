@@ -50,12 +50,14 @@ impl TargetDir {
     /// Makes the temporary file, readable by us alone, with `size` bytes
     /// reserved so that a full disk shows now.
     pub(crate) fn create_temp(&self, temp: &str, size: u64) -> Result<File, LocalFailure> {
+        towline_core::failpoint!("temp.begins");
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
         let file = rustix::fs::openat(&self.dir, temp, flags, mode)
             .map(File::from)
             .map_err(|errno| self.failure(errno))?;
+        towline_core::failpoint!("temp.created");
         if let Err(errno) = reserve(&file, size) {
             // Nothing is recorded in it yet, so a later try may start over.
             let _ = rustix::fs::unlinkat(&self.dir, temp, AtFlags::empty());
@@ -64,6 +66,7 @@ impl TargetDir {
                 other => self.failure(other),
             });
         }
+        towline_core::failpoint!("temp.reserved");
         Ok(file)
     }
 
@@ -101,7 +104,9 @@ impl TargetDir {
             let time = SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
             forgive(file.set_modified(time), "the time").map_err(failed)?;
         }
+        towline_core::failpoint!("seal.dressed");
         self.sync_temp(temp, || file.sync_all())?;
+        towline_core::failpoint!("seal.synced");
         let meta = file.metadata().map_err(failed)?;
         Ok(fingerprint(&meta).into())
     }
@@ -132,6 +137,7 @@ impl TargetDir {
         } else {
             RenameFlags::NOREPLACE
         };
+        towline_core::failpoint!("rename.begins");
         let renamed = if replace {
             rustix::fs::renameat(&self.dir, temp, &self.dir, &self.name)
         } else {
@@ -146,13 +152,16 @@ impl TargetDir {
             },
             other => self.failure(other),
         })?;
+        towline_core::failpoint!("rename.ended");
         self.dir
             .sync_all()
             .map_err(|error| LocalFailure::TargetUnwritable {
                 path: shown(&self.path),
                 why: format!("it is there, but its directory could not be synced: {error}"),
                 read_only: false,
-            })
+            })?;
+        towline_core::failpoint!("rename.synced");
+        Ok(())
     }
 
     /// Gives it the target's name, or the first numbered one that is free:
@@ -200,8 +209,12 @@ impl TargetDir {
     }
 
     pub(crate) fn remove_temp(&self, temp: &str) -> Result<(), LocalFailure> {
+        towline_core::failpoint!("unlink.begins");
         match rustix::fs::unlinkat(&self.dir, temp, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Ok(()) | Err(Errno::NOENT) => {
+                towline_core::failpoint!("unlink.ended");
+                Ok(())
+            }
             // Whoever cancels is told what is left behind, instead of waiting for a right.
             Err(errno @ (Errno::ACCESS | Errno::PERM)) => Err(LocalFailure::TargetUnwritable {
                 path: shown(&self.path),

@@ -16,5 +16,6 @@ pub(crate) async fn inspect(context: &Context) -> Result<Event, Failure> {
     }
     let path = context.spec().path.clone();
     let source = blocking(move || inspect_source(&path)).await?;
+    towline_core::failpoint!("inspect.told");
     Ok(Event::Inspected(source))
 }
