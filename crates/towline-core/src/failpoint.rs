@@ -133,7 +133,6 @@ mod installed {
         })
     }
 
-
     /// Every name that a commit can have.
     pub const STORED: [(&str, &str); 21] = [
         names!("anything"),

@@ -88,9 +88,9 @@ async fn commit(
         if batch.is_empty() {
             return (Ok(()), gone);
         }
-        towline_core::failpoint!(before &batch);
+        towline_core::failpoint!(before & batch);
         let committed = store.commit(batch.clone()).await;
-        towline_core::failpoint!(after &batch);
+        towline_core::failpoint!(after & batch);
         match committed {
             Err(StoreError::Unknown(id)) if !gone.contains(&id) => {
                 batch.retain(|(of, _)| *of != id);

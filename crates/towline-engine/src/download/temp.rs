@@ -24,9 +24,6 @@ pub(crate) struct Open {
     time_in_doubt: AtomicBool,
 }
 
-/// So many bytes may be lost to a power failure, no more.
-const SYNC_EVERY: u64 = 256 << 20;
-
 impl Open {
     /// The temporary file, made if no part was ever written to it.
     pub(crate) async fn file(&self, context: &Context) -> Result<Arc<File>, Failure> {
@@ -64,7 +61,7 @@ impl Open {
         file: &Arc<File>,
         bytes: u64,
     ) -> Result<(), Failure> {
-        if self.unsynced.fetch_add(bytes, Relaxed) + bytes < SYNC_EVERY {
+        if self.unsynced.fetch_add(bytes, Relaxed) + bytes < context.config.sync_every {
             return Ok(());
         }
         self.unsynced.store(0, Relaxed);

@@ -88,6 +88,7 @@ async fn ask(
         checksum_kind: kind.map(|(_, kind)| kind),
         condition: condition(context),
     };
+    towline_core::failpoint!("complete.asks");
     let asked = context.s3.complete_multipart_upload(request);
     tokio::select! {
         stored = stall::within(Operation::CompleteMultipartUpload, PATIENCE, asked) => Ok(stored?),

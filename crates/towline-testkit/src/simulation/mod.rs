@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
-use towline_core::{ConnectError, Connection, Connector, S3, Timestamp, TransferId};
+use towline_core::{ConnectError, Connection, Connector, Operation, S3, Timestamp, TransferId};
 
 use client::Client;
 use history::History;
@@ -71,6 +71,8 @@ struct Rules {
     no_credentials: bool,
     /// How much its clock is ahead, in milliseconds.
     ahead_ms: i64,
+    /// What nobody has the right to.
+    denied: Vec<Operation>,
 }
 
 impl Default for SimulatedS3 {
@@ -163,6 +165,22 @@ impl SimulatedS3 {
     /// How many multipart uploads are open.
     pub fn open_uploads(&self) -> usize {
         self.0.objects().uploads.len()
+    }
+
+    /// Somebody aborts all open uploads.
+    pub fn abort_uploads(&self) {
+        self.0.objects().uploads.clear();
+    }
+
+    /// How often an object was stored under this key.
+    pub fn versions(&self, bucket: &str, key: &str) -> usize {
+        let at = (bucket.to_owned(), key.to_owned());
+        self.0.objects().versions.get(&at).copied().unwrap_or(0)
+    }
+
+    /// From now on nobody has the right to these.
+    pub fn deny(&self, operations: &[Operation]) {
+        self.0.rules().denied = operations.to_vec();
     }
 
     /// Every request, oldest first.

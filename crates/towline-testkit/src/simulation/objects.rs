@@ -15,6 +15,8 @@ use super::call::Refusal;
 pub(super) struct Objects {
     last: u64,
     pub(super) objects: BTreeMap<(String, String), Object>,
+    /// How often each was stored.
+    pub(super) versions: BTreeMap<(String, String), usize>,
     pub(super) uploads: BTreeMap<String, Open>,
 }
 
@@ -67,6 +69,7 @@ impl Objects {
             version_id: None,
             checksum: Some((sum(&object.bytes), ChecksumKind::FullObject)),
         };
+        *self.versions.entry(at.clone()).or_default() += 1;
         self.objects.insert(at, object);
         Ok(stored)
     }

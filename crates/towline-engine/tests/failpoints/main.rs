@@ -1,0 +1,104 @@
+//! A crash at every point that `docs/crash-points.md` names, in every flow that
+//! reaches it, and once more at the points of the recovery from it.
+//!
+//! `TOWLINE_FAILPOINT_PAIRS=all` tries every pair; otherwise it is some of them,
+//! `TOWLINE_SEED` says which.
+
+#![allow(clippy::unwrap_used)] // in tests it is the assertion
+
+mod flows;
+mod judge;
+mod life;
+mod page;
+mod tripwire;
+mod world;
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use flows::{FLOWS, Flow};
+use life::Run;
+use tripwire::{Crash, crashes_of};
+
+/// How many pairs are tried of all, if not all.
+const PAIRS: usize = 600;
+
+#[test]
+fn t25_t26_t27_t30_t34_crashed_at_any_point_every_flow_comes_to_its_end() {
+    let (mut reached, mut crashed) = (BTreeSet::new(), BTreeSet::new());
+    let mut crashes = 0;
+    for flow in FLOWS.iter().filter(|f| {
+        std::env::var("FLOW").is_ok_and(|n| f.name.contains(&n)) || std::env::var("FLOW").is_err()
+    }) {
+        eprintln!("FLOW {}", flow.name);
+        for crash in crashes_of(&run(flow, &[]).trace, 3) {
+            let ran = run(flow, &[crash]);
+            crashes += 1;
+            reached.insert(crash.point);
+            if ran.crashed {
+                crashed.insert(crash.point);
+            }
+            // What a recovery reaches is crashed at by pairs, and at least once here.
+            for again in crashes_of(&ran.trace, 1) {
+                if reached.insert(again.point) && run(flow, &[crash, again]).crashed {
+                    crashed.insert(again.point);
+                }
+            }
+        }
+    }
+    println!("{crashes} crashes in {} flows", FLOWS.len());
+    let all = page::in_code()
+        .into_keys()
+        .filter(|point| !page::is_of_store(point));
+    let all: BTreeSet<String> = all.collect();
+    let missed: Vec<_> = all
+        .iter()
+        .filter(|point| !crashed.contains(point.as_str()))
+        .collect();
+    assert!(missed.is_empty(), "no flow was crashed at {missed:?}");
+}
+
+#[test]
+fn t25_t26_t27_t30_t34_crashed_once_more_while_recovering_every_flow_comes_to_its_end() {
+    let mut pairs = Vec::new();
+    for flow in FLOWS {
+        for first in crashes_of(&run(flow, &[]).trace, 2) {
+            let recovery = run(flow, &[first]).trace;
+            let second = crashes_of(&recovery, 2).into_iter();
+            pairs.extend(second.map(|second| (flow, first, second)));
+        }
+    }
+    let all = pairs.len();
+    if std::env::var("TOWLINE_FAILPOINT_PAIRS").as_deref() != Ok("all") {
+        let seed = std::env::var("TOWLINE_SEED").map_or(1, |seed| seed.parse().unwrap());
+        fastrand::Rng::with_seed(seed).shuffle(&mut pairs);
+        pairs.truncate(PAIRS);
+    }
+    let ran = pairs
+        .iter()
+        .map(|(flow, first, second)| run(flow, &[*first, *second]));
+    let crashed = ran.filter(|ran| ran.crashed).count();
+    println!("{crashed} of {all} pairs");
+    assert!(
+        crashed * 10 > pairs.len() * 9,
+        "{crashed} of {}",
+        pairs.len()
+    );
+}
+
+/// Runs a flow with crashes after those it is about; tells where, if something
+/// is wrong.
+fn run(flow: &'static Flow, crashes: &[Crash]) -> Run {
+    let all = [flow.after, crashes].concat();
+    let ran = catch_unwind(AssertUnwindSafe(|| life::run(flow, &all)));
+    ran.unwrap_or_else(|failed| {
+        eprintln!("in {:?}, crashed at {all:?}", flow.name);
+        if std::env::var("GO_ON").is_ok() {
+            return Run {
+                trace: vec![],
+                crashed: true,
+            };
+        }
+        resume_unwind(failed)
+    })
+}
