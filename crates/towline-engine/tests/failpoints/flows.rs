@@ -28,6 +28,8 @@ pub(crate) struct Flow {
     pub(crate) ends: End,
     /// It may start from zero, and may have to believe what it recorded.
     pub(crate) may_send_again: bool,
+    /// Uploads that nobody can tell from somebody else's, and are left alone.
+    pub(crate) stay_open: usize,
 }
 
 /// What the user does. What was answered is not asked for a second time.
@@ -69,6 +71,7 @@ const FLOW: Flow = Flow {
     meanwhile: |_| (),
     ends: End::Completed,
     may_send_again: false,
+    stay_open: 0,
 };
 
 const UPLOAD: Flow = Flow { len: LARGE, ..FLOW };
@@ -201,3 +204,27 @@ pub(crate) static FLOWS: &[Flow] = &[
         ..UPLOAD
     },
 ];
+
+const CREATE_NOT_SENT: &[Crash] = &[Crash::at("create.begins", 1)];
+const CREATE_LOST: &[Crash] = &[Crash::at("create.answered", 1)];
+
+pub(crate) static LOST_CREATE: Flow = Flow {
+    name: "an upload whose Create is lost",
+    after: CREATE_LOST,
+    ..UPLOAD
+};
+
+pub(crate) static LOST_CREATE_BESIDE_A_STRANGERS: Flow = Flow {
+    name: "an upload whose Create is lost, and somebody opened another one",
+    meanwhile: |world| world.stranger_opens(false),
+    stay_open: 2,
+    ..LOST_CREATE
+};
+
+pub(crate) static NO_CREATE_BUT_A_STRANGERS: Flow = Flow {
+    name: "an upload whose Create was not sent, and somebody is at work",
+    after: CREATE_NOT_SENT,
+    meanwhile: |world| world.stranger_opens(true),
+    stay_open: 1,
+    ..UPLOAD
+};

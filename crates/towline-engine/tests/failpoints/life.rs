@@ -1,13 +1,14 @@
 //! One process: an engine, and what its user does meanwhile.
 
 use std::panic::resume_unwind;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
-use towline_core::{Command, Phase, State, Store, TransferId};
-use towline_engine::Engine;
-use towline_testkit::simulation::SimulatedS3;
+use towline_core::{Command, NewTransfer, Phase, State, Store, TransferId};
+use towline_engine::{Config, Engine};
+use towline_testkit::simulation::{Request, SimulatedS3, SimulatedStores};
 
 use crate::flows::{Flow, Script};
 use crate::judge;
@@ -29,6 +30,8 @@ pub(crate) struct Run {
     pub(crate) trace: Vec<&'static str>,
     /// Whether all crashes came.
     pub(crate) crashed: bool,
+    /// What S3 was asked in all lives.
+    pub(crate) requests: Vec<Request>,
 }
 
 /// Lives a flow through crashes to its end, and judges what is left.
@@ -49,10 +52,10 @@ pub(crate) fn run(flow: &'static Flow, crashes: &[Crash]) -> Run {
         }
     }
     drop(watched);
-    if let Some(world) = &world {
-        judge::judge(world);
-    }
+    let world = world.expect("there was a life");
+    judge::judge(&world);
     Run {
+        requests: world.history(),
         trace: wire.trace(),
         crashed: wire.to_come() == 0,
     }
@@ -93,10 +96,10 @@ struct Life {
     user: Arc<User>,
     store: Arc<dyn Store>,
     s3: SimulatedS3,
-    request: towline_core::NewTransfer,
-    stores: Arc<towline_testkit::simulation::SimulatedStores>,
-    config: towline_engine::Config,
-    path: std::path::PathBuf,
+    request: NewTransfer,
+    stores: Arc<SimulatedStores>,
+    config: Config,
+    path: PathBuf,
 }
 
 impl Life {

@@ -102,7 +102,7 @@ impl World {
             user: Arc::default(),
             passed: Duration::ZERO,
             crashes: Vec::new(),
-            dir: tempfile::tempdir().unwrap(),
+            dir: in_memory(),
         };
         match flow.direction {
             Direction::Upload => fs::write(world.path(), content(flow.len, 1)).unwrap(),
@@ -218,6 +218,11 @@ impl World {
         self.s3.abort_uploads();
     }
 
+    pub(crate) fn stranger_opens(&self, and_sends: bool) {
+        let part = and_sends.then(|| content(5 * MIB, 9).into());
+        self.s3.open_upload(BUCKET, KEY, part);
+    }
+
     pub(crate) fn another_object(&self) {
         self.s3.put(BUCKET, KEY, ANOTHER);
     }
@@ -244,4 +249,9 @@ pub(crate) fn content(len: u64, version: u8) -> &'static [u8] {
         let byte = |i: u64| (i % 249) as u8 ^ (i >> 16) as u8 ^ version;
         (0..len).map(byte).collect::<Vec<u8>>().leak()
     })
+}
+
+/// Where a sync costs nothing, if there is such a place.
+fn in_memory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
 }

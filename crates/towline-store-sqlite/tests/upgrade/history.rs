@@ -225,7 +225,7 @@ fn options(spec: &mut towline_core::Spec) {
     options.checksum = ChecksumAlgorithm::Sha256;
     options.if_absent = true;
     options.object.content_type = Some("text/plain".into());
-    options.object.metadata = [("k".to_owned(), "v – w".to_owned())].into();
+    options.object.metadata = [("k".to_owned(), "v - w".to_owned())].into();
     options.object.tags = [("team".to_owned(), "a".to_owned())].into();
     options.object.storage_class = Some("STANDARD_IA".into());
     options.object.encryption = Some(Encryption::Kms {

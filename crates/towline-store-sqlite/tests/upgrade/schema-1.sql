@@ -104,7 +104,7 @@ INSERT INTO directories VALUES (4, X'2F646174612FFFFE2F', 1);
 INSERT INTO connections VALUES (1, '{"source":"environment","endpoint":null,"region":null,"addressing":"auto","dual_stack":false,"fips":false,"accelerate":false,"signed_payload":null}', 25);
 INSERT INTO connections VALUES (2, '{"source":{"profile":"work"},"endpoint":"https://store.example","region":"eu-west-1","addressing":"auto","dual_stack":false,"fips":false,"accelerate":false,"signed_payload":null}', 1);
 INSERT INTO options VALUES (1, '{}', 23);
-INSERT INTO options VALUES (2, '{"part_size":5242880,"checksum":"sha256","if_absent":true,"object":{"content_type":"text/plain","metadata":{"k":"v – w"},"tags":{"team":"a"},"storage_class":"STANDARD_IA","encryption":{"kms":{"key_id":"alias/k","context":{},"bucket_key":true}}}}', 1);
+INSERT INTO options VALUES (2, '{"part_size":5242880,"checksum":"sha256","if_absent":true,"object":{"content_type":"text/plain","metadata":{"k":"v - w"},"tags":{"team":"a"},"storage_class":"STANDARD_IA","encryption":{"kms":{"key_id":"alias/k","context":{},"bucket_key":true}}}}', 1);
 INSERT INTO options VALUES (3, '{"network":"unmetered"}', 1);
 INSERT INTO options VALUES (4, '{"when_target_exists":"rename"}', 1);
 INSERT INTO groups VALUES (1, 'holiday pictures');

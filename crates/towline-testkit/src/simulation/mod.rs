@@ -167,6 +167,16 @@ impl SimulatedS3 {
         self.0.objects().uploads.len()
     }
 
+    /// Somebody opens an upload of this key, and sends a part or none.
+    pub fn open_upload(&self, bucket: &str, key: &str, part: Option<Bytes>) {
+        let at = (bucket.to_owned(), key.to_owned());
+        let now = self.0.now();
+        let mut objects = self.0.objects();
+        let id = objects.open(at, now);
+        let sent = part.map(|bytes| objects.put_part(&id, 1, bytes).is_ok());
+        assert!(sent != Some(false), "it was just opened");
+    }
+
     /// Somebody aborts all open uploads.
     pub fn abort_uploads(&self) {
         self.0.objects().uploads.clear();
