@@ -12,6 +12,7 @@ mod changes;
 mod codes;
 mod intern;
 mod lock;
+mod migrate;
 mod open;
 mod place;
 mod reader;
