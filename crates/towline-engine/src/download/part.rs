@@ -64,7 +64,7 @@ async fn fetch(context: &Context, number: PartNumber) -> Result<PartRow, Failure
         access: context.spec().options.access.clone(),
         extra: context.spec().options.extra.clone(),
     };
-    let moved = Arc::new(Moved::of(Arc::clone(&context.progress)));
+    let moved = Arc::new(Moved::of_part(Arc::clone(&context.progress), number));
     let _grant = context.budget.take_buffers(4).await;
     let begun = Instant::now();
     let attempt = async {

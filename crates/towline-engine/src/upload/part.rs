@@ -48,7 +48,7 @@ async fn attempt(
     number: PartNumber,
     algorithm: ChecksumAlgorithm,
 ) -> Option<Result<Event, Failure>> {
-    let moved = Arc::new(Moved::of(Arc::clone(&context.progress)));
+    let moved = Arc::new(Moved::of_part(Arc::clone(&context.progress), number));
     let expected = context.plan().len(number);
     let work = send(context, number, algorithm, Arc::clone(&moved));
     let mut work = std::pin::pin!(work);
