@@ -90,6 +90,9 @@ cargo nextest run --release --workspace --profile ci
 cargo test --release --workspace --doc --quiet
 cargo nextest run --release -p towline-s3 --features cognito --test cognito --profile ci
 
+step "no crash points in what is shipped"
+if cargo tree --quiet -p towline-cli -e normal,build,features | grep failpoints; then exit 1; fi
+
 step "the demo"
 # The binary that the tests used; `cargo run` alone would build with other features of its dependencies.
 "$CARGO_TARGET_DIR/release/towline" demo

@@ -11,6 +11,7 @@ mod address;
 mod checksum;
 mod connection;
 mod cursor;
+pub mod failpoint;
 mod failure;
 mod file;
 mod id;

@@ -175,7 +175,10 @@ impl Engine {
 
     /// Records transfers, all or none, and leaves them to [`begin`](Self::begin).
     pub async fn record(&self, new: Vec<NewTransfer>) -> Result<Vec<Created>, EngineError> {
-        Ok(self.store.create_many(new).await?)
+        towline_core::failpoint!("submit.begins");
+        let created = self.store.create_many(new).await?;
+        towline_core::failpoint!("submit.recorded");
+        Ok(created)
     }
 
     /// Begins with those that [`record`](Self::record) recorded.
@@ -397,11 +400,13 @@ impl Engine {
         if self.tell(Message::Close { reply }).is_ok() {
             let _ = answer.await;
         }
+        towline_core::failpoint!("close.acts-ended");
         let closed = match self.store.close().await {
             Err(StoreError::Closed) => Ok(()),
             closed => closed,
         };
         self.end_runtime();
+        towline_core::failpoint!("close.store-closed");
         Ok(closed?)
     }
 

@@ -100,7 +100,10 @@ async fn commit(
         if batch.is_empty() {
             return (Ok(()), gone);
         }
-        match store.commit(batch.clone()).await {
+        towline_core::failpoint!(before & batch);
+        let committed = store.commit(batch.clone()).await;
+        towline_core::failpoint!(after & batch);
+        match committed {
             Err(StoreError::Unknown(id)) if !gone.contains(&id) => {
                 batch.retain(|(of, _)| *of != id);
                 gone.push(id);

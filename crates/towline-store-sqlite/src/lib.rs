@@ -14,6 +14,7 @@ mod count;
 
 mod intern;
 mod lock;
+mod migrate;
 mod open;
 mod place;
 mod reader;

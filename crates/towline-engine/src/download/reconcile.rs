@@ -15,6 +15,7 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
         super::sink(context)?; // what it has, it keeps
         return Ok(Event::Reconciled(Found::Temp { lost: Vec::new() }));
     }
+    towline_core::failpoint!("reconcile-temp.begins");
     let (path, name) = (context.spec().path.clone(), temp.name.clone());
     let (size, sealed) = (context.plan().size(), context.record.sealed);
     let files = context.files.clone();
@@ -25,6 +26,7 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
         Ok::<_, Failure>((dir.temp_identity(&name), published, file))
     };
     let (there, published, file) = context.blocking(look).await?;
+    towline_core::failpoint!("reconcile-temp.told");
     let Some(file) = file else {
         context.open.reset(); // what this process has open has no name any more
         return Ok(Event::Reconciled(
@@ -70,5 +72,6 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
     };
     let lost = context.blocking(check).await;
     let lost = lost.map_err(|error: std::io::Error| target_failure(path, &error))?;
+    towline_core::failpoint!("reconcile-temp.read-back");
     Ok(Event::Reconciled(Found::Temp { lost }))
 }

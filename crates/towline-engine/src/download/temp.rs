@@ -23,9 +23,6 @@ pub(crate) struct Open {
     time_in_doubt: AtomicBool,
 }
 
-/// So many bytes may be lost to a power failure, no more.
-const SYNC_EVERY: u64 = 256 << 20;
-
 impl Open {
     /// The temporary file, made if no part was ever written to it.
     pub(crate) async fn file(&self, context: &Context) -> Result<Arc<dyn OpenFile>, Failure> {
@@ -64,7 +61,7 @@ impl Open {
         file: &Arc<dyn OpenFile>,
         bytes: u64,
     ) -> Result<(), Failure> {
-        if self.unsynced.fetch_add(bytes, Relaxed) + bytes < SYNC_EVERY {
+        if self.unsynced.fetch_add(bytes, Relaxed) + bytes < context.config.sync_every {
             return Ok(());
         }
         self.unsynced.store(0, Relaxed);
@@ -73,7 +70,10 @@ impl Open {
         let file = Arc::clone(file);
         let files = context.files.clone();
         let sync = move || TargetDir::of(&*files, &path)?.sync_temp(&name, || file.sync_data());
-        Ok(context.blocking(sync).await?)
+        towline_core::failpoint!("temp-sync.begins");
+        context.blocking(sync).await?;
+        towline_core::failpoint!("temp-sync.ended");
+        Ok(())
     }
 
     pub(crate) fn keep_proof(&self, proof: Proof) {

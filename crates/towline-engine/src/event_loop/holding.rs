@@ -362,6 +362,7 @@ async fn read_backlog(
     limit: usize,
 ) -> Result<Vec<(Record, Vec<PartRow>)>, StoreError> {
     let mut page = Vec::new();
+    towline_core::failpoint!("recovery.begins");
     for record in store.next(after, limit).await? {
         let parts = match record.remote {
             Some(_) => store.parts(record.id).await?,
@@ -369,5 +370,6 @@ async fn read_backlog(
         };
         page.push((record, parts));
     }
+    towline_core::failpoint!("recovery.read");
     Ok(page)
 }

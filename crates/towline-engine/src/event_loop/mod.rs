@@ -322,7 +322,10 @@ impl EventLoop {
                 step.actions.push(Action::Note { part: None, error });
                 self.take(id, step, None);
             }
-            Message::WaitOver { id, item } => self.advance(id, Event::WaitOver(item)),
+            Message::WaitOver { id, item } => {
+                towline_core::failpoint!("wait.over");
+                self.advance(id, Event::WaitOver(item));
+            }
             Message::LookAgain { id } => self.look_again(id),
             Message::Probe { site, question } => self.probe(site, question),
             Message::Probed {
@@ -340,6 +343,7 @@ impl EventLoop {
             Message::UnderWay(reply) => self.on_under_way(reply),
             Message::StoreChanged => self.tell_durable(),
             Message::Close { reply } => {
+                towline_core::failpoint!("close.begins");
                 self.closing = Some(reply);
                 self.live.values_mut().for_each(Live::stop);
                 self.close_streams();
@@ -458,6 +462,7 @@ impl EventLoop {
         } = step;
         if actions.contains(&Action::Stop) {
             // The wire stops at once, and what was decided before is moot.
+            towline_core::failpoint!("stop.begins");
             live.stop();
             for pending in self.pending.iter_mut().filter(|pending| pending.id == id) {
                 pending.actions.clear();
@@ -544,6 +549,7 @@ impl EventLoop {
                 up_to,
                 at_least,
             } => {
+                towline_core::failpoint!("wait.begins");
                 let wait = self.machine.random.jitter(at_least, up_to);
                 self.later(wait, Message::WaitOver { id, item });
             }
