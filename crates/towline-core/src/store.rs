@@ -1,12 +1,13 @@
 //! The port to durable state: what survives a crash.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
 
 use crate::{
-    Change, Changes, Cursor, Direction, ErrorRecord, NewTransfer, PartRow, Record, State,
+    Change, Changes, Cursor, Direction, ErrorRecord, NewTransfer, PartRow, Phase, Record, State,
     Timestamp, TransferId,
 };
 
@@ -36,6 +37,26 @@ pub trait Store: Send + Sync + 'static {
 
     /// One page of the transfers that match, oldest first unless asked.
     async fn find(&self, query: Query) -> Result<Page, StoreError>;
+
+    /// How many transfers there are in each phase; phases of which there are
+    /// none may be left out.
+    async fn count(&self) -> Result<Vec<(Phase, u64)>, StoreError> {
+        let mut counts: HashMap<Phase, u64> = HashMap::new();
+        let mut query = Query {
+            limit: 1000,
+            ..Query::default()
+        };
+        loop {
+            let page = self.find(query.clone()).await?;
+            for record in page.transfers {
+                *counts.entry(record.phase).or_default() += 1;
+            }
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => return Ok(counts.into_iter().collect()),
+            }
+        }
+    }
 
     /// Up to `limit` transfers that were created, changed their phase or were
     /// removed after a place, in the order in which they last did. `None` means

@@ -1,5 +1,7 @@
 //! What goes over the socket.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use towline::{
     Cursor, Direction, ErrorRecord, HandedOver, Incident, Query, Reason, State, Timestamp,
@@ -17,6 +19,12 @@ pub struct About {
     pub pid: u32,
     /// How long it stays.
     pub mode: Mode,
+    /// Since when it owns the state, in milliseconds since 1970.
+    #[serde(default)]
+    pub since: Timestamp,
+    /// Where it is reached: `unix:` and the path of its socket, and others.
+    #[serde(default)]
+    pub addresses: Vec<String>,
 }
 
 /// How long an owner stays.
@@ -27,7 +35,23 @@ pub enum Mode {
     Command,
     /// Until it is told to go, or nothing is left to do.
     Background,
+    /// Until it is told to go.
+    Service,
 }
+
+impl Mode {
+    /// Its name in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Command => "command",
+            Self::Background => "background",
+            Self::Service => "service",
+        }
+    }
+}
+
+/// How many transfers there are in each state, by its name.
+pub type Counts = BTreeMap<String, u64>;
 
 /// Transfers to be submitted, all or none.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::serve::Listener;
@@ -12,7 +13,7 @@ use towline::TransferUtility;
 
 use crate::api::Mode;
 use crate::place;
-use crate::routes::{App, router};
+use crate::routes::{App, Presence, router};
 
 /// How long answers under way may take once the owner leaves.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -21,6 +22,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Server {
     dir: PathBuf,
+    presence: Arc<Presence>,
     leave: watch::Sender<bool>,
     serving: JoinHandle<io::Result<()>>,
 }
@@ -32,17 +34,30 @@ impl Server {
     pub fn start(utility: TransferUtility, dir: &Path, mode: Mode) -> io::Result<Self> {
         let listener = Ours(place::bind(dir)?);
         let (leave, leaving) = watch::channel(false);
+        let socket = format!("unix:{}", place::socket_path(dir).display());
+        let presence = Arc::new(Presence::new(mode, vec![socket]));
         let app = App {
             utility,
-            mode,
+            presence: Arc::clone(&presence),
             leaving: leaving.clone(),
         };
         let serve = axum::serve(listener, router(app)).with_graceful_shutdown(left(leaving));
         Ok(Self {
             dir: dir.to_owned(),
+            presence,
             leave,
             serving: tokio::spawn(serve.into_future()),
         })
+    }
+
+    /// How long the owner stays; a client may have asked for more.
+    pub fn mode(&self) -> Mode {
+        self.presence.mode()
+    }
+
+    /// Returns once a client has asked a daemon to leave.
+    pub async fn told_to_leave(&self) {
+        self.presence.told_to_leave().await;
     }
 
     /// Tells those who follow that another owner is to be looked for, answers

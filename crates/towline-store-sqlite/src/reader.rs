@@ -8,7 +8,9 @@ use std::thread::JoinHandle;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params, params_from_iter};
 use tokio::sync::oneshot;
-use towline_core::{Incident, Page, PartRow, Query, Record, StoreError, Timestamp, TransferId};
+use towline_core::{
+    Incident, Page, PartRow, Phase, Query, Record, StoreError, Timestamp, TransferId,
+};
 
 use crate::codes;
 use crate::rows::{self, Parsed, select_records};
@@ -158,6 +160,36 @@ impl Session {
             });
         }
         Ok(incidents)
+    }
+
+    /// Finished ones are counted by difference: no index holds the completed ones.
+    pub(crate) fn count(&mut self) -> Result<Vec<(Phase, u64)>, Trouble> {
+        let mut statement = self.db.prepare_cached(
+            "SELECT phase, sub, COUNT(*) FROM transfers INDEXED BY transfers_going
+             WHERE phase < 50 GROUP BY phase, sub
+             UNION ALL
+             SELECT phase, 0, COUNT(*) FROM transfers INDEXED BY transfers_stopped
+             WHERE phase >= 50 AND phase <> 100 GROUP BY phase
+             UNION ALL
+             SELECT 100, 0, COUNT(*) FROM transfers",
+        )?;
+        let mut found = statement.query([])?;
+        let mut counts: Vec<(Phase, u64)> = Vec::new();
+        let mut others = 0;
+        while let Some(row) = found.next()? {
+            let (code, sub) = (row.get(0)?, row.get(1)?);
+            let phase = codes::phase_of(code, sub)
+                .ok_or_else(|| Trouble::Damaged(format!("phase {code}, {sub} is not known")))?;
+            let count = row.get::<_, i64>(2)?.cast_unsigned();
+            match phase {
+                Phase::Completed => counts.push((phase, count.saturating_sub(others))),
+                _ => {
+                    others += count;
+                    counts.push((phase, count));
+                }
+            }
+        }
+        Ok(counts)
     }
 
     pub(crate) fn find(&mut self, query: &Query) -> Result<Page, Trouble> {

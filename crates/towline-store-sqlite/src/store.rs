@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 use towline_core::{
     BucketName, Change, Changes, Connection, Created, Cursor, Direction, Incident, NewTransfer,
-    ObjectAddress, ObjectKey, Page, PartRow, Query, Record, Spec, Store, StoreError, TransferId,
-    TransferOptions,
+    ObjectAddress, ObjectKey, Page, PartRow, Phase, Query, Record, Spec, Store, StoreError,
+    TransferId, TransferOptions,
 };
 
 use crate::intern::Interner;
@@ -191,6 +191,10 @@ impl Store for SqliteStore {
         self.read(move |session| session.find(&query)).await
     }
 
+    async fn count(&self) -> Result<Vec<(Phase, u64)>, StoreError> {
+        self.read(Session::count).await
+    }
+
     async fn changes(&self, after: Option<Cursor>, limit: usize) -> Result<Changes, StoreError> {
         self.read(move |session| session.changes(after, limit))
             .await
@@ -264,6 +268,12 @@ impl SqliteReader {
         let readers =
             Readers::start(&path, vec![db]).map_err(|error| StoreError::Failed(Box::new(error)))?;
         Ok(Self { readers })
+    }
+
+    /// Whether a process owns the store in `dir` at this moment. Who wants to own it
+    /// next opens it, and is told.
+    pub fn is_owned(dir: &Path) -> bool {
+        crate::lock::is_taken(&dir.join(LOCK))
     }
 
     /// One transfer, without its parts.

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use tokio::io::AsyncRead;
 use tokio::sync::watch;
 use towline_core::{
-    BucketName, Changed, Changes, Connection, Cursor, Incident, KeyReference, Query, Store,
-    StoreError, TransferId,
+    BucketName, Changed, Changes, Connection, Cursor, Incident, KeyReference, Query, State, Status,
+    Store, StoreError, TransferId,
 };
 use towline_engine::{Config, Engine};
 use towline_s3::S3Connector;
@@ -186,6 +186,29 @@ impl TransferUtility {
             found.map(Transfer::from).filter(wanted).collect(),
             page.next,
         ))
+    }
+
+    /// How many transfers there are in each state, in the order of [`State::ALL`].
+    pub async fn count(&self) -> Result<Vec<(State, u64)>, Error> {
+        let phases = self.store().count().await?;
+        let moving = self.engine().under_way().await?;
+        let count = |state: State| {
+            let at_rest = phases
+                .iter()
+                .filter(|(phase, _)| Status::at_rest(*phase).state == state);
+            at_rest.map(|(_, count)| count).sum::<u64>()
+        };
+        // The store knows phases; what runs only the engine tells.
+        let runs = moving
+            .iter()
+            .filter(|now| now.status.state == State::InProgress);
+        let runs = u64::try_from(runs.count()).unwrap_or(u64::MAX);
+        let count = |state: State| match state {
+            State::InProgress => runs,
+            State::Waiting => count(state).saturating_sub(runs),
+            _ => count(state),
+        };
+        Ok(State::ALL.map(|state| (state, count(state))).to_vec())
     }
 
     /// What changed after a cursor, as it is now. A cursor may be kept and read

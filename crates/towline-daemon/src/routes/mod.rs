@@ -1,17 +1,20 @@
 //! The routes, by what they do.
 
 mod find;
+mod owner;
 mod steer;
 mod submit;
 
+use std::sync::Arc;
+
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use tokio::sync::watch;
 use towline::TransferUtility;
 
-use crate::api::{About, Mode};
+pub(crate) use self::owner::Presence;
 use crate::{Problem, feed};
 
 /// A request with some 100,000 transfers.
@@ -21,14 +24,17 @@ const BODY_MAX_BYTES: usize = 64 << 20;
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) utility: TransferUtility,
-    pub(crate) mode: Mode,
+    pub(crate) presence: Arc<Presence>,
     /// Turns true when the owner leaves.
     pub(crate) leaving: watch::Receiver<bool>,
 }
 
 pub(crate) fn router(app: App) -> Router {
     Router::new()
-        .route("/v1/about", get(about))
+        .route("/v1/about", get(owner::about))
+        .route("/v1/counts", get(owner::counts))
+        .route("/v1/leave", post(owner::leave))
+        .route("/v1/stay", post(owner::stay))
         .route("/v1/transfers", get(find::list).post(submit::submit))
         .route(
             "/v1/transfers/{id}",
@@ -41,14 +47,6 @@ pub(crate) fn router(app: App) -> Router {
         })
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
         .with_state(app)
-}
-
-async fn about(State(app): State<App>) -> axum::Json<About> {
-    axum::Json(About {
-        version: env!("CARGO_PKG_VERSION").into(),
-        pid: std::process::id(),
-        mode: app.mode,
-    })
 }
 
 /// A body or query that is not what its route takes.

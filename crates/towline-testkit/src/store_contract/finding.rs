@@ -1,5 +1,6 @@
 //! Clauses on paging, finding and removing.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use towline_core::{Direction, ParkReason, Phase, Query, State, TransferId};
@@ -186,6 +187,33 @@ pub async fn find_tells_states_by_their_phases(factory: &dyn StoreFactory) {
         let matching: Vec<_> = matching.map(|(id, _)| *id).collect();
         assert_eq!(all_pages(&*store, query).await, matching, "{states:?}");
     }
+}
+
+/// [`Store::count`] agrees with what [`Store::get`] tells of each.
+pub async fn transfers_are_counted_by_their_phases(factory: &dyn StoreFactory) {
+    let store = factory.open();
+    assert!(
+        store
+            .count()
+            .await
+            .unwrap()
+            .iter()
+            .all(|(_, count)| *count == 0)
+    );
+    one_in_each_phase(&*store).await;
+    let (ids, _) = one_in_each_phase(&*store).await;
+    store.remove(ids).await.unwrap();
+    let mut expected: HashMap<Phase, u64> = HashMap::new();
+    for id in all_pages(&*store, Query::default()).await {
+        let record = store.get(id).await.unwrap().unwrap();
+        *expected.entry(record.phase).or_default() += 1;
+    }
+    assert!(expected.values().any(|count| *count == 2), "{expected:?}");
+    assert!(expected.values().any(|count| *count == 1), "{expected:?}");
+    let counts = store.count().await.unwrap();
+    let there: Vec<_> = counts.into_iter().filter(|(_, count)| *count > 0).collect();
+    assert_eq!(there.len(), expected.len(), "{there:?}");
+    assert_eq!(there.into_iter().collect::<HashMap<_, _>>(), expected);
 }
 
 /// Oldest and newest first, whatever the page holds; 0 means 100.

@@ -67,6 +67,7 @@ macro_rules! store_contract_tests {
             next_leaves_out_final_and_paused_transfers
             find_takes_each_condition_and_all_together
             find_tells_states_by_their_phases
+            transfers_are_counted_by_their_phases
             pages_hold_everything_once_in_either_order
             pages_stay_stable_while_transfers_come_and_go
             only_final_transfers_are_removed
