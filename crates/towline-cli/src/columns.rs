@@ -226,7 +226,7 @@ mod tests {
         for width in 0..240 {
             let header = Layout::of(width).header();
             assert!(header.width() <= width.max(15), "{width}: {header}");
-            assert_eq!(header.contains("OBJECT"), width >= 22, "{width}: {header}");
+            assert_eq!(header.contains("OBJECT"), width >= 21, "{width}: {header}");
         }
         assert!(Layout::of(200).header().ends_with("FILE"));
         assert!(!Layout::of(80).header().contains("RATE"));

@@ -23,7 +23,7 @@ impl Systemd {
         let Some(name) = std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else {
             return Self::default();
         };
-        let socket = address(&name).and_then(|to| Ok((UnixDatagram::unbound()?, to)));
+        let socket = address(&name).and_then(|to| Ok((sender()?, to)));
         if let Err(error) = &socket {
             tracing::warn!(%error, "the service manager cannot be told");
         }
@@ -91,10 +91,17 @@ impl Systemd {
 
     fn tell(&self, message: &str) {
         if let Some((socket, to)) = &self.socket {
-            // Nobody is there any more, or does not read: nothing to be done.
+            // Nobody is there any more, or reads: nothing to be done.
             let _ = socket.send_to_addr(message.as_bytes(), to);
         }
     }
+}
+
+/// One that does not wait for a supervisor that does not read.
+fn sender() -> std::io::Result<UnixDatagram> {
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
 }
 
 /// A path, or a name of Linux's own after `@`.
@@ -114,17 +121,15 @@ fn address(name: &OsString) -> std::io::Result<SocketAddr> {
 mod tests {
     use super::*;
 
-    /// What a watchdog with a limit of 30 ms hears in 500 ms.
+    /// What a watchdog with a limit of 30 ms hears in 500 ms, of which it reads
+    /// nothing meanwhile: more than its socket holds.
     async fn heard(ask: impl AsyncFn() -> Result<usize, ()>) -> Vec<String> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
         socket.set_nonblocking(true).unwrap();
         let systemd = Systemd {
-            socket: Some((
-                UnixDatagram::unbound().unwrap(),
-                address(&path.into()).unwrap(),
-            )),
+            socket: Some((sender().unwrap(), address(&path.into()).unwrap())),
             watchdog: Some(Duration::from_millis(30)),
         };
         let watched = systemd.while_it_answers(ask);

@@ -55,7 +55,7 @@ impl Scene {
 
 #[test]
 fn the_table_shows_transfers_and_keys_pause_and_resume_one_for_real() {
-    let mut scene = Scene::start(&["one", "two"], 130, 12);
+    let mut scene = Scene::start(&["one", "two"], 150, 12);
     for text in [
         "ID",
         "OBJECT",
