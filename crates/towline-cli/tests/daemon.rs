@@ -101,7 +101,7 @@ fn a_daemon_that_would_leave_when_idle_stays_when_one_is_started() {
     let terminal = Terminal::start();
     let _started = Started(&terminal);
     terminal.scene.file("file", SIZE, 2);
-    terminal.bandwidth(10 * MIB);
+    terminal.bandwidth(MIB);
     terminal.done(["upload", "--detach", "file", "s3://bucket/file"]);
     let pid = terminal.owner().unwrap();
     assert_eq!(status(&terminal)["mode"], "background");
@@ -121,7 +121,7 @@ fn a_foreground_command_that_owns_the_state_is_named_and_not_stopped_and_followe
     let terminal = Terminal::start();
     let _started = Started(&terminal);
     terminal.scene.file("file", SIZE, 3);
-    terminal.bandwidth(10 * MIB);
+    terminal.bandwidth(MIB);
     let upload = terminal.begin(["upload", "file", "s3://bucket/file"]);
     terminal.until("it owns the state", || terminal.owner().is_some());
     let said = terminal.done(["daemon", "stop"]);
@@ -156,9 +156,9 @@ fn a_second_daemon_is_refused_and_names_the_first() {
 #[test]
 fn what_a_daemon_has_under_way_at_sigterm_is_not_paused_and_goes_on_at_the_next_start() {
     let terminal = Terminal::start();
-    let source = terminal.scene.file("file", SIZE, 4);
-    terminal.scene.object("object", SIZE, 5);
-    terminal.bandwidth(15 * MIB);
+    let source = terminal.scene.file("file", 2 * SIZE, 4);
+    terminal.scene.object("object", 2 * SIZE, 5);
+    terminal.bandwidth(10 * MIB);
     let daemon = running(&terminal);
     terminal.done(["upload", "--detach", "file", "s3://bucket/file"]);
     terminal.done(["download", "--detach", "s3://bucket/object", "copy"]);
@@ -350,7 +350,7 @@ fn systemd_is_told_of_readiness_life_and_the_end_over_a_path_or_an_abstract_name
 fn systemd_is_told_what_a_daemon_waits_for_that_cannot_own_the_state_yet() {
     let terminal = Terminal::start();
     terminal.scene.file("file", SIZE, 7);
-    terminal.bandwidth(10 * MIB);
+    terminal.bandwidth(MIB);
     let upload = terminal.begin(["upload", "file", "s3://bucket/file"]);
     terminal.until("it owns the state", || terminal.owner().is_some());
     let path = terminal.scene.path("notify");

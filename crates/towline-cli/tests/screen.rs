@@ -7,8 +7,10 @@ mod terminal;
 
 use pty::Pty;
 use terminal::{MIB, Running, Terminal};
+use towline_testserver::Operation;
 
-const SIZE: u64 = 40 * MIB;
+/// Large enough that it is not done before the test is.
+const SIZE: u64 = 80 * MIB;
 
 /// A daemon, and the table of its transfers.
 struct Scene {
@@ -29,7 +31,7 @@ impl Scene {
     /// With these keys being uploaded, slowly.
     fn start(keys: &[&str], width: u16, height: u16) -> Self {
         let terminal = Terminal::start();
-        terminal.bandwidth(4 * MIB);
+        terminal.bandwidth(2 * MIB);
         let daemon = daemon(&terminal);
         terminal.scene.file("file", SIZE, 1);
         for key in keys {
@@ -66,7 +68,7 @@ fn the_table_shows_transfers_and_keys_pause_and_resume_one_for_real() {
     ] {
         scene.pty.until_it_shows(text);
     }
-    scene.pty.until_it_shows("MiB/s");
+    scene.pty.until_it_shows("iB/s");
     // The second one, by the arrow.
     scene.pty.types("\u{1b}[B");
     scene.pty.until_it_shows(">       2");
@@ -266,4 +268,73 @@ fn without_a_terminal_watch_and_list_write_lines() {
     );
     let listed = terminal.done(["list"]);
     assert!(listed.starts_with("    1  upload    completed"), "{listed}");
+}
+
+#[test]
+fn a_list_takes_filters_and_says_when_there_are_more() {
+    let terminal = Terminal::start();
+    terminal.scene.file("file", MIB, 1);
+    for key in ["a", "b", "c"] {
+        terminal.done(["upload", "file", &format!("s3://bucket/{key}")]);
+    }
+    let keys = |args: &[&str]| -> Vec<String> {
+        let listed = terminal.done(["list", "--json"].iter().chain(args));
+        let rows = listed
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap());
+        rows.map(|row: serde_json::Value| row["key"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let look = || {
+        assert_eq!(keys(&[]), ["a", "b", "c"]);
+        assert_eq!(keys(&["--all"]), ["a", "b", "c"]);
+        assert_eq!(keys(&["--limit", "2"]), ["b", "c"]);
+        assert_eq!(keys(&["--key", "b"]), ["b"]);
+        assert_eq!(
+            keys(&["--bucket", "bucket", "--state", "completed,failed"]).len(),
+            3
+        );
+        assert_eq!(keys(&["--bucket", "another"]), [] as [&str; 0]);
+        assert_eq!(keys(&["--type", "download"]), [] as [&str; 0]);
+        assert_eq!(keys(&["--state", "paused", "--all"]), [] as [&str; 0]);
+    };
+    look();
+    let few = terminal.begin(["list", "--limit", "1"]).output();
+    assert!(String::from_utf8_lossy(&few.stderr).contains("the newest 1; --all shows all"));
+    let all = terminal.begin(["list", "--limit", "3"]).output();
+    assert_eq!(String::from_utf8_lossy(&all.stderr), "");
+    assert_eq!(terminal.code(["list", "--all", "--limit", "1"]), Some(2));
+    // The same from who owns the state.
+    let daemon = daemon(&terminal);
+    look();
+    daemon.signal("TERM");
+    daemon.ends();
+}
+
+#[test]
+fn show_tells_options_parts_proof_and_what_went_wrong_with_the_request_of_s3() {
+    let terminal = Terminal::start();
+    terminal.scene.file("file", 12 * MIB, 1);
+    let faults = terminal.scene.server.faults();
+    faults.fail_next(Operation::UploadPart, 1, 503, "SlowDown");
+    let options = ["--part-size", "5MiB", "--metadata", "colour=blue"];
+    let upload = ["upload", "file", "s3://bucket/file"];
+    terminal.done(upload.into_iter().chain(options));
+    let shown = terminal.done(["show", "1"]);
+    for text in [
+        "transfer    upload 1\n",
+        "state       completed, transferred\n",
+        "object      s3://bucket/file\n",
+        "bytes       12582912 of 12582912 (12.00 MiB), 100%\n",
+        "parts       3 of 5.00 MiB\n",
+        "option      part size 5242880\n",
+        "colour",
+        "verified    full-object by ",
+        "SlowDown: ",
+        "status 503, request ",
+        " UTC  asked for\n",
+        " UTC  completed\n",
+    ] {
+        assert!(shown.contains(text), "{text:?} in\n{shown}");
+    }
 }
