@@ -75,7 +75,9 @@ impl EventLoop {
             s3: Arc::clone(&live.s3),
             profile: Arc::clone(&live.profile),
             budget: self.budget.clone(),
-            clock: self.clock,
+            clock: self.machine.clock,
+            random: self.machine.random.clone(),
+            files: self.machine.files.clone(),
             config: Arc::clone(&self.config),
             progress: Arc::clone(&live.progress),
             open: Arc::clone(&live.open),
@@ -107,7 +109,7 @@ impl EventLoop {
             let mut end = end;
             end.event = act::perform(act, context).await;
         };
-        tokio::spawn(work.instrument(attempt));
+        self.machine.tasks.spawn(work.instrument(attempt));
     }
 }
 
