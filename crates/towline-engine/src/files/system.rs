@@ -65,7 +65,7 @@ impl OpenFile for File {
         }
         match rustix::fs::fallocate(self, FallocateFlags::empty(), 0, size) {
             Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => look_and_lengthen(self, size),
-            other => Ok(other?),
+            reserved => reserved.map_err(io::Error::from),
         }
     }
 
@@ -125,14 +125,16 @@ impl OpenDir for Directory {
 
     fn rename(&self, from: &OsStr, to: &OsStr, replace: bool) -> io::Result<()> {
         let dir = &self.0;
-        Ok(match replace {
+        match replace {
             true => rustix::fs::renameat(dir, from, dir, to)?,
             false => rustix::fs::renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE)?,
-        })
+        }
+        Ok(())
     }
 
     fn remove(&self, name: &OsStr) -> io::Result<()> {
-        Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::empty())?)
+        rustix::fs::unlinkat(&self.0, name, AtFlags::empty())?;
+        Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -178,7 +180,7 @@ fn look_and_lengthen(file: &File, size: u64) -> io::Result<()> {
     if OpenFile::room(file).is_some_and(|room| room.free < size) {
         return Err(Errno::NOSPC.into());
     }
-    Ok(rustix::fs::ftruncate(file, size)?)
+    rustix::fs::ftruncate(file, size).map_err(io::Error::from)
 }
 
 /// The umask, read from the kernel's own words: the system call that returns it
