@@ -75,6 +75,10 @@ step "a client that is not ours: the AWS CLI"
 "$VENV/bin/python" -m pip install -q awscli==1.46.3
 export TOWLINE_AWS="$VENV/bin/aws"
 
+step "a tester of HTTP APIs"
+"$VENV/bin/python" -m pip install -q schemathesis==4.32.5
+export TOWLINE_SCHEMATHESIS="$VENV/bin/schemathesis"
+
 step "all tests"
 cargo nextest run --release --workspace --profile ci
 cargo test --release --workspace --doc --quiet

@@ -10,6 +10,8 @@
 
 mod changes;
 mod codes;
+mod count;
+
 mod intern;
 mod lock;
 mod migrate;

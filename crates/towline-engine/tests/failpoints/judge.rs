@@ -55,7 +55,7 @@ fn nothing_is_left(world: &World) {
 
 fn upload(world: &World, record: &Record) {
     let object = world.s3.object(BUCKET, KEY);
-    let versions = world.s3.versions(BUCKET, KEY);
+    let versions = world.s3.times_stored(KEY);
     match (record.phase, world.flow.ends) {
         (Phase::Completed, _) => {
             let version = match (world.flow.script, record.generation) {
