@@ -7,7 +7,7 @@ use towline_core::Direction;
 
 use super::sound_world::*;
 use super::*;
-use crate::crash::evidence::{Seen, Twins};
+use crate::crash::evidence::{Fate, Seen, Twins};
 use crate::crash::process::End;
 
 const BOTH: [Direction; 2] = [Direction::Upload, Direction::Download];
@@ -104,7 +104,7 @@ fn p3_a_moment_with_part_of_the_bytes_is_noticed() {
 #[test]
 fn p3_what_a_failed_transfer_did_to_what_stood_there_is_noticed() {
     let failed = |world: &mut Evidence| {
-        world.asked[0].sound = false;
+        world.asked[0].fate = Fate::MayFail;
         world.rows[0].state = "failed".into();
         world.told.clear();
     };
@@ -134,7 +134,7 @@ fn p4_an_exit_code_that_was_expected_and_a_failure_that_was_allowed_are_no_viola
     world.runs[1].end = End::Code(4);
     assert_eq!(violations(&world), []);
     world.runs[1].end = End::Code(1);
-    world.asked[0].sound = false;
+    world.asked[0].fate = Fate::MayFail;
     assert_eq!(violations(&world), []);
 }
 
