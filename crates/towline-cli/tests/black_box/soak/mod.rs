@@ -80,7 +80,8 @@ impl Side {
 }
 
 /// One look at those that run: kills them when it is time, and notes who has ended.
-fn look(crowd: &mut Crowd<'_>, sides: &mut [Side], kills: &mut u64) {
+/// With a daemon goes whoever `--detach` started in its place.
+fn look(scene: &Scene, crowd: &mut Crowd<'_>, sides: &mut [Side], kills: &mut u64) {
     crowd.kill_those_due(Whom::Itself, u64::MAX);
     for run in crowd.reap() {
         *kills += u64::from(run.killed.is_some());
@@ -91,6 +92,7 @@ fn look(crowd: &mut Crowd<'_>, sides: &mut [Side], kills: &mut u64) {
             let side = side.unwrap();
             assert!(side.is_killed, "{} ended: {}", side.name, run.stderr);
             side.daemon_runs = false;
+            *kills += scene.signal_background(&side.state, Signal::Kill) as u64;
         } else if run.killed.is_none() {
             let fine =
                 matches!(run.end, End::Code(code) if code == 0 || run.also_fine.contains(&code));
@@ -130,16 +132,13 @@ fn minutes_with_faults_and_kills_leave_memory_descriptors_and_log_as_they_were()
             submitted += 1;
             next = Instant::now() + Duration::from_millis(rng.u64(20..200));
         }
-        if rng.u16(..2_000) == 0 {
-            kills += scene.signal_background(&sides[1].state, Signal::Kill) as u64;
-        }
         if samples.due(begun.elapsed()) {
             for side in &sides {
                 samples.take(begun.elapsed(), side.name, Sample::of(&scene, &side.state));
             }
             scene.forget_history();
         }
-        look(&mut crowd, &mut sides, &mut kills);
+        look(&scene, &mut crowd, &mut sides, &mut kills);
     }
     println!("{submitted} submits, {kills} kills");
     drop(weather);

@@ -90,17 +90,19 @@ impl Samples {
 
     /// The first fifth is not looked at: pools and caches fill. Then the medians of
     /// the second and the last fifth may differ by what allocators and the moment
-    /// make of it, and not by what a leak would: at 5 transfers a second, 1 KiB of
-    /// each is 3 MiB in 10 minutes.
+    /// make of it, and not by what a leak would: at 3 transfers a second, 5 KiB of
+    /// each is 9 MiB in 10 minutes. In less than 2 minutes the 16 MiB of pages of
+    /// the store have not all been read.
     pub(super) fn assert_flat(&self) {
-        let slack = [8.0, 12.0, 20.0, 8.0];
+        let long = self.every * 300 >= Duration::from_secs(120);
+        let slack = [if long { 8.0 } else { 24.0 }, 12.0, 20.0, 8.0];
         let most = [128.0, 200.0, 64.0, 64.0];
         for (side, samples) in &self.sides {
             for ((name, measure), (slack, most)) in MEASURES.iter().zip(slack.into_iter().zip(most))
             {
                 let values: Vec<f64> = samples.iter().filter_map(|(_, s)| measure(s)).collect();
                 assert!(
-                    values.len() >= 25,
+                    values.len() >= 10,
                     "{side}: {name} was seen {} times",
                     values.len()
                 );

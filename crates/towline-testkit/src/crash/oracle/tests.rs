@@ -139,6 +139,31 @@ fn p4_an_exit_code_that_was_expected_and_a_failure_that_was_allowed_are_no_viola
 }
 
 #[test]
+fn p4_what_may_be_canceled_or_removed_ends_so_or_completed_and_no_other_way() {
+    let end = |fate, state: Option<&str>| {
+        let mut world = sound(Direction::Upload);
+        world.surveys.clear();
+        world.told.clear();
+        world.seen.clear();
+        world.left = [(world.asked[0].destination(), other())].into();
+        world.asked[0].fate = fate;
+        match state {
+            Some(state) => (world.rows[0].state, world.rows[0].moved) = (state.into(), 0),
+            None => world.rows.clear(),
+        }
+        world.in_flight = 100;
+        let broken = violations(&world);
+        broken.iter().map(|v| v.promise).collect::<Vec<_>>()
+    };
+    assert_eq!(end(Fate::MayBeCanceled, Some("canceled")), [] as [u8; 0]);
+    assert_eq!(end(Fate::MayBeRemoved, None), [] as [u8; 0]);
+    assert_eq!(end(Fate::MayBeCanceled, Some("failed")), [4, 4]);
+    assert_eq!(end(Fate::MayBeCanceled, Some("waiting")), [4]);
+    assert_eq!(end(Fate::MayBeCanceled, None), [1]);
+    assert_eq!(end(Fate::Completes, Some("canceled")), [4]);
+}
+
+#[test]
 fn p4_a_second_version_that_nobody_asked_about_is_noticed() {
     let again = |status: u16| {
         move |world: &mut Evidence| {
