@@ -54,6 +54,8 @@ pub(crate) enum Verb {
     Doctor(Doctor),
     /// Carry transfers without a terminal
     Daemon(Daemon),
+    /// Open the service's page in a browser
+    Open(Open),
     /// See an upload and a download survive a kill; needs no account
     #[cfg(feature = "demo")]
     Demo(Demo),
@@ -293,6 +295,15 @@ pub(crate) struct Run {
     /// Go when nothing is left to do
     #[arg(long, hide = true)]
     pub(crate) until_idle: bool,
+    #[command(flatten)]
+    pub(crate) serving: crate::serving::Serving,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Open {
+    /// Print the address instead; it logs a browser in once, within a minute
+    #[arg(long)]
+    pub(crate) print: bool,
 }
 
 #[cfg(feature = "demo")]

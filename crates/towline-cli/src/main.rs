@@ -9,8 +9,10 @@ mod exit;
 mod identity;
 mod output;
 mod parse;
+mod process;
 mod progress;
 mod reach;
+mod serving;
 mod steering;
 mod url;
 mod verbs;
@@ -76,6 +78,7 @@ async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Error> {
         Verb::Remove(args) => verbs::remove::run(args, common, output).await,
         Verb::Doctor(args) => verbs::doctor::run(args, common, output).await,
         Verb::Daemon(args) => verbs::daemon::run(args, common).await,
+        Verb::Open(args) => verbs::open::run(args, common, output).await,
         #[cfg(feature = "demo")]
         Verb::Demo(args) => verbs::demo::run(args, output).await,
     }

@@ -57,6 +57,14 @@ impl Output {
         put(&mut std::io::stdout(), &value.to_string());
     }
 
+    /// A page that logs a browser in; said in any case, as it was asked for.
+    pub(crate) fn login(&mut self, code: &towline_daemon::LoginCode) {
+        match self.json {
+            true => self.json_line(&serde_json::to_value(code).unwrap_or_default()),
+            false => put(&mut std::io::stdout(), &code.url),
+        }
+    }
+
     /// How a transfer ended, or where it stands.
     pub(crate) fn transfer(&mut self, transfer: &Transfer) {
         if self.json {

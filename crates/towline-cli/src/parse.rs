@@ -9,7 +9,8 @@ pub(crate) fn part_size(text: &str) -> Result<PartSize, String> {
     PartSize::from_bytes(bytes(text)?).map_err(|error| error.to_string())
 }
 
-fn bytes(text: &str) -> Result<u64, String> {
+/// The same, of any size.
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     let split = text
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(text.len());

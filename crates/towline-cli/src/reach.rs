@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use towline::{Config, Recovery, StoreError, TransferId, TransferUtility};
 use towline_daemon::{
-    Client, ClientError, Mode, Server, Shown, Steer, Steered, Submit, Submitted, Verb,
+    Client, ClientError, Mode, Server, Service, Shown, Steer, Steered, Submit, Submitted, Verb,
 };
 
 use crate::error::Error;
@@ -26,7 +26,7 @@ pub(crate) struct Reach {
 struct Place {
     dir: PathBuf,
     config: Config,
-    mode: Mode,
+    service: Service,
 }
 
 /// This process, as the owner.
@@ -48,7 +48,7 @@ impl Reach {
         Self::of(Place {
             dir,
             config,
-            mode: Mode::Command,
+            service: Service::new(Mode::Command),
         })
         .await
     }
@@ -148,23 +148,22 @@ impl Owner {
             .config(place.config.clone())
             .open()
             .await?;
-        let server = Server::start(utility.clone(), &place.dir, place.mode).map_err(|error| {
-            Error::Failed(format!(
-                "cannot serve {}: {error}",
-                towline_daemon::socket_path(&place.dir).display()
-            ))
+        let server = Server::start_with(utility.clone(), &place.dir, &place.service);
+        let server = server.map_err(|error| {
+            Error::Failed(format!("cannot serve {}: {error}", place.dir.display()))
         })?;
         Ok(Self { utility, server })
     }
 
     /// Owns the state and goes on with all that is unfinished in it, once
     /// whoever owns it now has left.
-    pub(crate) async fn wait_for(dir: &Path) -> Result<Self, Error> {
+    pub(crate) async fn wait_for(dir: &Path, service: Service) -> Result<Self, Error> {
         let place = Place {
             dir: dir.to_owned(),
             config: Config::default(),
-            mode: Mode::Background,
+            service,
         };
+        crate::process::prepare();
         loop {
             match Self::start(&place).await {
                 Err(Error::Towline(towline::Error::Store(StoreError::Owned { .. }))) => {

@@ -14,7 +14,8 @@ use serde::de::DeserializeOwned;
 use towline::TransferId;
 
 use crate::api::{
-    About, Event, Find, Follow, Found, Shown, Steer, Steered, Submit, Submitted, Verb,
+    About, Event, Find, Follow, Found, LoginCode, LoginCodeRequest, Shown, Steer, Steered, Submit,
+    Submitted, Verb,
 };
 use crate::sse::Parser;
 use crate::{Problem, place};
@@ -99,6 +100,11 @@ impl Client {
     pub async fn steer(&self, verb: Verb, steer: &Steer) -> Result<Steered, ClientError> {
         self.post(&format!("/v1/transfers/{}", verb.as_str()), steer)
             .await
+    }
+
+    /// A code that logs a browser in.
+    pub async fn login_code(&self, request: &LoginCodeRequest) -> Result<LoginCode, ClientError> {
+        self.post("/v1/login-codes", request).await
     }
 
     /// Follows what changes.

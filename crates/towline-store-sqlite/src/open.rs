@@ -15,6 +15,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use towline_core::StoreError;
 
+use crate::migrate;
 use crate::place::sync_dir;
 use crate::schema;
 use crate::trouble::Trouble;
@@ -38,7 +39,7 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const MIB: i64 = 1 << 20;
 
 /// Connects the owner, who holds the lock: checks the database, or creates one
-/// where there is none.
+/// where there is none, and brings one of an older schema to the newest.
 pub(crate) fn owner(path: &Path) -> Result<Connection, StoreError> {
     check_library(path)?;
     if look(path)? {
@@ -67,10 +68,13 @@ pub(crate) fn owner(path: &Path) -> Result<Connection, StoreError> {
         db.pragma_update(None, "cache_size", -16 * 1024)?;
         Ok(db)
     };
-    connected().map_err(|trouble| trouble.into_store_error(path))
+    let db = connected().map_err(|trouble| trouble.into_store_error(path))?;
+    migrate::to_newest(&db, path)?;
+    Ok(db)
 }
 
-/// Connects one who only reads, whether or not somebody owns the store.
+/// Connects one who only reads, whether or not somebody owns the store. It reads
+/// older schemas as they are.
 pub(crate) fn reader(path: &Path) -> Result<Connection, StoreError> {
     check_library(path)?;
     // An owner always has a log, if an empty one; without it the file may be

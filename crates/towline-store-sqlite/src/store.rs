@@ -191,6 +191,10 @@ impl Store for SqliteStore {
         self.read(move |session| session.find(&query)).await
     }
 
+    async fn count(&self) -> Result<towline_core::Counts, StoreError> {
+        self.read(Session::count).await
+    }
+
     async fn changes(&self, after: Option<Cursor>, limit: usize) -> Result<Changes, StoreError> {
         self.read(move |session| session.changes(after, limit))
             .await

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
-use towline_core::{LocalFailure, Query, State, StoreError};
+use towline_core::{LocalFailure, Query, State, StoreError, TransferId};
 
 use crate::building::Body;
 use crate::{Error, SubmitError, TransferObserver, TransferRequest, TransferUtility};
@@ -84,6 +84,24 @@ impl TransferUtility {
                     self.remove_when_done(observer, copy);
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Where copies are kept until they are uploaded. What lies there without a
+    /// transfer is removed when the state is opened.
+    pub fn spool_dir(&self) -> PathBuf {
+        self.state_dir().join(DIR)
+    }
+
+    /// Removes the copy that a transfer uploads, in
+    /// [`spool_dir`](Self::spool_dir), once it is completed or canceled, or its
+    /// record is removed. Does nothing for one that uploads another file.
+    pub async fn remove_copy_when_done(&self, id: TransferId) -> Result<(), Error> {
+        let observer = self.observe(id).await?;
+        let path = observer.transfer().path;
+        if path.parent() == Some(&self.spool_dir()) {
+            self.remove_when_done(observer, Copy { path });
         }
         Ok(())
     }

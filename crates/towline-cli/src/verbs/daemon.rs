@@ -23,7 +23,7 @@ pub(crate) async fn run(args: Daemon, common: &Common) -> Result<Exit, Error> {
     let mut signals = Signals::new()?;
     let dir = common.state_dir();
     let owner = tokio::select! {
-        owner = Owner::wait_for(&dir) => owner?,
+        owner = Owner::wait_for(&dir, run.serving.service()) => owner?,
         _ = signals.next() => return Ok(Exit::Done),
     };
     tokio::select! {

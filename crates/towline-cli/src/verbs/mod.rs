@@ -7,6 +7,7 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod download;
 pub(crate) mod list;
+pub(crate) mod open;
 pub(crate) mod pause;
 pub(crate) mod remove;
 pub(crate) mod resume;
