@@ -15,7 +15,7 @@ use towline_testkit::crash::{
 use crate::MIB;
 
 /// Commands that are started in a round, one after the other.
-const STEPS: usize = 30;
+const STEPS: usize = 40;
 /// And of these at one time.
 const AT_ONCE: usize = 4;
 /// Faults of the network cost bytes as well, and their number is not bounded.
@@ -121,12 +121,12 @@ impl Subject {
 /// When and how a command is to be ended; most are.
 fn doom(rng: &mut Rng) -> Option<(Trigger, Signal)> {
     let signal = match rng.u8(..10) {
-        0..=2 => return None,
-        3..=7 => Signal::Kill,
+        0..=1 => return None,
+        2..=7 => Signal::Kill,
         8 => Signal::Terminate,
         _ => Signal::Interrupt,
     };
-    let after = Duration::from_millis(rng.u64(..600));
+    let after = Duration::from_millis(rng.u64(..300));
     Some((Trigger::After(after), signal))
 }
 
@@ -199,7 +199,7 @@ fn t25_t26_t27_all_flows_killed_at_random_on_a_bad_network_end_well_and_leave_no
     let mut scene = Scene::with_canaries(env!("CARGO_BIN_EXE_towline"));
     prepare(&scene);
     scene.put_proxy_between();
-    scene.server.faults().bandwidth(100 * MIB);
+    scene.server.faults().bandwidth(40 * MIB);
     let mut oracle = scene.oracle(NOT_COUNTED).seeded(seed);
     let (mut killed, mut looked) = (0, 0);
     for round in 0.. {
