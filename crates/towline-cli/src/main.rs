@@ -35,6 +35,7 @@ use crate::exit::Exit;
 use crate::output::Output;
 
 fn main() -> ExitCode {
+    leave_no_core();
     let cli = Cli::parse();
     logging::start(&cli);
     let mut output = Output::new(&cli.common);
@@ -57,6 +58,17 @@ fn main() -> ExitCode {
             error.exit().into()
         }
     }
+}
+
+/// Memory holds secrets, and a core file would keep them.
+fn leave_no_core() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let nothing = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    // Less may always be asked for; where there are no limits there is none to set.
+    let _ = setrlimit(Resource::Core, nothing);
 }
 
 async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Error> {

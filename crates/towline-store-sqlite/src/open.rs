@@ -144,7 +144,8 @@ fn look(path: &Path) -> Result<bool, StoreError> {
         return Err(unusable(path, "it is not a regular file".into()));
     }
     if found.len() == 0 {
-        return nothing_there(path);
+        // None is ever created under this name: see `create`.
+        return Err(corrupt(path, "it is empty"));
     }
     let mut header = Vec::with_capacity(100);
     file.by_ref()
@@ -226,7 +227,9 @@ fn check(path: &Path) -> Result<(), StoreError> {
         if unclean || small {
             let said: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
             if said != "ok" {
-                return Err(Trouble::Damaged(said));
+                // Which database it is stands in a line of its own.
+                let why: Vec<&str> = said.lines().filter(|line| !line.starts_with('*')).collect();
+                return Err(Trouble::Damaged(why.join("; ")));
             }
         }
         Ok(())
