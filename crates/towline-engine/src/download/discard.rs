@@ -14,7 +14,7 @@ pub(crate) async fn discard(context: &Context) -> Result<Event, Failure> {
         // A directory that is gone took the file with it.
         let gone = path.parent().is_some_and(|dir| !dir.exists());
         if !gone {
-            blocking(move || TargetDir::of(&path)?.remove_temp(&name)).await?;
+            blocking(move || TargetDir::of(&path)?.discard_temp(&name)).await?;
         }
     }
     context.open.reset();

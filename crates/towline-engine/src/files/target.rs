@@ -106,6 +106,11 @@ impl TargetDir {
         Ok(fingerprint(&meta).into())
     }
 
+    /// Makes what was written to the temporary file durable, and that it has a name.
+    pub(crate) fn sync_written(&self, temp: &str, file: &File) -> Result<(), LocalFailure> {
+        self.sync_temp(temp, || file.sync_data().and_then(|()| self.dir.sync_all()))
+    }
+
     /// Syncs the temporary file. After a failure the kernel takes what it could
     /// not write for written, so a second sync would succeed and mean nothing:
     /// the file goes at once, and nobody finds it and trusts it.
@@ -146,6 +151,11 @@ impl TargetDir {
             },
             other => self.failure(other),
         })?;
+        self.sync_name()
+    }
+
+    /// Makes durable that the finished file has its name.
+    pub(crate) fn sync_name(&self) -> Result<(), LocalFailure> {
         self.dir
             .sync_all()
             .map_err(|error| LocalFailure::TargetUnwritable {
@@ -210,6 +220,16 @@ impl TargetDir {
             }),
             Err(errno) => Err(self.failure(errno)),
         }
+    }
+
+    /// Removes the temporary file for good: after a power failure too it does not
+    /// come back, when nobody knows it any more.
+    pub(crate) fn discard_temp(&self, temp: &str) -> Result<(), LocalFailure> {
+        self.remove_temp(temp)?;
+        if let Err(error) = self.dir.sync_all() {
+            tracing::warn!(%error, "a removed temporary file may come back after a power failure");
+        }
+        Ok(())
     }
 
     fn stat(&self, name: &OsStr) -> rustix::io::Result<FileIdentity> {
