@@ -18,6 +18,7 @@ mod files;
 mod hash;
 mod head;
 mod live;
+mod machine;
 mod profile;
 mod progress;
 mod random;
@@ -26,14 +27,19 @@ mod site;
 mod snapshot;
 mod stall;
 mod stream;
+mod tasks;
 mod unusable;
 mod upload;
 mod writer;
 
 pub use config::{Config, Recovery};
 pub use engine::{Engine, EngineError, StreamToCome};
+#[doc(hidden)]
+pub use files::{Disk, OpenDir, OpenFile, Room, Stat};
 pub use files::{inspect_source, kind_if_special, numbered};
 pub use hash::{checksum_of, etag_md5};
+#[doc(hidden)]
+pub use machine::Simulated;
 pub use profile::{Checks, Fact, Heeds, Profile, is_denied, may_refuse_a_header, without};
 pub use snapshot::{Snapshot, Watch};
 pub use stream::{Reading, Sink, Source, SourceReader};

@@ -1,12 +1,9 @@
 //! Whether the target has the object's bytes already.
 
-use std::fs::File;
-use std::sync::Arc;
-
 use towline_core::{ChecksumKind, Failure, ObjectIdentity};
 
 use super::seal::{checksum_of_range, md5_of};
-use crate::act::{Context, blocking};
+use crate::act::Context;
 use crate::files::open_source;
 
 /// Compares lengths, and the strongest checksum that can be computed from the
@@ -24,13 +21,13 @@ pub(crate) async fn is_identical(
         return Ok(false);
     };
     let path = context.spec().path.clone();
-    let same = blocking(move || {
-        let Ok((file, found)) = open_source(&path) else {
+    let files = context.files.clone();
+    let same = context.blocking(move || {
+        let Ok((file, found)) = open_source(&*files, &path) else {
             return false; // a directory, a link to nowhere: not the object
         };
-        let file: Arc<File> = Arc::new(file);
         found.size == size
-            && checksum_of_range(&file, 0..size, expected.algorithm()).ok() == Some(expected)
+            && checksum_of_range(&*file, 0..size, expected.algorithm()).ok() == Some(expected)
     });
     Ok(same.await)
 }
