@@ -23,6 +23,9 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
         let dir = TargetDir::of(&*files, &path)?;
         let file = dir.open_temp(&name, size)?;
         let published = sealed.and_then(|sealed| dir.published_as(sealed));
+        if published.is_some() {
+            dir.sync_name()?; // whoever renamed it may have been killed before that
+        }
         Ok::<_, Failure>((dir.temp_identity(&name), published, file))
     };
     let (there, published, file) = context.blocking(look).await?;

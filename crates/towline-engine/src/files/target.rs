@@ -117,6 +117,11 @@ impl TargetDir {
         Ok(stat.fingerprint.into())
     }
 
+    /// Makes what was written to the temporary file durable, and that it has a name.
+    pub(crate) fn sync_written(&self, temp: &str, file: &dyn OpenFile) -> Result<(), LocalFailure> {
+        self.sync_temp(temp, || file.sync_data().and_then(|()| self.dir.sync()))
+    }
+
     /// Syncs the temporary file. After a failure the kernel takes what it could
     /// not write for written, so a second sync would succeed and mean nothing:
     /// the file goes at once, and nobody finds it and trusts it.
@@ -155,9 +160,14 @@ impl TargetDir {
             }
         })?;
         towline_core::failpoint!("rename.ended");
-        self.sync("it is there, but its directory could not be synced")?;
+        self.sync_name()?;
         towline_core::failpoint!("rename.synced");
         Ok(())
+    }
+
+    /// Makes durable that the finished file has its name.
+    pub(crate) fn sync_name(&self) -> Result<(), LocalFailure> {
+        self.sync("it is there, but its directory could not be synced")
     }
 
     /// Gives it the target's name, or the first numbered one that is free:
