@@ -32,8 +32,13 @@ mod writer;
 
 pub use config::{Config, Recovery};
 pub use engine::{Engine, EngineError, StreamToCome};
-pub use files::{inspect_source, kind_if_special, numbered};
-pub use hash::{checksum_of, etag_md5};
+#[cfg(feature = "fuzzing")]
+pub use files::fuzzing;
+pub use files::{
+    BeneathError, KeyNames, KeyPlace, Unnameable, check_beneath, folds_names, inspect_source,
+    key_of, kind_if_special, make_beneath, numbered, open_source, path_of,
+};
+pub use hash::{Hasher, checksum_of, composite, etag_md5, etag_parts};
 pub use profile::{Checks, Fact, Heeds, Profile, is_denied, may_refuse_a_header, without};
 pub use snapshot::{Snapshot, Watch};
 pub use stream::{Reading, Sink, Source, SourceReader};

@@ -10,11 +10,10 @@ pub(crate) async fn discard(context: &Context) -> Result<Event, Failure> {
     if !context.spec().is_stream()
         && let Ok((_, temp)) = identity(context)
     {
-        let (path, name) = (context.spec().path.clone(), temp.name.clone());
+        let (target, name) = (context.target(), temp.name.clone());
         // A directory that is gone took the file with it.
-        let gone = path.parent().is_some_and(|dir| !dir.exists());
-        if !gone {
-            blocking(move || TargetDir::of(&path)?.remove_temp(&name)).await?;
+        if target.dir_is_there() {
+            blocking(move || TargetDir::of(&target)?.remove_temp(&name)).await?;
         }
     }
     context.open.reset();

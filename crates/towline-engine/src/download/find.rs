@@ -6,6 +6,7 @@ use towline_core::{
     Outcome, RangeOf, Temp, WhenTargetExists,
 };
 
+use super::by_parts;
 use super::identical::is_identical;
 use super::seal::md5_of;
 use crate::act::{Context, blocking};
@@ -58,6 +59,7 @@ pub(crate) async fn find(context: &Context) -> Result<Event, Failure> {
             in_one: false, // it would have to be held in memory
         });
     }
+    identity.part_size = by_parts::first_part(context, &identity, whole).await?;
     let temp = Temp {
         name: temp_name(),
         boot: boot_id(),
@@ -75,8 +77,8 @@ async fn target_is_there(context: &Context) -> Result<bool, Failure> {
     if context.spec().is_stream() {
         return Ok(false);
     }
-    let path = context.spec().path.clone();
-    Ok(blocking(move || Ok::<_, LocalFailure>(TargetDir::of(&path)?.target_exists())).await?)
+    let target = context.target();
+    Ok(blocking(move || Ok::<_, LocalFailure>(TargetDir::of(&target)?.target_exists())).await?)
 }
 
 fn identity_of(head: ObjectHead) -> ObjectIdentity {
@@ -94,6 +96,7 @@ fn identity_of(head: ObjectHead) -> ObjectIdentity {
         last_modified: head.last_modified,
         checksum,
         parts: head.parts,
+        part_size: None,
         encryption: head.encryption.or(opaque),
         range: None,
     }

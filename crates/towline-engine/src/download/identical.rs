@@ -1,13 +1,10 @@
 //! Whether the target has the object's bytes already.
 
-use std::fs::File;
-use std::sync::Arc;
-
 use towline_core::{ChecksumKind, Failure, ObjectIdentity};
 
 use super::seal::{checksum_of_range, md5_of};
 use crate::act::{Context, blocking};
-use crate::files::open_source;
+use crate::files::TargetDir;
 
 /// Compares lengths, and the strongest checksum that can be computed from the
 /// file alone. What cannot be compared is not the same.
@@ -23,13 +20,12 @@ pub(crate) async fn is_identical(
     let Some(expected) = expected.filter(|_| identity.range.is_none()) else {
         return Ok(false);
     };
-    let path = context.spec().path.clone();
+    let target = context.target();
     let same = blocking(move || {
-        let Ok((file, found)) = open_source(&path) else {
+        let Ok(file) = TargetDir::of(&target).and_then(|dir| dir.open_existing()) else {
             return false; // a directory, a link to nowhere: not the object
         };
-        let file: Arc<File> = Arc::new(file);
-        found.size == size
+        file.metadata().is_ok_and(|found| found.len() == size)
             && checksum_of_range(&file, 0..size, expected.algorithm()).ok() == Some(expected)
     });
     Ok(same.await)

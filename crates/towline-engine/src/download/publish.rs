@@ -23,10 +23,10 @@ pub(crate) async fn publish(context: &Context) -> Result<Event, Failure> {
     if context.spec().is_stream() {
         return Ok(Event::Finished(proof));
     }
-    let (path, name) = (context.spec().path.clone(), temp.name.clone());
+    let (target, name) = (context.target(), temp.name.clone());
     let policy = context.spec().options.when_target_exists;
     proof.renamed = blocking(move || {
-        let dir = TargetDir::of(&path)?;
+        let dir = TargetDir::of(&target)?;
         match policy {
             WhenTargetExists::Rename => dir.publish_beside(&name),
             WhenTargetExists::Fail => dir.publish(&name, false).map(|()| None),

@@ -5,7 +5,7 @@ use towline_core::{Event, Failure, Found, PartNumber};
 use super::seal::{Bytes, checksum_of_range, prove};
 use super::{identity, part_algorithm};
 use crate::act::{Context, blocking};
-use crate::files::{TargetDir, boot_id, check_room, numbered, target_failure};
+use crate::files::{TargetDir, boot_id, check_room, target_failure};
 
 pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
     let Ok((identity, temp)) = identity(context) else {
@@ -15,10 +15,10 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
         super::sink(context)?; // what it has, it keeps
         return Ok(Event::Reconciled(Found::Temp { lost: Vec::new() }));
     }
-    let (path, name) = (context.spec().path.clone(), temp.name.clone());
+    let (target, name) = (context.target(), temp.name.clone());
     let (size, sealed) = (context.plan().size(), context.record.sealed);
     let (there, published, file) = blocking(move || {
-        let dir = TargetDir::of(&path)?;
+        let dir = TargetDir::of(&target)?;
         let file = dir.open_temp(&name, size)?.map(std::sync::Arc::new);
         let published = sealed.and_then(|sealed| dir.published_as(sealed));
         Ok::<_, Failure>((dir.temp_identity(&name), published, file))
@@ -30,12 +30,10 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
             match (context.record.sealed, published) {
                 // Renamed before the crash.
                 (Some(_), Some(renamed)) if there.is_none() => {
-                    let path = numbered(&context.spec().path, renamed);
-                    let open =
-                        blocking(move || std::fs::File::open(&path).map(std::sync::Arc::new))
-                            .await
-                            .map_err(|error| target_failure(&context.spec().path, &error))?;
-                    let mut proof = prove(context, identity, &Bytes::File(open)).await?;
+                    let target = context.target();
+                    let open = move || TargetDir::of(&target)?.open_named(renamed);
+                    let file = std::sync::Arc::new(blocking(open).await?);
+                    let mut proof = prove(context, identity, &Bytes::File(file)).await?;
                     proof.renamed = renamed;
                     Found::Landed(proof)
                 }
@@ -50,7 +48,7 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
         return Ok(Event::Reconciled(Found::Temp { lost: Vec::new() }));
     }
     // Written before a reboot: what did not reach the disk is fetched again.
-    let algorithm = part_algorithm(identity);
+    let algorithm = part_algorithm(identity, context.plan());
     let (parts, plan, path) = (
         context.parts.clone(),
         context.plan(),

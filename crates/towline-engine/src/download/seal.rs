@@ -9,7 +9,7 @@ use towline_core::{
     ObjectIdentity, Proof, Timestamp, Verified,
 };
 
-use super::identity;
+use super::{by_parts, identity};
 use crate::act::{Context, blocking};
 use crate::budget::BUFFER;
 use crate::files::{TargetDir, target_failure};
@@ -30,9 +30,10 @@ pub(crate) async fn seal(context: &Context) -> Result<Event, Failure> {
     context
         .open
         .keep_proof(prove(context, identity, &bytes).await?);
-    let (path, name) = (context.spec().path.clone(), temp.name.clone());
+    let (target, name) = (context.target(), temp.name.clone());
     let modified = modified(context, identity).await?;
-    let sealed = blocking(move || TargetDir::of(&path)?.seal_temp(&name, &file, modified)).await?;
+    let sealed =
+        blocking(move || TargetDir::of(&target)?.seal_temp(&name, &file, modified)).await?;
     Ok(Event::Sealed(sealed))
 }
 
@@ -115,6 +116,12 @@ pub(crate) async fn prove(
             Verified::FullObject,
             Some((expected, ChecksumKind::FullObject)),
         ));
+    }
+    if let Some(checksum @ (expected, ChecksumKind::Composite)) = identity.checksum
+        && let Some(ours) = by_parts::sum(context, identity, bytes, expected).await?
+    {
+        agree(context, expected, ours)?;
+        return Ok(proof(Verified::Composite, Some(checksum)));
     }
     if let Some(expected) = md5_of(identity) {
         let ours = bytes.sum(context, ChecksumAlgorithm::Md5).await?;

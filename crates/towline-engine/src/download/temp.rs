@@ -35,11 +35,11 @@ impl Open {
             return Ok(Arc::clone(file));
         }
         let (_, temp) = identity(context)?;
-        let (path, name) = (context.spec().path.clone(), temp.name.clone());
+        let (target, name) = (context.target(), temp.name.clone());
         let size = context.plan().size();
         let fresh = context.record.bytes_done == 0;
         let file = blocking(move || {
-            let dir = TargetDir::of(&path)?;
+            let dir = TargetDir::of(&target)?;
             match dir.open_temp(&name, size)? {
                 Some(file) => Ok(Some(file)),
                 None if fresh => {
@@ -69,9 +69,9 @@ impl Open {
         }
         self.unsynced.store(0, Relaxed);
         let (_, temp) = identity(context)?;
-        let (path, name) = (context.spec().path.clone(), temp.name.clone());
+        let (target, name) = (context.target(), temp.name.clone());
         let file = Arc::clone(file);
-        let sync = move || TargetDir::of(&path)?.sync_temp(&name, || file.sync_data());
+        let sync = move || TargetDir::of(&target)?.sync_temp(&name, || file.sync_data());
         Ok(blocking(sync).await?)
     }
 

@@ -1,6 +1,10 @@
 //! The only place that opens, names and removes files, so that a simulation
 //! can replace it.
 
+mod beneath;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
+mod names;
 mod room;
 mod source;
 mod target;
@@ -13,9 +17,12 @@ use std::path::Path;
 use rustix::io::Errno;
 use towline_core::{Fingerprint, LocalFailure};
 
+pub(crate) use beneath::Target;
+pub use beneath::{BeneathError, check_beneath, folds_names, make_beneath};
+pub use names::{KeyNames, KeyPlace, Unnameable, key_of, path_of};
 pub(crate) use room::check_room;
-pub(crate) use source::{Planned, changed, check_source, open_source, read_source};
-pub use source::{inspect_source, kind_if_special};
+pub(crate) use source::{Planned, changed, check_source, read_source};
+pub use source::{inspect_source, kind_if_special, open_source};
 pub use target::numbered;
 pub(crate) use target::{TargetDir, target_failure};
 

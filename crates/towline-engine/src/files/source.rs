@@ -20,7 +20,7 @@ pub fn inspect_source(path: &Path) -> Result<Fingerprint, LocalFailure> {
 /// Opens a source for reading. Nothing but a regular file is opened, as long as
 /// nobody swaps it at this moment, and even then it never hangs: to open a
 /// device may have effects, and a FIFO waits for its other end.
-pub(crate) fn open_source(path: &Path) -> Result<(File, Fingerprint), LocalFailure> {
+pub fn open_source(path: &Path) -> Result<(File, Fingerprint), LocalFailure> {
     let unreadable = |error: io::Error| source_failure(path, &error);
     be_regular(path, &std::fs::metadata(path).map_err(unreadable)?)?;
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;

@@ -12,33 +12,32 @@ use rustix::io::Errno;
 use towline_core::{FileIdentity, LocalFailure, Timestamp};
 
 use super::room::{disk_full, reserve};
-use super::{fingerprint, nanos, out_of_descriptors, shown};
+use super::{Target, fingerprint, nanos, out_of_descriptors, shown};
 
 /// The directory of a target, held open: whatever happens to its path
 /// meanwhile, names are resolved in it and no symbolic link is followed.
 pub(crate) struct TargetDir {
     dir: File,
     name: std::ffi::OsString,
+    target: Target,
     path: PathBuf,
 }
 
 impl TargetDir {
-    pub(crate) fn of(target: &Path) -> Result<Self, LocalFailure> {
-        let fail = |why: &str| LocalFailure::TargetUnwritable {
-            path: shown(target),
-            why: why.into(),
-            read_only: false,
-        };
-        let name = target
+    pub(crate) fn of(target: &Target) -> Result<Self, LocalFailure> {
+        let path = target.path();
+        let name = path
             .file_name()
-            .ok_or_else(|| fail("it has no file name"))?
-            .to_owned();
-        let parent = target.parent().ok_or_else(|| fail("it has no directory"))?;
-        let dir = File::open(parent).map_err(|error| target_failure(target, &error))?;
+            .ok_or_else(|| LocalFailure::TargetUnwritable {
+                path: shown(path),
+                why: "it has no file name".into(),
+                read_only: false,
+            })?;
         Ok(Self {
-            dir,
-            name,
-            path: target.to_owned(),
+            dir: target.open_dir()?,
+            name: name.to_owned(),
+            path: path.to_owned(),
+            target: target.clone(),
         })
     }
 
@@ -148,6 +147,7 @@ impl TargetDir {
         })?;
         self.dir
             .sync_all()
+            .and_then(|()| self.target.sync_dirs_above())
             .map_err(|error| LocalFailure::TargetUnwritable {
                 path: shown(&self.path),
                 why: format!("it is there, but its directory could not be synced: {error}"),
@@ -165,6 +165,7 @@ impl TargetDir {
                     .try_clone()
                     .map_err(|error| target_failure(&self.path, &error))?,
                 name: file_name(&numbered(&self.path, number)),
+                target: self.target.clone(),
                 path: self.path.clone(),
             };
             match beside.publish(temp, false) {
@@ -175,6 +176,29 @@ impl TargetDir {
         Err(LocalFailure::TargetExists {
             path: shown(&self.path),
         })
+    }
+
+    /// Opens what has the target's name, to be read. Only what a key led to is not
+    /// followed if it is a link.
+    pub(crate) fn open_existing(&self) -> Result<File, LocalFailure> {
+        match self.target.is_beneath() {
+            true => self.open_named(None),
+            false => super::open_source(&self.path).map(|(file, _)| file),
+        }
+    }
+
+    /// Opens the file that has the target's name, or the one with a number in it,
+    /// to be read. It is a regular one, and no link.
+    pub(crate) fn open_named(&self, number: Option<u32>) -> Result<File, LocalFailure> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let name = file_name(&numbered(&self.path, number));
+        let file = rustix::fs::openat(&self.dir, &name, flags, Mode::empty())
+            .map(File::from)
+            .map_err(|errno| self.failure(errno))?;
+        let is_file = file.metadata().is_ok_and(|meta| meta.is_file());
+        is_file
+            .then_some(file)
+            .ok_or_else(|| self.failure(Errno::INVAL))
     }
 
     /// Under which number the sealed file is there, `Some(None)` under the
@@ -322,7 +346,7 @@ mod tests {
     fn f62_a_temporary_file_that_was_not_synced_is_gone_and_its_sync_is_not_tried_again() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("target");
-        let place = TargetDir::of(&target).unwrap();
+        let place = TargetDir::of(&Target::at(&target)).unwrap();
         let file = place.create_temp("temp", 5).unwrap();
         let mut syncs = 0;
         let failed = place.sync_temp("temp", || {
