@@ -9,6 +9,7 @@ mod exit;
 mod identity;
 mod output;
 mod parse;
+mod prefix;
 mod progress;
 mod reach;
 mod steering;
@@ -63,6 +64,7 @@ async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Error> {
         Verb::Cancel(args) => verbs::cancel::run(args, common, output).await,
         Verb::Remove(args) => verbs::remove::run(args, common, output).await,
         Verb::Doctor(args) => verbs::doctor::run(args, common, output).await,
+        Verb::Verify(args) => verbs::verify::run(args, common, output).await,
         Verb::Daemon(args) => verbs::daemon::run(args, common).await,
         #[cfg(feature = "demo")]
         Verb::Demo(args) => verbs::demo::run(args, output).await,

@@ -233,7 +233,8 @@ async fn t33_an_object_that_was_replaced_during_a_pause_is_fetched_from_zero_and
     let scene = Scene::start().await;
     let (old, new) = (content(24 * MIB), vec![b'n'; 24 * MIB]);
     scene.server.put_object(BUCKET, "key", old).await.unwrap();
-    scene.server.faults().bandwidth(16 << 20);
+    scene.server.faults().bandwidth(4 << 20);
+    scene.utility.set_limits(Some(1), Some(1)).unwrap(); // one part after the other
     let target = scene.dir.path().join("target");
     let observer = scene
         .utility
@@ -241,7 +242,7 @@ async fn t33_an_object_that_was_replaced_during_a_pause_is_fetched_from_zero_and
         .await
         .unwrap();
     crate::until("some of it has come", || {
-        observer.bytes_transferred() > 5 << 20
+        observer.bytes_transferred() > 6 << 20
     })
     .await;
     observer.pause().await.unwrap();
