@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use towline_core::{Addressing, ConnectError};
 
+#[cfg(feature = "aws-config")]
+use crate::chain;
 use crate::credentials::{Credentials, CredentialsError, CredentialsProvider};
 use crate::environment::Environment;
 
@@ -213,11 +215,12 @@ pub(crate) struct ProfileCredentials {
 #[async_trait]
 impl CredentialsProvider for ProfileCredentials {
     async fn credentials(&self) -> Result<Credentials, CredentialsError> {
-        let files = ConfigFiles::read(&self.env)?;
-        match files.profile(&self.name) {
-            Some(profile) => profile.credentials(&self.name),
+        let (env, name) = (&self.env, self.name.as_str());
+        let files = ConfigFiles::read(env)?;
+        match files.profile(name) {
+            Some(profile) => of_profile(env, name, &profile).await,
             None => Err(CredentialsError::Missing {
-                looked_in: format!("profile {:?}, which is gone", self.name),
+                looked_in: format!("profile {name:?}, which is gone"),
             }),
         }
     }
@@ -236,15 +239,47 @@ impl CredentialsProvider for EnvironmentCredentials {
         let files = ConfigFiles::read(env)?;
         let name = env.get("AWS_PROFILE").unwrap_or("default");
         match files.profile(name).filter(Profile::has_credentials) {
-            Some(profile) => profile.credentials(name),
-            None => Err(CredentialsError::Missing {
-                looked_in: format!(
-                    "the environment (AWS_ACCESS_KEY_ID) and profile {name:?} of {}",
-                    files.places().join(" or ")
-                ),
-            }),
+            Some(profile) => of_profile(env, name, &profile).await,
+            None => {
+                let places = files.places().join(" or ");
+                let looked_in =
+                    format!("the environment (AWS_ACCESS_KEY_ID) and profile {name:?} of {places}");
+                of_machine(env, files.profile(name).as_ref(), looked_in).await
+            }
         }
     }
+}
+
+/// Keys that stand in a profile, or those it says how to get.
+async fn of_profile(
+    env: &Environment,
+    name: &str,
+    profile: &Profile<'_>,
+) -> Result<Credentials, CredentialsError> {
+    let written = profile.credentials(name);
+    #[cfg(feature = "aws-config")]
+    if env.is_of_process()
+        && let Err(CredentialsError::Unsupported { needs, .. }) = &written
+        && needs != "login_session"
+    {
+        return chain::of_profile(env, name, profile).await;
+    }
+    let _ = env;
+    written
+}
+
+/// What web identities, containers and EC2 give to who runs there.
+async fn of_machine(
+    env: &Environment,
+    profile: Option<&Profile<'_>>,
+    looked_in: String,
+) -> Result<Credentials, CredentialsError> {
+    #[cfg(feature = "aws-config")]
+    if env.is_of_process() {
+        return chain::of_machine(env, profile, looked_in).await;
+    }
+    let _ = (env, profile);
+    Err(CredentialsError::Missing { looked_in })
 }
 
 /// The credentials in the variables alone.

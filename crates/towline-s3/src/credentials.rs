@@ -87,10 +87,9 @@ pub enum CredentialsError {
         /// What is not.
         lacks: &'static str,
     },
-    /// A profile asks for a way to get credentials that this build does not have.
-    #[error(
-        "profile {profile:?} gets its credentials by {needs}, for which this build lacks the `aws-config` feature"
-    )]
+    /// A profile asks for a way to get credentials that this build does not have:
+    /// without the feature `aws-config`, any but keys.
+    #[error("profile {profile:?} gets its credentials by {needs}, which this build cannot")]
     Unsupported {
         /// The profile.
         profile: String,

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 pub struct Environment {
     vars: HashMap<String, String>,
     home: Option<PathBuf>,
+    #[cfg(feature = "aws-config")]
+    of_process: bool,
 }
 
 impl Environment {
@@ -20,7 +22,12 @@ impl Environment {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
         let home = std::env::home_dir();
-        Self { vars, home }
+        Self {
+            vars,
+            home,
+            #[cfg(feature = "aws-config")]
+            of_process: true,
+        }
     }
 
     /// The given variables and home directory, nothing of the process.
@@ -32,7 +39,18 @@ impl Environment {
             .into_iter()
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
-        Self { vars, home }
+        Self {
+            vars,
+            home,
+            #[cfg(feature = "aws-config")]
+            of_process: false,
+        }
+    }
+
+    /// Whether it is what the process has, as AWS's own chain reads it.
+    #[cfg(feature = "aws-config")]
+    pub(crate) fn is_of_process(&self) -> bool {
+        self.of_process
     }
 
     /// A variable that is set and not empty.

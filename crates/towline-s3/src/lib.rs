@@ -8,6 +8,8 @@
 //! is decided in `towline-core`.
 
 mod body;
+#[cfg(feature = "aws-config")]
+mod chain;
 mod client;
 #[cfg(feature = "cognito")]
 mod cognito;

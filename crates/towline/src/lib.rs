@@ -18,7 +18,8 @@
 //!
 //! A [`TransferUtility`] keeps its state in a directory that one process owns at
 //! a time. Opening it goes on with whatever is unfinished and not paused. By
-//! default, endpoint, region and keys come from the environment and AWS's files;
+//! default, endpoint, region and keys come from the environment and AWS's files
+//! (with the feature `aws-config` also from SSO, roles and the machine it runs on);
 //! an app may say otherwise, and its keys are never stored. See [`Builder`], also
 //! for files that say all this.
 //!

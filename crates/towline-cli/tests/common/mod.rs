@@ -63,6 +63,7 @@ pub fn towline<S: AsRef<OsStr>>(endpoint: &str, state: &Path, args: &[S]) -> Com
         .env("HOME", "/nonexistent")
         .env("AWS_ENDPOINT_URL", endpoint)
         .env("AWS_REGION", "us-east-1")
+        .env("AWS_EC2_METADATA_DISABLED", "true") // nothing beyond loopback is asked
         .env("AWS_ACCESS_KEY_ID", "test")
         .env("AWS_SECRET_ACCESS_KEY", "testsecret")
         .env("TOWLINE_STATE_DIR", state)
