@@ -70,9 +70,7 @@ impl PartPlan {
     /// asked part size or 5 MiB, 8 MiB from 64 MiB, 16 MiB from 16 GiB, and
     /// always as much as 10,000 parts need (in whole MiB).
     pub fn new(size: u64, asked: Option<PartSize>) -> Result<Self, PlanError> {
-        let whole = asked
-            .map_or(SINGLE_PUT_MAX, PartSize::bytes)
-            .max(SINGLE_PUT_MAX);
+        let whole = asked.map_or(SINGLE_PUT_MAX, PartSize::bytes); // which is no less
         if size <= whole {
             return Ok(Self::even(size, size));
         }
@@ -81,7 +79,10 @@ impl PartPlan {
             size if size < 16 * GIB => 8 * MIB,
             _ => 16 * MIB,
         });
-        let part_size = wished.max(needed(size));
+        let part_size = match size.div_ceil(wished) {
+            ..=MAX_PARTS => wished,
+            _ => needed(size),
+        };
         if part_size > PartSize::MAX.bytes() {
             return Err(PlanError::TooLarge { size });
         }

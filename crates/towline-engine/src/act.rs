@@ -13,9 +13,10 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::download;
 use crate::event_loop::Message;
-use crate::files::Target;
+use crate::files::{Files, Target};
 use crate::profile::{Checks, Fact, Shared, is_denied};
 use crate::progress::Progress;
+use crate::random::Random;
 use crate::stall::Patience;
 use crate::stream::Stream;
 use crate::upload;
@@ -71,6 +72,8 @@ pub(crate) struct Context {
     pub(crate) profile: Arc<Shared>,
     pub(crate) budget: Budget,
     pub(crate) clock: Clock,
+    pub(crate) random: Random,
+    pub(crate) files: Files,
     pub(crate) config: Arc<Config>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) open: Arc<download::Open>,
@@ -92,6 +95,14 @@ impl Context {
 
     pub(crate) fn object(&self) -> &ObjectAddress {
         &self.record.spec.object
+    }
+
+    /// Does blocking work off the runtime's threads.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        self.files.blocking(work).await
     }
 
     pub(crate) fn bucket(&self) -> String {
@@ -201,13 +212,5 @@ impl Stop {
         let mut stopped = self.0.clone();
         // A sender that is gone wants nothing more.
         let _ = stopped.wait_for(|stopped| *stopped).await;
-    }
-}
-
-/// Runs blocking work off the runtime's threads.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

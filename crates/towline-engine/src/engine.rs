@@ -7,6 +7,7 @@ use futures_core::Stream;
 use futures_util::StreamExt;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 use towline_core::{
     Command, Connector, Created, NetworkClass, NewTransfer, Query, Record, Refused, Store,
     StoreError, TransferId,
@@ -16,8 +17,10 @@ use crate::clock::Clock;
 use crate::config::{Config, Recovery};
 use crate::descriptors;
 use crate::event_loop::{EventLoop, Message};
+use crate::machine::{Machine, Simulated};
 use crate::snapshot::{Snapshot, Watch};
 use crate::stream::{self, Reading, Sink, Source};
+use crate::tasks::Tasks;
 
 /// Carries the transfers of one store. It owns its runtime: its methods can be
 /// awaited on any, dropping a future of theirs cancels no transfer, and
@@ -30,6 +33,7 @@ pub struct Engine {
     inbox: mpsc::UnboundedSender<Message>,
     durable: watch::Receiver<u64>,
     runtime: Mutex<Option<Runtime>>,
+    tasks: Tasks,
 }
 
 /// Why the engine did not do what was asked.
@@ -65,7 +69,7 @@ impl Engine {
             .enable_all()
             .build()?;
         let handle = runtime.handle().clone();
-        let mut engine = Self::on(store, connector, config, &handle, Clock::start).await?;
+        let mut engine = Self::on(store, connector, config, &handle, Machine::real()).await?;
         engine.runtime = Mutex::new(Some(runtime));
         Ok(engine)
     }
@@ -79,7 +83,30 @@ impl Engine {
         config: Config,
     ) -> Result<Self, EngineError> {
         let handle = tokio::runtime::Handle::current();
-        Self::on(store, connector, config, &handle, Clock::simulated).await
+        let machine = Machine {
+            clock: Clock::simulated(Instant::now()),
+            ..Machine::real()
+        };
+        Self::on(store, connector, config, &handle, machine).await
+    }
+
+    /// Starts an engine on the runtime that this is called on and on a machine
+    /// of which nothing is real. [`kill`](Self::kill) ends it as a crash would.
+    #[doc(hidden)]
+    pub async fn start_in(
+        simulated: Simulated,
+        store: Arc<dyn Store>,
+        connector: Arc<dyn Connector>,
+        config: Config,
+    ) -> Result<Self, EngineError> {
+        let handle = tokio::runtime::Handle::current();
+        Self::on(store, connector, config, &handle, simulated.into()).await
+    }
+
+    /// In a simulation: whatever it does ends here.
+    #[doc(hidden)]
+    pub fn kill(&self) {
+        self.tasks.kill();
     }
 
     async fn on(
@@ -87,7 +114,7 @@ impl Engine {
         connector: Arc<dyn Connector>,
         config: Config,
         runtime: &tokio::runtime::Handle,
-        clock: fn() -> Clock,
+        machine: Machine,
     ) -> Result<Self, EngineError> {
         // Before anything can be submitted, so that nothing new is left out.
         let left_out = match config.recovery {
@@ -97,6 +124,7 @@ impl Engine {
         let (inbox, messages) = mpsc::unbounded_channel();
         let (count, durable) = watch::channel(0);
         let guard = runtime.enter();
+        let tasks = machine.tasks.clone();
         let events = EventLoop::new(
             Arc::clone(&store),
             connector,
@@ -104,15 +132,16 @@ impl Engine {
             inbox.clone(),
             left_out,
             count,
-            clock(),
+            machine,
         );
-        runtime.spawn(events.run(messages));
+        tasks.spawn(events.run(messages));
         drop(guard);
         Ok(Self {
             store,
             inbox,
             durable,
             runtime: Mutex::default(),
+            tasks,
         })
     }
 

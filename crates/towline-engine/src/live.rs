@@ -1,6 +1,6 @@
 //! One transfer that the engine holds: its state machine and its acts.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub(crate) struct Live {
     pub(crate) open: Arc<download::Open>,
     /// Where its bytes come from or go to, where that is no file.
     pub(crate) stream: Option<Stream>,
-    acts: HashMap<ActId, Running>,
+    acts: BTreeMap<ActId, Running>,
     /// Failures that would end it, and may be the network's: they are judged
     /// once it is known whether the store is there.
     pub(crate) held: Vec<Event>,
@@ -71,7 +71,7 @@ impl Live {
             progress: Arc::default(),
             open: Arc::default(),
             stream: None,
-            acts: HashMap::new(),
+            acts: BTreeMap::new(),
             held: Vec::new(),
             next_act: None,
             offering: false,

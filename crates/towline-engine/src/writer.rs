@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use towline_core::{Change, Incident, Store, StoreError, TransferId};
 
 use crate::event_loop::Message;
+use crate::tasks::Tasks;
 
 /// Steps on their way to the store, each with its place in the order.
 pub(crate) struct Writer {
@@ -24,9 +25,13 @@ struct Entry {
 impl Writer {
     /// Starts the task that commits. It flushes at once when idle, and takes
     /// whatever has come meanwhile after each flush.
-    pub(crate) fn start(store: Arc<dyn Store>, inbox: mpsc::UnboundedSender<Message>) -> Self {
+    pub(crate) fn start(
+        store: Arc<dyn Store>,
+        inbox: mpsc::UnboundedSender<Message>,
+        tasks: &Tasks,
+    ) -> Self {
         let (steps, mut waiting) = mpsc::unbounded_channel();
-        tokio::spawn(async move {
+        tasks.spawn(async move {
             let mut taken: Vec<Entry> = Vec::new();
             while waiting.recv_many(&mut taken, BATCH_MAX).await > 0 {
                 let upto = taken.last().map_or(0, |entry| entry.place);

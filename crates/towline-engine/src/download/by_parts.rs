@@ -1,7 +1,6 @@
 //! Objects that have a checksum of their parts' checksums: it is computed again
 //! from the same parts, whose bounds S3 tells one by one.
 
-use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -12,8 +11,8 @@ use towline_core::{
 };
 
 use super::seal::{Bytes, checksum_of_range};
-use crate::act::{Context, blocking};
-use crate::files::target_failure;
+use crate::act::Context;
+use crate::files::{OpenFile, target_failure};
 use crate::hash::{composite, etag_parts};
 use crate::stall::{self, SMALL_REQUEST};
 
@@ -97,9 +96,9 @@ async fn of_file(
     let Bytes::File(file) = bytes else {
         return Ok(None); // they are gone
     };
-    let file: Arc<File> = Arc::clone(file);
-    let sums = blocking(move || {
-        let sum = |range: Range<u64>| checksum_of_range(&file, range, algorithm);
+    let file: Arc<dyn OpenFile> = Arc::clone(file);
+    let sums = context.blocking(move || {
+        let sum = |range: Range<u64>| checksum_of_range(&*file, range, algorithm);
         bounds.into_iter().map(sum).collect::<Result<Vec<_>, _>>()
     });
     let sums = sums

@@ -3,7 +3,7 @@
 use towline_core::{Event, Failure};
 
 use super::identity;
-use crate::act::{Context, blocking};
+use crate::act::Context;
 use crate::files::TargetDir;
 
 pub(crate) async fn discard(context: &Context) -> Result<Event, Failure> {
@@ -12,8 +12,11 @@ pub(crate) async fn discard(context: &Context) -> Result<Event, Failure> {
     {
         let (target, name) = (context.target(), temp.name.clone());
         // A directory that is gone took the file with it.
-        if target.dir_is_there() {
-            blocking(move || TargetDir::of(&target)?.remove_temp(&name)).await?;
+        let files = context.files.clone();
+        let gone = target.dir().is_some_and(|dir| files.stat(dir).is_err());
+        if !gone {
+            let remove = move || TargetDir::of(&*files, &target)?.discard_temp(&name);
+            context.blocking(remove).await?;
         }
     }
     context.open.reset();

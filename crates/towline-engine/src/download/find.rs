@@ -9,10 +9,9 @@ use towline_core::{
 use super::by_parts;
 use super::identical::is_identical;
 use super::seal::md5_of;
-use crate::act::{Context, blocking};
-use crate::files::{TargetDir, boot_id};
+use crate::act::Context;
+use crate::files::TargetDir;
 use crate::head;
-use crate::random::temp_name;
 
 pub(crate) async fn find(context: &Context) -> Result<Event, Failure> {
     let there = target_is_there(context).await?;
@@ -61,8 +60,8 @@ pub(crate) async fn find(context: &Context) -> Result<Event, Failure> {
     }
     identity.part_size = by_parts::first_part(context, &identity, whole).await?;
     let temp = Temp {
-        name: temp_name(),
-        boot: boot_id(),
+        name: context.random.temp_name(),
+        boot: context.files.boot_id(),
     };
     let in_one = context.profile.profile().ranges() == Some(false);
     Ok(Event::ObjectFound {
@@ -78,7 +77,9 @@ async fn target_is_there(context: &Context) -> Result<bool, Failure> {
         return Ok(false);
     }
     let target = context.target();
-    Ok(blocking(move || Ok::<_, LocalFailure>(TargetDir::of(&target)?.target_exists())).await?)
+    let files = context.files.clone();
+    let look = move || Ok::<_, LocalFailure>(TargetDir::of(&*files, &target)?.target_exists());
+    Ok(context.blocking(look).await?)
 }
 
 fn identity_of(head: ObjectHead) -> ObjectIdentity {

@@ -3,7 +3,7 @@
 use towline_core::{ChecksumKind, Failure, ObjectIdentity};
 
 use super::seal::{checksum_of_range, md5_of};
-use crate::act::{Context, blocking};
+use crate::act::Context;
 use crate::files::TargetDir;
 
 /// Compares lengths, and the strongest checksum that can be computed from the
@@ -21,12 +21,15 @@ pub(crate) async fn is_identical(
         return Ok(false);
     };
     let target = context.target();
-    let same = blocking(move || {
-        let Ok(file) = TargetDir::of(&target).and_then(|dir| dir.open_existing()) else {
+    let files = context.files.clone();
+    let same = context.blocking(move || {
+        let there = TargetDir::of(&*files, &target);
+        let Ok(file) = there.and_then(|dir| dir.open_named(&*files, None)) else {
             return false; // a directory, a link to nowhere: not the object
         };
-        file.metadata().is_ok_and(|found| found.len() == size)
-            && checksum_of_range(&file, 0..size, expected.algorithm()).ok() == Some(expected)
+        file.stat()
+            .is_ok_and(|found| found.fingerprint.size == size)
+            && checksum_of_range(&*file, 0..size, expected.algorithm()).ok() == Some(expected)
     });
     Ok(same.await)
 }

@@ -1,6 +1,5 @@
 //! Fetches one range and writes it where it belongs.
 
-use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -14,7 +13,7 @@ use towline_core::{
 use super::writing::Writing;
 use super::{identity, part_algorithm, slow, whole, wrong_bytes};
 use crate::act::Context;
-use crate::files::target_failure;
+use crate::files::{OpenFile, target_failure};
 use crate::hash::checksum_of;
 use crate::profile::{Fact, Heeds};
 use crate::progress::Moved;
@@ -188,7 +187,7 @@ async fn ask(
 
 /// Where the bytes go.
 enum Place<'a> {
-    File(Arc<File>),
+    File(Arc<dyn OpenFile>),
     Sink(&'a Sink),
 }
 
@@ -279,14 +278,19 @@ async fn collect(
 async fn write(
     context: &Context,
     incoming: &mut Incoming<'_>,
-    file: &Arc<File>,
+    file: &Arc<dyn OpenFile>,
     range: Range<u64>,
     algorithm: ChecksumAlgorithm,
     moved: &Moved,
 ) -> Result<Checksum, Failure> {
     let failed = |error| target_failure(&context.spec().path, &error);
     let mut left = range.end - range.start;
-    let mut writing = Writing::new(Arc::clone(file), range.start, algorithm);
+    let mut writing = Writing::new(
+        context.files.clone(),
+        Arc::clone(file),
+        range.start,
+        algorithm,
+    );
     let read = async {
         while let Some(bytes) = incoming.next().await? {
             let len = bytes.len() as u64;

@@ -4,8 +4,8 @@ use towline_core::{Event, Failure, Found, PartNumber};
 
 use super::seal::{Bytes, checksum_of_range, prove};
 use super::{identity, part_algorithm};
-use crate::act::{Context, blocking};
-use crate::files::{TargetDir, boot_id, check_room, target_failure};
+use crate::act::Context;
+use crate::files::{TargetDir, check_room, target_failure};
 
 pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
     let Ok((identity, temp)) = identity(context) else {
@@ -17,23 +17,25 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
     }
     let (target, name) = (context.target(), temp.name.clone());
     let (size, sealed) = (context.plan().size(), context.record.sealed);
-    let (there, published, file) = blocking(move || {
-        let dir = TargetDir::of(&target)?;
-        let file = dir.open_temp(&name, size)?.map(std::sync::Arc::new);
+    let files = context.files.clone();
+    let look = move || {
+        let dir = TargetDir::of(&*files, &target)?;
+        let file = dir.open_temp(&name, size)?;
         let published = sealed.and_then(|sealed| dir.published_as(sealed));
         Ok::<_, Failure>((dir.temp_identity(&name), published, file))
-    })
-    .await?;
+    };
+    let (there, published, file) = context.blocking(look).await?;
     let Some(file) = file else {
         context.open.reset(); // what this process has open has no name any more
         return Ok(Event::Reconciled(
             match (context.record.sealed, published) {
                 // Renamed before the crash.
                 (Some(_), Some(renamed)) if there.is_none() => {
-                    let target = context.target();
-                    let open = move || TargetDir::of(&target)?.open_named(renamed);
-                    let file = std::sync::Arc::new(blocking(open).await?);
-                    let mut proof = prove(context, identity, &Bytes::File(file)).await?;
+                    let (target, files) = (context.target(), context.files.clone());
+                    let open =
+                        move || TargetDir::of(&*files, &target)?.open_named(&*files, renamed);
+                    let open = context.blocking(open).await?;
+                    let mut proof = prove(context, identity, &Bytes::File(open)).await?;
                     proof.renamed = renamed;
                     Found::Landed(proof)
                 }
@@ -43,28 +45,29 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
             },
         ));
     };
-    check_room(&context.spec().path, &file, size, context.record.bytes_done)?;
-    if temp.boot == boot_id() && !temp.boot.is_empty() {
+    check_room(
+        &context.spec().path,
+        &*file,
+        size,
+        context.record.bytes_done,
+    )?;
+    if temp.boot == context.files.boot_id() && !temp.boot.is_empty() {
         return Ok(Event::Reconciled(Found::Temp { lost: Vec::new() }));
     }
     // Written before a reboot: what did not reach the disk is fetched again.
     let algorithm = part_algorithm(identity, context.plan());
-    let (parts, plan, path) = (
-        context.parts.clone(),
-        context.plan(),
-        context.spec().path.clone(),
-    );
-    let lost = blocking(move || {
+    let (parts, plan, path) = (context.parts.clone(), context.plan(), &context.spec().path);
+    let check = move || {
         let mut lost: Vec<PartNumber> = Vec::new();
         for part in parts {
-            let found = checksum_of_range(&file, plan.range(part.number), algorithm)?;
+            let found = checksum_of_range(&*file, plan.range(part.number), algorithm)?;
             if Some(found) != part.checksum {
                 lost.push(part.number);
             }
         }
         Ok(lost)
-    })
-    .await
-    .map_err(|error: std::io::Error| target_failure(&path, &error))?;
+    };
+    let lost = context.blocking(check).await;
+    let lost = lost.map_err(|error: std::io::Error| target_failure(path, &error))?;
     Ok(Event::Reconciled(Found::Temp { lost }))
 }

@@ -1,6 +1,5 @@
 //! The temporary file of a download, opened once and shared by its parts.
 
-use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
@@ -8,13 +7,13 @@ use towline_core::{Failure, Proof};
 
 use super::slow::Rates;
 use super::{identity, temp_gone};
-use crate::act::{Context, blocking};
-use crate::files::TargetDir;
+use crate::act::Context;
+use crate::files::{OpenFile, TargetDir};
 
 /// What a download has open in this process.
 #[derive(Default)]
 pub(crate) struct Open {
-    file: tokio::sync::Mutex<Option<Arc<File>>>,
+    file: tokio::sync::Mutex<Option<Arc<dyn OpenFile>>>,
     pub(super) rates: Rates,
     /// Bytes written since the last sync.
     unsynced: AtomicU64,
@@ -29,7 +28,7 @@ const SYNC_EVERY: u64 = 256 << 20;
 
 impl Open {
     /// The temporary file, made if no part was ever written to it.
-    pub(crate) async fn file(&self, context: &Context) -> Result<Arc<File>, Failure> {
+    pub(crate) async fn file(&self, context: &Context) -> Result<Arc<dyn OpenFile>, Failure> {
         let mut open = self.file.lock().await;
         if let Some(file) = &*open {
             return Ok(Arc::clone(file));
@@ -38,8 +37,9 @@ impl Open {
         let (target, name) = (context.target(), temp.name.clone());
         let size = context.plan().size();
         let fresh = context.record.bytes_done == 0;
-        let file = blocking(move || {
-            let dir = TargetDir::of(&target)?;
+        let files = context.files.clone();
+        let find = move || {
+            let dir = TargetDir::of(&*files, &target)?;
             match dir.open_temp(&name, size)? {
                 Some(file) => Ok(Some(file)),
                 None if fresh => {
@@ -49,9 +49,9 @@ impl Open {
                 }
                 None => Ok(None),
             }
-        })
-        .await?;
-        let file = Arc::new(file.ok_or_else(|| temp_gone(context))?);
+        };
+        let file = context.blocking(find).await?;
+        let file = file.ok_or_else(|| temp_gone(context))?;
         *open = Some(Arc::clone(&file));
         Ok(file)
     }
@@ -61,7 +61,7 @@ impl Open {
     pub(crate) async fn wrote(
         &self,
         context: &Context,
-        file: &Arc<File>,
+        file: &Arc<dyn OpenFile>,
         bytes: u64,
     ) -> Result<(), Failure> {
         if self.unsynced.fetch_add(bytes, Relaxed) + bytes < SYNC_EVERY {
@@ -71,8 +71,9 @@ impl Open {
         let (_, temp) = identity(context)?;
         let (target, name) = (context.target(), temp.name.clone());
         let file = Arc::clone(file);
-        let sync = move || TargetDir::of(&target)?.sync_temp(&name, || file.sync_data());
-        Ok(blocking(sync).await?)
+        let files = context.files.clone();
+        let sync = move || TargetDir::of(&*files, &target)?.sync_temp(&name, || file.sync_data());
+        Ok(context.blocking(sync).await?)
     }
 
     pub(crate) fn keep_proof(&self, proof: Proof) {

@@ -74,7 +74,9 @@ impl EventLoop {
             s3: Arc::clone(&live.s3),
             profile: Arc::clone(&live.profile),
             budget: self.budget.clone(),
-            clock: self.clock,
+            clock: self.machine.clock,
+            random: self.machine.random.clone(),
+            files: self.machine.files.clone(),
             config: Arc::clone(&self.config),
             progress: Arc::clone(&live.progress),
             open: Arc::clone(&live.open),
@@ -95,7 +97,7 @@ impl EventLoop {
             act: number,
             event: None,
         };
-        tokio::spawn(async move {
+        self.machine.tasks.spawn(async move {
             let mut end = end;
             end.event = act::perform(act, context).await;
         });

@@ -21,6 +21,11 @@ impl EventLoop {
             }
             let room = self.room() > 0;
             if self.backlog.more || self.backlog.loading || !room {
+                if record.id <= self.backlog.after {
+                    // A later one was begun before it, so the backlog is past it.
+                    self.returning.push_back(record.id);
+                    continue;
+                }
                 self.backlog.more = true; // it comes when its turn does
                 self.backlog.grew = self.backlog.loading;
                 continue;
@@ -99,7 +104,7 @@ impl EventLoop {
             self.backlog.after,
             self.inbox.clone(),
         );
-        tokio::spawn(async move {
+        self.machine.tasks.spawn(async move {
             let _ = inbox.send(Message::Backlog(read_backlog(&*store, after, room).await));
         });
     }
@@ -193,6 +198,11 @@ impl EventLoop {
         }
     }
 
+    pub(super) fn close_streams(&mut self) {
+        let all = std::mem::take(&mut self.streams);
+        all.into_values().for_each(|stream| stream.close());
+    }
+
     fn close_stream(&mut self, id: TransferId) {
         if let Some(stream) = self.streams.remove(&id) {
             stream.close();
@@ -258,7 +268,7 @@ impl EventLoop {
 
     fn load(&self, id: TransferId) {
         let (store, inbox) = (Arc::clone(&self.store), self.inbox.clone());
-        tokio::spawn(async move {
+        self.machine.tasks.spawn(async move {
             let read = Box::new(read_one(&*store, id).await);
             let _ = inbox.send(Message::Loaded { id, read });
         });

@@ -6,7 +6,7 @@ mod holding;
 mod waiting;
 mod watching;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -17,12 +17,11 @@ use towline_core::{
 
 use crate::act::Act;
 use crate::budget::Budget;
-use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::EngineError;
 use crate::live::{ActId, Live};
+use crate::machine::Machine;
 use crate::profile::Profiles;
-use crate::random::jitter;
 use crate::scheduler::Scheduler;
 use crate::site::{Sign, SiteId, Sites};
 use crate::snapshot::{Snapshot, Watch};
@@ -120,7 +119,7 @@ pub(crate) struct EventLoop {
     store: Arc<dyn Store>,
     connector: Arc<dyn Connector>,
     config: Arc<Config>,
-    clock: Clock,
+    machine: Machine,
     budget: Budget,
     profiles: Profiles,
     inbox: mpsc::UnboundedSender<Message>,
@@ -133,10 +132,11 @@ pub(crate) struct EventLoop {
     /// When the loop last looked at the clocks.
     looked_at: Now,
     parts_per_transfer: usize,
-    live: HashMap<TransferId, Live>,
+    /// In an order, so that a seed of the simulation repeats all that follows.
+    live: BTreeMap<TransferId, Live>,
     /// How many of them are parked.
     parked: usize,
-    watchers: HashMap<TransferId, watch::Sender<Snapshot>>,
+    watchers: BTreeMap<TransferId, watch::Sender<Snapshot>>,
     /// Counts what became durable, for those who follow the store.
     durable: watch::Sender<u64>,
     pending: VecDeque<Pending>,
@@ -151,7 +151,7 @@ pub(crate) struct EventLoop {
     returning: VecDeque<TransferId>,
     loads: HashMap<TransferId, Load>,
     /// Of the unfinished transfers of this process that have one.
-    streams: HashMap<TransferId, Stream>,
+    streams: BTreeMap<TransferId, Stream>,
     coming: Coming,
     closing: Option<oneshot::Sender<()>>,
     broken: bool,
@@ -204,27 +204,27 @@ impl EventLoop {
         inbox: mpsc::UnboundedSender<Message>,
         left_out: Option<TransferId>,
         durable: watch::Sender<u64>,
-        clock: Clock,
+        machine: Machine,
     ) -> Self {
-        let writer = Writer::start(Arc::clone(&store), inbox.clone());
+        let writer = Writer::start(Arc::clone(&store), inbox.clone(), &machine.tasks);
         Self {
             store,
             connector,
-            clock,
             budget: Budget::new(config.byte_budget),
             scheduler: Scheduler::new(config.requests),
             sites: Sites::new(config.requests),
             network: NetworkClass::default(),
             looks_for_silent: 0,
-            looked_at: clock.now(),
+            looked_at: machine.clock.now(),
+            machine,
             parts_per_transfer: config.parts_per_transfer.max(1),
             config: Arc::new(config),
             profiles: Profiles::default(),
             inbox,
             writer,
-            live: HashMap::new(),
+            live: BTreeMap::new(),
             parked: 0,
-            watchers: HashMap::new(),
+            watchers: BTreeMap::new(),
             durable,
             pending: VecDeque::new(),
             flushed: 0,
@@ -241,7 +241,7 @@ impl EventLoop {
                 touched: HashSet::new(),
             },
             loads: HashMap::new(),
-            streams: HashMap::new(),
+            streams: BTreeMap::new(),
             coming: Coming::default(),
             closing: None,
             broken: false,
@@ -254,11 +254,12 @@ impl EventLoop {
         self.load_backlog();
         loop {
             tokio::select! {
+                biased; // a tick is seldom, so it holds up no message
+                _ = ticks.tick() => self.on_tick(),
                 message = messages.recv() => match message {
                     Some(message) => self.on_message(message),
                     None => return,
                 },
-                _ = ticks.tick() => self.on_tick(),
             }
             while let Ok(message) = messages.try_recv() {
                 self.on_message(message);
@@ -321,7 +322,7 @@ impl EventLoop {
             Message::Close { reply } => {
                 self.closing = Some(reply);
                 self.live.values_mut().for_each(Live::stop);
-                self.streams.drain().for_each(|(_, stream)| stream.close());
+                self.close_streams();
             }
         }
     }
@@ -335,7 +336,7 @@ impl EventLoop {
             return self.load_for(id, |load| load.commands.push((command, reply)));
         };
         let was_parked = live.is_parked();
-        let done = live.transfer.on_command(command, self.clock.now());
+        let done = live.transfer.on_command(command, self.machine.clock.now());
         let is_parked = live.is_parked();
         self.count_parked(was_parked, is_parked);
         match done {
@@ -413,7 +414,7 @@ impl EventLoop {
         if self.closing.is_some() && !landed {
             return;
         }
-        let now = self.clock.now();
+        let now = self.machine.clock.now();
         let Some(live) = self.live.get_mut(&id) else {
             return;
         };
@@ -442,7 +443,10 @@ impl EventLoop {
             }
             actions.retain(|action| *action != Action::Stop);
         }
-        let (at, generation) = (self.clock.now().wall, live.transfer.record().generation);
+        let (at, generation) = (
+            self.machine.clock.now().wall,
+            live.transfer.record().generation,
+        );
         let notes = actions.extract_if(.., |action| matches!(action, Action::Note { .. }));
         let incidents: Vec<Incident> = notes
             .filter_map(|action| match action {
@@ -519,7 +523,7 @@ impl EventLoop {
                 up_to,
                 at_least,
             } => {
-                let wait = jitter(at_least, up_to);
+                let wait = self.machine.random.jitter(at_least, up_to);
                 self.later(wait, Message::WaitOver { id, item });
             }
             Action::WatchFor(reason) => self.watch_for(id, reason),
@@ -532,8 +536,8 @@ impl EventLoop {
     }
 
     fn later(&self, wait: std::time::Duration, message: Message) {
-        let (clock, inbox) = (self.clock, self.inbox.clone());
-        tokio::spawn(async move {
+        let (clock, inbox) = (self.machine.clock, self.inbox.clone());
+        self.machine.tasks.spawn(async move {
             clock.sleep(wait).await;
             let _ = inbox.send(message);
         });
@@ -545,7 +549,7 @@ impl EventLoop {
         self.broken = true;
         self.pending.clear();
         self.live.values_mut().for_each(Live::give_up);
-        self.streams.drain().for_each(|(_, stream)| stream.close());
+        self.close_streams();
         self.watchers.clear();
     }
 

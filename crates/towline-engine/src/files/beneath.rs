@@ -11,7 +11,8 @@ use rustix::fs::{Mode, OFlags, mkdirat, openat, statat};
 use rustix::io::Errno;
 use towline_core::{LocalFailure, Spec};
 
-use super::{shown, target_failure};
+use super::disk::{Disk, OpenDir};
+use super::target_failure;
 
 /// Where a download goes.
 #[derive(Clone, Debug)]
@@ -47,48 +48,35 @@ impl Target {
         self.root.is_some()
     }
 
-    /// Whether its directory is there, so that something can be in it.
-    pub(crate) fn dir_is_there(&self) -> bool {
-        self.path.parent().is_some_and(Path::exists)
+    /// Its directory's path.
+    pub(crate) fn dir(&self) -> Option<&Path> {
+        self.path.parent()
     }
 
     /// The target's directory. Beneath a chosen one, what is missing is made.
-    pub(super) fn open_dir(&self) -> Result<File, LocalFailure> {
-        let failed = |error: io::Error| target_failure(&self.path, &error);
+    pub(super) fn open_dir(&self, disk: &dyn Disk) -> Result<Box<dyn OpenDir>, LocalFailure> {
         let parent = self.path.parent().unwrap_or(Path::new("/"));
-        let Some(root) = &self.root else {
-            return File::open(parent).map_err(failed);
+        let opened = match &self.root {
+            None => disk.open_dir(parent),
+            Some(root) => below(parent, root)
+                .map_err(io::Error::from)
+                .and_then(|below| disk.open_dir_beneath(root, below)),
         };
-        let root_dir = File::open(root).map_err(failed)?;
-        let below = below(parent, root).map_err(|error| self.escapes(&error))?;
-        at_once(&root_dir, below)
-            .unwrap_or_else(|| step_by_step(&root_dir, below, true, |_| Ok(())))
-            .map_err(|error| self.escapes(&error))
+        opened.map_err(|error| target_failure(&self.path, &error))
     }
+}
 
-    /// Makes the directories durable that are between the chosen one and the
-    /// target's own.
-    pub(super) fn sync_dirs_above(&self) -> io::Result<()> {
-        let Some(root) = &self.root else {
-            return Ok(());
-        };
-        let parent = self.path.parent().unwrap_or(Path::new("/"));
-        let root_dir = File::open(root)?;
-        let below = below(parent, root).map_err(io::Error::from)?;
-        step_by_step(&root_dir, below, false, File::sync_all).map_err(io::Error::from)?;
-        Ok(())
-    }
+/// The directory at a path of names beneath another one. What is missing is made.
+pub(super) fn open(root: &Path, below: &Path) -> io::Result<File> {
+    let root = File::open(root)?;
+    let dir = at_once(&root, below).unwrap_or_else(|| step_by_step(&root, below, true, |_| Ok(())));
+    Ok(dir?)
+}
 
-    fn escapes(&self, error: &BeneathError) -> LocalFailure {
-        match error {
-            BeneathError::Io(error) => target_failure(&self.path, error),
-            other => LocalFailure::TargetUnwritable {
-                path: shown(&self.path),
-                why: other.to_string(),
-                read_only: false,
-            },
-        }
-    }
+/// Makes the directories durable that are between the two, and the upper one.
+pub(super) fn sync_above(root: &Path, below: &Path) -> io::Result<()> {
+    step_by_step(&File::open(root)?, below, false, File::sync_all)?;
+    Ok(())
 }
 
 /// Why a path below a chosen directory is not used.
@@ -163,7 +151,8 @@ pub fn make_beneath(root: &Path, dir: &Path) -> Result<(), BeneathError> {
 /// differ in case, or in their Unicode form: tried with a file, which is removed.
 pub fn folds_names(dir: &Path) -> io::Result<bool> {
     use rustix::fs::{AtFlags, unlinkat};
-    let name = crate::random::temp_name().replacen("-", "-\u{e9}", 1);
+    let random = getrandom::u64().map_err(|error| io::Error::other(error.to_string()))?;
+    let name = format!(".towline-\u{e9}{random:016x}.part");
     let dir = File::open(dir)?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     openat(&dir, &name, flags, Mode::RUSR | Mode::WUSR)?;
@@ -270,6 +259,7 @@ mod tests {
 
     use super::*;
     use crate::files::TargetDir;
+    use crate::files::system::System;
 
     /// A chosen directory `root`, and `outside` beside it, which nothing may touch.
     struct Place(tempfile::TempDir);
@@ -301,11 +291,11 @@ mod tests {
         /// As a download does it.
         fn write(&self, below: &str) -> Result<(), LocalFailure> {
             let target = self.target(below);
-            let temp = crate::random::temp_name();
-            let file = TargetDir::of(&target)?.create_temp(&temp, 3)?;
-            std::os::unix::fs::FileExt::write_all_at(&file, b"new", 0).unwrap();
-            TargetDir::of(&target)?.seal_temp(&temp, &file, None)?;
-            TargetDir::of(&target)?.publish(&temp, true)
+            let temp = format!("temp-{}", fastrand::u64(..));
+            let file = TargetDir::of(&System, &target)?.create_temp(&temp, 3)?;
+            file.write_all_at(b"new", 0).unwrap();
+            TargetDir::of(&System, &target)?.seal_temp(&temp, &*file, None)?;
+            TargetDir::of(&System, &target)?.publish(&temp, true)
         }
 
         fn is_untouched_outside(&self) -> bool {
@@ -393,14 +383,15 @@ mod tests {
     fn s17_a_file_is_ours_alone_until_it_is_whole_and_then_as_the_umask_says() {
         let place = Place::new();
         let target = place.target("a/file");
-        let dir = TargetDir::of(&target).unwrap();
-        let mode = |file: &File| file.metadata().unwrap().permissions().mode() & 0o7777;
+        let dir = TargetDir::of(&System, &target).unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
         let file = dir.create_temp("temp", 3).unwrap();
-        assert_eq!(mode(&file), 0o600);
+        let temp = place.root().join("a/temp");
+        assert_eq!(mode(&temp), 0o600);
         let usual = place.0.path().join("usual");
         std::fs::write(&usual, "").unwrap();
-        dir.seal_temp("temp", &file, None).unwrap();
-        assert_eq!(mode(&file), mode(&File::open(usual).unwrap()));
+        dir.seal_temp("temp", &*file, None).unwrap();
+        assert_eq!(mode(&temp), mode(&usual));
     }
 
     #[test]

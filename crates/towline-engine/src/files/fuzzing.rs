@@ -6,7 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is what it is for")]
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::{FileExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Component, Path, PathBuf};
 
 use super::{KeyNames, KeyPlace, Target, TargetDir, check_beneath, key_of, make_beneath};
@@ -87,7 +87,7 @@ fn write(root: &Path, below: &Path) {
         return;
     }
     let target = Target::new(&path, Some(depth));
-    let written = TargetDir::of(&target).and_then(|dir| {
+    let written = TargetDir::of(&super::system::System, &target).and_then(|dir| {
         let file = dir.create_temp("temp", 3)?;
         file.write_all_at(b"new", 0).unwrap();
         dir.publish("temp", true)

@@ -12,8 +12,8 @@ use super::object::{self, whole_of};
 use super::open::of_object;
 use super::piece::{self, Wanted};
 use super::{condition, learn_of_condition, open_upload};
-use crate::act::{Context, blocking};
-use crate::files::inspect_source;
+use crate::act::Context;
+use crate::files::inspect;
 use crate::stall;
 
 /// S3 may take minutes to put a large object together, and says so with white
@@ -24,11 +24,12 @@ pub(crate) async fn complete(context: &Context) -> Result<Event, Failure> {
     if !context.spec().is_stream() {
         let path = context.spec().path.clone();
         let planned = piece::planned(context)?;
-        let found = blocking(move || {
-            let found = inspect_source(&path)?;
+        let files = context.files.clone();
+        let look = move || {
+            let found = inspect(&*files, &path)?;
             planned.allows(&path, found).map(|()| found)
-        })
-        .await?;
+        };
+        let found = context.blocking(look).await?;
         if found != planned.was {
             has_only_grown(context).await?;
         }
@@ -86,6 +87,7 @@ async fn ask(
     };
     let asked = context.s3.complete_multipart_upload(request);
     tokio::select! {
+        biased;
         stored = stall::within(Operation::CompleteMultipartUpload, PATIENCE, asked) => Ok(stored?),
         silent = silence(context, upload) => Err(silent.into()),
     }

@@ -11,9 +11,9 @@ use towline_core::{
 use super::ladder::Ladder;
 use super::piece::{self, Piece, Wanted};
 use super::{condition, learn_of_condition, object, open_upload};
-use crate::act::{Context, blocking};
+use crate::act::Context;
 use crate::body::SourceRange;
-use crate::files::inspect_source;
+use crate::files::inspect;
 use crate::progress::Moved;
 use crate::stall;
 
@@ -53,6 +53,7 @@ async fn attempt(
     let work = send(context, number, algorithm, Arc::clone(&moved));
     let mut work = std::pin::pin!(work);
     Some(tokio::select! {
+        biased;
         result = &mut work => result,
         () = context.stop.requested() => {
             if moved.bytes() < expected {
@@ -158,11 +159,12 @@ async fn put_proof(
         _ => sum,
     };
     if let Piece::File(SourceRange { path, planned, .. }) = source.clone() {
-        let found = blocking(move || {
-            let found = inspect_source(&path)?;
+        let files = context.files.clone();
+        let look = move || {
+            let found = inspect(&*files, &path)?;
             planned.allows(&path, found).map(|()| found)
-        });
-        if found.await? != planned.was {
+        };
+        if context.blocking(look).await? != planned.was {
             piece::is_unchanged(context, source, sum).await?;
         }
     }

@@ -3,11 +3,13 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::OFlags;
 use towline_core::{Checksum, ChecksumKind, Fingerprint, GetObject, ObjectHead, ReadCondition};
-use towline_engine::{composite, inspect_source, open_source};
+use towline_engine::{composite, inspect_source};
 
 use super::object::{self, Part, Sum};
 use super::outcome::{Verification, VerifyDoubt, VerifyProof, VerifyResult};
@@ -29,8 +31,8 @@ type Compared = (Option<VerifyProof>, Option<VerifyDoubt>);
 
 impl Comparison {
     pub(super) async fn run(mut self) -> Result<Verification, Error> {
-        let (file, before) = open_source(&self.path)?;
-        let file = Arc::new(file);
+        let before = inspect_source(&self.path)?;
+        let file = Arc::new(open(&self.path).map_err(Error::Read)?);
         let Some(head) = object::head(&self.asker, &self.object).await? else {
             return Ok(self.told((None, Some(VerifyDoubt::NoObject)), before, None));
         };
@@ -49,7 +51,7 @@ impl Comparison {
         };
         // Bytes of two versions of it say nothing of either.
         let compared = match inspect_source(&self.path) {
-            Ok(after) if after == before => compared,
+            Ok(after) if after == before && is(&file, before) => compared,
             _ => (None, Some(VerifyDoubt::FileChanged)),
         };
         Ok(self.told(compared, before, Some(head)))
@@ -195,6 +197,22 @@ impl Comparison {
             etag: head.etag,
         }
     }
+}
+
+/// Whether an open file is the one that was looked at.
+fn is(file: &File, found: Fingerprint) -> bool {
+    let same = |meta: std::fs::Metadata| (meta.dev(), meta.ino()) == (found.device, found.inode);
+    file.metadata().is_ok_and(same)
+}
+
+/// Opens a file for reading that was a regular one; it does not hang where it is
+/// none any more.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    File::options()
+        .read(true)
+        .custom_flags(i32::try_from(flags.bits()).unwrap_or(0))
+        .open(path)
 }
 
 fn nothing() -> Compared {
