@@ -32,7 +32,7 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     /// Upload files, to the end
     Upload(Upload),
-    /// Download an object, to the end
+    /// Download an object, or all below a prefix, to the end
     Download(Download),
     /// List transfers
     List(List),
@@ -52,6 +52,8 @@ pub(crate) enum Verb {
     Remove(Steering),
     /// See what works with a bucket, and what cannot be promised there
     Doctor(Doctor),
+    /// Compare a file with its object, mostly without fetching it
+    Verify(Verify),
     /// Carry transfers without a terminal
     Daemon(Daemon),
     /// Open the service's page in a browser
@@ -201,10 +203,10 @@ pub(crate) struct Upload {
 
 #[derive(Debug, Args)]
 pub(crate) struct Download {
-    /// The object
-    #[arg(value_name = "s3://BUCKET/KEY")]
+    /// The object, or a prefix (ending in '/') for all objects below it
+    #[arg(value_name = "s3://BUCKET/KEY|PREFIX/")]
     pub(crate) from: S3Url,
-    /// The file, or a directory to put it into
+    /// The file, or a directory to put it into; of a prefix always a directory
     #[arg(value_name = "PATH")]
     pub(crate) to: PathBuf,
     /// A version of the object
@@ -289,6 +291,25 @@ pub(crate) struct Doctor {
     /// Write nothing, and so leave out what can only be seen by writing
     #[arg(long)]
     pub(crate) read_only: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The file; or, without an object, a transfer's number
+    #[arg(value_name = "PATH|ID")]
+    pub(crate) what: OsString,
+    /// The object, or a prefix (ending in '/') that it is in under the file's name
+    #[arg(value_name = "s3://BUCKET/KEY|PREFIX/")]
+    pub(crate) object: Option<S3Url>,
+    /// Fetch the object and compare byte by byte; nothing is stored
+    #[arg(long)]
+    pub(crate) download: bool,
+    /// A version of the object [default: the current one, or the transfer's]
+    #[arg(long, value_name = "ID")]
+    pub(crate) version_id: Option<String>,
+    /// A file with the key of 256 bits that the object is encrypted with (SSE-C)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sse_c_key_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

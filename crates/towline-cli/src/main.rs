@@ -12,6 +12,7 @@ mod identity;
 mod logging;
 mod output;
 mod parse;
+mod prefix;
 mod process;
 mod progress;
 #[cfg(test)]
@@ -85,6 +86,7 @@ async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Error> {
         Verb::Cancel(args) => verbs::cancel::run(args, common, output).await,
         Verb::Remove(args) => verbs::remove::run(args, common, output).await,
         Verb::Doctor(args) => verbs::doctor::run(args, common, output).await,
+        Verb::Verify(args) => verbs::verify::run(args, common, output).await,
         Verb::Daemon(args) => verbs::daemon::run(args, common, output).await,
         Verb::Open(args) => verbs::open::run(args, common, output).await,
         Verb::Completions(args) => verbs::completions::run(args),

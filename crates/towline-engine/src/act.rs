@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::download;
 use crate::event_loop::Message;
-use crate::files::Files;
+use crate::files::{Files, Target};
 use crate::profile::{Checks, Fact, Shared, is_denied};
 use crate::progress::Progress;
 use crate::random::Random;
@@ -99,6 +99,11 @@ pub(crate) struct Context {
 impl Context {
     pub(crate) fn spec(&self) -> &Spec {
         &self.record.spec
+    }
+
+    /// Downloads: where to.
+    pub(crate) fn target(&self) -> Target {
+        Target::of(self.spec())
     }
 
     pub(crate) fn object(&self) -> &ObjectAddress {

@@ -37,9 +37,6 @@ pub struct Config {
     /// Uploads that name no part size have this one, and what is not longer goes in
     /// one PUT: the old API's minimum part size. Default: none, parts go by length.
     pub minimum_part_size: Option<towline_core::PartSize>,
-    /// A download's file is synced after so many bytes at the latest: what a power
-    /// failure may cost. Default 256 MiB.
-    pub sync_every: u64,
     /// Threads that carry bytes. Default: the number of CPUs, at most 8.
     pub worker_threads: usize,
 }
@@ -61,7 +58,6 @@ impl Default for Config {
             progress_interval: Duration::from_millis(100),
             recovery: Recovery::default(),
             minimum_part_size: None,
-            sync_every: 256 << 20,
             worker_threads: cpus.min(8),
         }
     }

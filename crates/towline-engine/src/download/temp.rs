@@ -38,12 +38,12 @@ impl Open {
             return Ok(Arc::clone(file));
         }
         let (_, temp) = identity(context)?;
-        let (path, name) = (context.spec().path.clone(), temp.name.clone());
+        let (target, name) = (context.target(), temp.name.clone());
         let size = context.plan().size();
         let fresh = context.record.bytes_done == 0;
         let files = context.files.clone();
         let find = move || {
-            let dir = TargetDir::of(&*files, &path)?;
+            let dir = TargetDir::of(&*files, &target)?;
             match dir.open_temp(&name, size)? {
                 Some(file) => Ok(Some(file)),
                 None if fresh => {
@@ -80,10 +80,10 @@ impl Open {
         }
         self.unsynced.store(0, Relaxed);
         let (_, temp) = identity(context)?;
-        let (path, name) = (context.spec().path.clone(), temp.name.clone());
+        let (target, name) = (context.target(), temp.name.clone());
         let file = Arc::clone(file);
         let files = context.files.clone();
-        let sync = move || TargetDir::of(&*files, &path)?.sync_written(&name, &*file);
+        let sync = move || TargetDir::of(&*files, &target)?.sync_written(&name, &*file);
         towline_core::failpoint!("temp-sync.begins");
         context.blocking(sync).await?;
         towline_core::failpoint!("temp-sync.ended");

@@ -11,35 +11,33 @@ use towline_core::{FileIdentity, LocalFailure, Timestamp};
 
 use super::disk::{Disk, OpenDir, OpenFile};
 use super::room::disk_full;
-use super::{out_of_descriptors, shown};
+use super::source::open_source;
+use super::{Target, out_of_descriptors, shown};
 
 /// The directory of a target, held open: whatever happens to its path
 /// meanwhile, names are resolved in it and no symbolic link is followed.
 pub(crate) struct TargetDir {
     dir: Box<dyn OpenDir>,
     name: OsString,
+    target: Target,
     path: PathBuf,
 }
 
 impl TargetDir {
-    pub(crate) fn of(disk: &dyn Disk, target: &Path) -> Result<Self, LocalFailure> {
-        let fail = |why: &str| LocalFailure::TargetUnwritable {
-            path: shown(target),
-            why: why.into(),
-            read_only: false,
-        };
-        let name = target
+    pub(crate) fn of(disk: &dyn Disk, target: &Target) -> Result<Self, LocalFailure> {
+        let path = target.path();
+        let name = path
             .file_name()
-            .ok_or_else(|| fail("it has no file name"))?
-            .to_owned();
-        let parent = target.parent().ok_or_else(|| fail("it has no directory"))?;
-        let dir = disk
-            .open_dir(parent)
-            .map_err(|error| target_failure(target, &error))?;
+            .ok_or_else(|| LocalFailure::TargetUnwritable {
+                path: shown(path),
+                why: "it has no file name".into(),
+                read_only: false,
+            })?;
         Ok(Self {
-            dir,
-            name,
-            path: target.to_owned(),
+            dir: target.open_dir(disk)?,
+            name: name.to_owned(),
+            path: path.to_owned(),
+            target: target.clone(),
         })
     }
 
@@ -184,6 +182,26 @@ impl TargetDir {
         })
     }
 
+    /// Opens the file that has the target's name, or the one with a number in it,
+    /// to be read. It is a regular one; where the name comes from a key, no link
+    /// is followed.
+    pub(crate) fn open_named(
+        &self,
+        disk: &dyn Disk,
+        number: Option<u32>,
+    ) -> Result<Arc<dyn OpenFile>, LocalFailure> {
+        let path = numbered(&self.path, number);
+        if !self.target.is_beneath() {
+            return open_source(disk, &path).map(|(file, _)| file);
+        }
+        let failed = |error: io::Error| self.failure(&error);
+        let file = self.dir.open(&file_name(&path)).map_err(failed)?;
+        match file.stat().map_err(failed)?.special {
+            None => Ok(file),
+            Some(_) => Err(failed(Errno::INVAL.into())),
+        }
+    }
+
     /// Under which number the sealed file is there, `Some(None)` under the
     /// target's own name.
     pub(crate) fn published_as(&self, sealed: FileIdentity) -> Option<Option<u32>> {
@@ -326,7 +344,7 @@ mod tests {
     fn f62_a_temporary_file_that_was_not_synced_is_gone_and_its_sync_is_not_tried_again() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("target");
-        let place = TargetDir::of(&super::super::system::System, &target).unwrap();
+        let place = TargetDir::of(&super::super::system::System, &Target::at(&target)).unwrap();
         let file = place.create_temp("temp", 5).unwrap();
         let mut syncs = 0;
         let failed = place.sync_temp("temp", || {
