@@ -90,12 +90,12 @@ fn t38_secrets_are_in_no_file_log_output_answer_or_argument() {
 
 #[test]
 fn t38_secrets_are_not_in_the_log_of_a_daemon_in_json_at_trace() {
-    let terminal = Terminal::start_with("test", SECRET);
+    let terminal = Terminal::start_with("test", Canaries::SECRET);
     let options = ["--log-format", "json", "--log-level", "trace"];
     let start = terminal.command(["daemon", "start"].into_iter().chain(options));
     let start = terminal.spawn(with_canaries(start));
     let said = start.succeeds();
-    assert_clean("what start said", said.as_bytes());
+    Canaries::assert_none_in("what start said", said.as_bytes());
     terminal.scene.file("own", 6 * MIB, 1);
     let client = |args: &[&str], access_key: &str| {
         let mut client = terminal.command(args);
@@ -116,6 +116,6 @@ fn t38_secrets_are_not_in_the_log_of_a_daemon_in_json_at_trace() {
         line["level"] == "TRACE"
     });
     assert!(traces.count() > 0, "the log says nothing");
-    let looked = assert_clean_files(&terminal.scene.path("state"));
+    let looked = Canaries::assert_none_in_files(&terminal.scene.path("state"));
     assert!(looked >= 3, "{looked} files");
 }

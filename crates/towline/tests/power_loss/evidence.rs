@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use towline::{State, Transfer};
 use towline_testkit::crash::{
-    Asked, Content, End, Evidence, Kill, Place, Row, Run, Seen, Signal, Violation,
+    Asked, Content, End, Evidence, Fate, Kill, Place, Row, Run, Seen, Signal, Violation,
 };
 use towline_testserver::Request;
 
@@ -114,7 +114,10 @@ fn asked(failure: &Failure<'_>, it: &Wanted, row: Option<&Row>) -> Asked {
         path,
         versions: vec![it.content.clone()],
         before: it.before.clone(),
-        sound: !it.has(failure.place, Step::CancelAsked),
+        fate: match it.has(failure.place, Step::CancelAsked) {
+            true => Fate::MayBeCanceled,
+            false => Fate::Completes,
+        },
     }
 }
 

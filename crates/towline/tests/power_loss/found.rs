@@ -48,8 +48,10 @@ fn a_slow_download_is_synced_after_5_s_and_loses_no_more_than_that() {
     on_a_machine(async |machine| {
         let wanted = wanted::large_download(&machine, 25 * MIB).await;
         machine.server.faults().bandwidth(5 * MIB / 2);
-        let mut settings = Settings::default();
-        settings.parts_per_transfer = 1;
+        let settings = Settings {
+            parts_per_transfer: 1,
+            ..Settings::default()
+        };
         let story = Story::of(&machine, vec![wanted], settings);
         let is_it = |op: &Op| {
             matches!(op, Op::Sync { path, data_only: true, .. }

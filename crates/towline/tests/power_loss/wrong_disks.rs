@@ -132,8 +132,10 @@ fn a_removed_temporary_file_that_may_come_back_is_found_as_an_orphan() {
 fn t27_power_loss_costs_a_long_download_no_more_than_its_unsynced_window_and_else_it_is_found() {
     on_a_machine(async |machine| {
         let wanted = wanted::large_download(&machine, 25 * MIB).await;
-        let mut settings = Settings::default();
-        settings.sync_every = MIB;
+        let settings = Settings {
+            sync_every: MIB,
+            ..Settings::default()
+        };
         let story = Story::of(&machine, vec![wanted], settings);
         assert_eq!(too_much_unsynced(&story, &|_| true), []);
         for lies in [
