@@ -38,7 +38,7 @@ pub(crate) enum Verb {
     List(List),
     /// Show one transfer, with what happened on its way
     Show(Show),
-    /// Tell of each change of state as it happens
+    /// See all transfers as a table, or hear of each change of state as it happens
     Watch(Watch),
     /// Stop transfers and keep what they have moved
     Pause(Steering),
@@ -54,6 +54,12 @@ pub(crate) enum Verb {
     Doctor(Doctor),
     /// Carry transfers without a terminal
     Daemon(Daemon),
+    /// Open the service's page in a browser
+    Open(Open),
+    /// Print completions for a shell
+    Completions(Completions),
+    /// Print the manual page, or write those of all verbs
+    Man(Man),
     /// See an upload and a download survive a kill; needs no account
     #[cfg(feature = "demo")]
     Demo(Demo),
@@ -230,9 +236,18 @@ pub(crate) struct List {
     /// Only uploads, or only downloads
     #[arg(long = "type", value_name = "TYPE", default_value = "any")]
     pub(crate) kind: Kind,
+    /// Only to and from this bucket
+    #[arg(long, value_name = "BUCKET")]
+    pub(crate) bucket: Option<String>,
+    /// Only to and from objects with this key
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
     /// At most this many, the newest
     #[arg(long, value_name = "N", default_value = "100")]
     pub(crate) limit: usize,
+    /// All of them, however many
+    #[arg(long, conflicts_with = "limit")]
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, Args)]
@@ -284,15 +299,132 @@ pub(crate) struct Daemon {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DaemonVerb {
-    /// In the foreground, with all that is unfinished, until it is told to go
+    /// In the foreground, with all that is unfinished, until it is told to go: for
+    /// systemd and containers
     Run(Run),
+    /// In the background; returns when it is ready
+    Start(Start),
+    /// Ask the daemon to leave, and wait until it has; what was moved is kept
+    Stop,
+    /// Say whether a daemon runs, and with what; exit code 1 if none does
+    Status,
+    /// Print a unit for systemd, with what to do with it
+    Units(Units),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) logging: Logging,
     /// Go when nothing is left to do
     #[arg(long, hide = true)]
     pub(crate) until_idle: bool,
+    /// Nobody waits for it; standard error is the log in the state directory
+    #[arg(long, hide = true)]
+    pub(crate) background: bool,
+    #[command(flatten)]
+    pub(crate) serving: crate::serving::Serving,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Open {
+    /// Print the address instead; it logs a browser in once, within a minute
+    #[arg(long)]
+    pub(crate) print: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Start {
+    #[command(flatten)]
+    pub(crate) logging: Logging,
+    #[command(flatten)]
+    pub(crate) serving: crate::serving::Serving,
+}
+
+impl Start {
+    /// The same, as options of `daemon run`.
+    pub(crate) fn options(&self) -> Vec<OsString> {
+        let mut options = self.logging.options();
+        options.extend(self.serving.options());
+        options
+    }
+}
+
+/// What a daemon logs.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Logging {
+    /// How the log is written
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) log_format: LogFormat,
+    /// What is logged [default: as TOWLINE_LOG says, else info]
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) log_level: Option<LogLevel>,
+    /// Size at which the log of a daemon in the background is begun anew; the last one is kept
+    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = parse::log_size)]
+    pub(crate) log_max_size: u64,
+}
+
+impl Logging {
+    fn options(&self) -> Vec<OsString> {
+        let mut options = vec![
+            format!("--log-format={}", name_of(&self.log_format)),
+            format!("--log-max-size={}", self.log_max_size),
+        ];
+        options.extend(
+            self.log_level
+                .map(|level| format!("--log-level={}", name_of(&level))),
+        );
+        options.into_iter().map(OsString::from).collect()
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Units {
+    /// For one user, instead of for the machine
+    #[arg(long)]
+    pub(crate) user: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines for people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogLevel {
+    /// What needs a person
+    Error,
+    /// And what went wrong and was dealt with
+    Warn,
+    /// And changes of state
+    Info,
+    /// And each part
+    Debug,
+    /// And all that libraries tell
+    Trace,
+}
+
+/// A value's name on the command line.
+fn name_of(value: &impl ValueEnum) -> String {
+    let name = value.to_possible_value();
+    name.map_or_else(String::new, |name| name.get_name().to_owned())
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// Which shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// A directory to write the pages of all verbs to
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
 }
 
 #[cfg(feature = "demo")]

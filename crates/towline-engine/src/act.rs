@@ -34,6 +34,19 @@ pub(crate) enum Act {
 }
 
 impl Act {
+    /// Its name in the log.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Inspect => "inspect",
+            Self::Prepare => "prepare",
+            Self::Reconcile => "reconcile",
+            Self::Part(_) => "part",
+            Self::Seal => "seal",
+            Self::Finish => "finish",
+            Self::Discard => "discard",
+        }
+    }
+
     pub(crate) fn of(action: &Action) -> Option<Self> {
         match action {
             Action::Inspect => Some(Self::Inspect),

@@ -186,6 +186,7 @@ struct Gate {
 
 impl Gate {
     fn check(&self) -> Result<(), LocalFailure> {
+        towline_core::failpoint!("body.last-buffer");
         let SourceRange { path, planned, .. } = &self.source;
         check_source(&*self.files, path, &*self.file, *planned)
     }

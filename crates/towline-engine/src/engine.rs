@@ -1,5 +1,6 @@
 //! The engine as its users hold it.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,8 +10,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use towline_core::{
-    Command, Connector, Created, NetworkClass, NewTransfer, Query, Record, Refused, Store,
-    StoreError, TransferId,
+    Command, Connector, Created, NetworkClass, NewTransfer, PartNumber, Query, Record, Refused,
+    Store, StoreError, TransferId,
 };
 
 use crate::clock::Clock;
@@ -18,6 +19,7 @@ use crate::config::{Config, Recovery};
 use crate::descriptors;
 use crate::event_loop::{EventLoop, Message};
 use crate::machine::{Machine, Simulated};
+use crate::meter::{Meter, Statistics};
 use crate::snapshot::{Snapshot, Watch};
 use crate::stream::{self, Reading, Sink, Source};
 use crate::tasks::Tasks;
@@ -32,8 +34,19 @@ pub struct Engine {
     store: Arc<dyn Store>,
     inbox: mpsc::UnboundedSender<Message>,
     durable: watch::Receiver<u64>,
+    meter: Arc<Meter>,
+    limits: Mutex<Limits>,
     runtime: Mutex<Option<Runtime>>,
     tasks: Tasks,
+}
+
+/// How much is done at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests over all transfers.
+    pub requests: usize,
+    /// Parts of one transfer.
+    pub parts_per_transfer: usize,
 }
 
 /// Why the engine did not do what was asked.
@@ -123,6 +136,10 @@ impl Engine {
         };
         let (inbox, messages) = mpsc::unbounded_channel();
         let (count, durable) = watch::channel(0);
+        let limits = Limits {
+            requests: config.requests.max(1),
+            parts_per_transfer: config.parts_per_transfer.max(1),
+        };
         let guard = runtime.enter();
         let tasks = machine.tasks.clone();
         let events = EventLoop::new(
@@ -134,12 +151,15 @@ impl Engine {
             count,
             machine,
         );
+        let meter = events.meter();
         tasks.spawn(events.run(messages));
         drop(guard);
         Ok(Self {
             store,
             inbox,
             durable,
+            meter,
+            limits: Mutex::new(limits),
             runtime: Mutex::default(),
             tasks,
         })
@@ -155,7 +175,10 @@ impl Engine {
 
     /// Records transfers, all or none, and leaves them to [`begin`](Self::begin).
     pub async fn record(&self, new: Vec<NewTransfer>) -> Result<Vec<Created>, EngineError> {
-        Ok(self.store.create_many(new).await?)
+        towline_core::failpoint!("submit.begins");
+        let created = self.store.create_many(new).await?;
+        towline_core::failpoint!("submit.recorded");
+        Ok(created)
     }
 
     /// Begins with those that [`record`](Self::record) recorded.
@@ -176,11 +199,24 @@ impl Engine {
         requests: Option<usize>,
         parts_per_transfer: Option<usize>,
     ) -> Result<(), EngineError> {
-        let requests = requests.map(|most| most.min(descriptors::most_requests()));
-        self.tell(Message::Limits {
-            requests,
-            parts: parts_per_transfer,
-        })
+        let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        let most = descriptors::most_requests();
+        let requests = requests.map(|requests| requests.min(most).max(1));
+        let parts = parts_per_transfer.map(|parts| parts.max(1));
+        self.tell(Message::Limits { requests, parts })?;
+        limits.requests = requests.unwrap_or(limits.requests);
+        limits.parts_per_transfer = parts.unwrap_or(limits.parts_per_transfer);
+        Ok(())
+    }
+
+    /// The limits as they are now.
+    pub fn limits(&self) -> Limits {
+        *self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it has done since it started.
+    pub fn statistics(&self) -> Statistics {
+        self.meter.read()
     }
 
     /// The network changed, and is of this kind now: transfers that must not use
@@ -308,6 +344,23 @@ impl Engine {
         answer.await.map_err(|_| EngineError::Closed)
     }
 
+    /// Which parts of a transfer are being moved, and how many bytes of each are.
+    pub async fn parts_under_way(
+        &self,
+        id: TransferId,
+    ) -> Result<BTreeMap<PartNumber, u64>, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Message::Parts { id, reply })?;
+        answer.await.map_err(|_| EngineError::Closed)
+    }
+
+    /// How many transfers are in progress, and how many wait for the network.
+    pub async fn tally(&self) -> Result<(u64, u64), EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Message::Tally(reply))?;
+        answer.await.map_err(|_| EngineError::Closed)
+    }
+
     /// The transfers that are neither at rest nor waiting for a cause outside
     /// to end.
     pub async fn under_way(&self) -> Result<Vec<Snapshot>, EngineError> {
@@ -347,11 +400,13 @@ impl Engine {
         if self.tell(Message::Close { reply }).is_ok() {
             let _ = answer.await;
         }
+        towline_core::failpoint!("close.acts-ended");
         let closed = match self.store.close().await {
             Err(StoreError::Closed) => Ok(()),
             closed => closed,
         };
         self.end_runtime();
+        towline_core::failpoint!("close.store-closed");
         Ok(closed?)
     }
 

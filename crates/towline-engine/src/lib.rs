@@ -19,6 +19,8 @@ mod hash;
 mod head;
 mod live;
 mod machine;
+mod meter;
+mod metered;
 mod profile;
 mod progress;
 mod random;
@@ -33,13 +35,14 @@ mod upload;
 mod writer;
 
 pub use config::{Config, Recovery};
-pub use engine::{Engine, EngineError, StreamToCome};
+pub use engine::{Engine, EngineError, Limits, StreamToCome};
 #[doc(hidden)]
 pub use files::{Disk, OpenDir, OpenFile, Room, Stat};
 pub use files::{inspect_source, kind_if_special, numbered};
 pub use hash::{checksum_of, etag_md5};
 #[doc(hidden)]
 pub use machine::Simulated;
+pub use meter::{COMMIT_BOUNDS_MS, Statistics};
 pub use profile::{Checks, Fact, Heeds, Profile, is_denied, may_refuse_a_header, without};
 pub use snapshot::{Snapshot, Watch};
 pub use stream::{Reading, Sink, Source, SourceReader};

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use towline_core::{Change, Incident, Store, StoreError, TransferId};
 
 use crate::event_loop::Message;
+use crate::meter::Meter;
 use crate::tasks::Tasks;
 
 /// Steps on their way to the store, each with its place in the order.
@@ -29,6 +31,7 @@ impl Writer {
         store: Arc<dyn Store>,
         inbox: mpsc::UnboundedSender<Message>,
         tasks: &Tasks,
+        meter: Arc<Meter>,
     ) -> Self {
         let (steps, mut waiting) = mpsc::unbounded_channel();
         tasks.spawn(async move {
@@ -45,7 +48,11 @@ impl Writer {
                 }
                 // At the same time, so that they share a sync.
                 let notes = futures_util::future::join_all(notes);
+                let (begun, writes) = (Instant::now(), !batch.is_empty());
                 let (_, (result, gone)) = tokio::join!(notes, commit(&*store, batch));
+                if writes {
+                    meter.committed(begun.elapsed());
+                }
                 let failed = result.is_err();
                 let flushed = Message::Flushed { upto, result, gone };
                 if inbox.send(flushed).is_err() || failed {
@@ -93,7 +100,10 @@ async fn commit(
         if batch.is_empty() {
             return (Ok(()), gone);
         }
-        match store.commit(batch.clone()).await {
+        towline_core::failpoint!(before & batch);
+        let committed = store.commit(batch.clone()).await;
+        towline_core::failpoint!(after & batch);
+        match committed {
             Err(StoreError::Unknown(id)) if !gone.contains(&id) => {
                 batch.retain(|(of, _)| *of != id);
                 gone.push(id);

@@ -236,6 +236,7 @@ mod named;
 mod network;
 mod objects;
 mod observer;
+mod overview;
 mod path_json;
 mod place;
 mod presign;
@@ -264,6 +265,7 @@ pub use listener::TransferListener;
 pub use network::NetworkMonitor;
 pub use objects::{DeleteRequest, ListRequest};
 pub use observer::{TransferObserver, Updates};
+pub use overview::{PartState, TransferCounts, TransferPart, TransferParts};
 pub use presign::{PresignGet, PresignPut};
 pub use request::TransferRequest;
 pub use settings::SettingsError;
@@ -275,15 +277,17 @@ pub use towline_core::{
     ChecksumKind, Command, ConnectError, Connection, ConnectionSource, Cursor, Direction,
     Encryption, ErrorRecord, Extra, Grant, Grantee, Incident, KeyReference, ListedObject,
     NetworkClass, NetworkPolicy, ObjectAddress, ObjectKey, ObjectOptions, ObjectsPage, Operation,
-    Outcome, ParkReason, PartSize, PartSizeError, Permission, Query, ReadCondition, Reason, State,
-    StoreError, Timestamp, TransferId, TransferOptions, UploadMode, Verified, WhenSourceChanges,
-    WhenTargetExists,
+    Outcome, ParkReason, PartSize, PartSizeError, Permission, Proof, Query, ReadCondition, Reason,
+    State, StoreError, Timestamp, TransferId, TransferOptions, UploadMode, Verified,
+    WhenSourceChanges, WhenTargetExists,
 };
-pub use towline_engine::{Checks, Config, Heeds, Profile as StoreProfile, Recovery};
+pub use towline_engine::{
+    COMMIT_BOUNDS_MS, Checks, Config, Heeds, Limits, Profile as StoreProfile, Recovery, Statistics,
+};
 #[cfg(feature = "cognito")]
 pub use towline_s3::CognitoIdentity;
 pub use towline_s3::{
-    Credentials, CredentialsError, CredentialsFn, CredentialsProvider, CustomerKey,
+    Connections, Credentials, CredentialsError, CredentialsFn, CredentialsProvider, CustomerKey,
     CustomerKeyError, Environment, HandedOver, PresignError, PresignedUrl, S3Connector, Secret,
     StaticCredentials,
 };

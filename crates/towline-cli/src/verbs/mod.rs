@@ -1,12 +1,15 @@
 //! The verbs, a file each.
 
 pub(crate) mod cancel;
+pub(crate) mod completions;
 pub(crate) mod daemon;
 #[cfg(feature = "demo")]
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod download;
 pub(crate) mod list;
+pub(crate) mod man;
+pub(crate) mod open;
 pub(crate) mod pause;
 pub(crate) mod remove;
 pub(crate) mod resume;

@@ -13,6 +13,7 @@ use crate::files::TargetDir;
 use crate::head;
 
 pub(crate) async fn find(context: &Context) -> Result<Event, Failure> {
+    towline_core::failpoint!("find.begins");
     let there = target_is_there(context).await?;
     let policy = context.spec().options.when_target_exists;
     if there && policy == WhenTargetExists::Fail {
@@ -24,6 +25,7 @@ pub(crate) async fn find(context: &Context) -> Result<Event, Failure> {
     let Some(head) = head::existing(context).await? else {
         return Ok(Event::Spared(Outcome::NotModified));
     };
+    towline_core::failpoint!("find.told");
     let whole = head
         .size
         .ok_or_else(|| super::wrong_bytes(context, "its length is not told"))?;

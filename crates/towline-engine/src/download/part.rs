@@ -64,7 +64,7 @@ async fn fetch(context: &Context, number: PartNumber) -> Result<PartRow, Failure
         access: context.spec().options.access.clone(),
         extra: context.spec().options.extra.clone(),
     };
-    let moved = Arc::new(Moved::of(Arc::clone(&context.progress)));
+    let moved = Arc::new(Moved::of_part(Arc::clone(&context.progress), number));
     let _grant = context.budget.take_buffers(4).await;
     let begun = Instant::now();
     let attempt = async {
@@ -102,6 +102,7 @@ async fn fetch(context: &Context, number: PartNumber) -> Result<PartRow, Failure
         Ok(sum) => sum,
         Err(error) => return Err(local.unwrap_or_else(|| changed(context, error))),
     };
+    towline_core::failpoint!("get.written");
     context.open.rates.note(len, begun.elapsed());
     if let Place::File(file) = &place {
         context.open.wrote(context, file, len).await?;
@@ -180,7 +181,9 @@ async fn ask(
         range: Some(wanted.clone()),
         ..request.clone()
     };
+    towline_core::failpoint!("get.begins");
     let body = whole::get(context, request).await??;
+    towline_core::failpoint!("get.answered");
     check_answer(context, &body, &wanted)?;
     Ok(whole::cut_out(body, &wanted, Arc::clone(moved)))
 }

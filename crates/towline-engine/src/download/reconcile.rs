@@ -15,6 +15,7 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
         super::sink(context)?; // what it has, it keeps
         return Ok(Event::Reconciled(Found::Temp { lost: Vec::new() }));
     }
+    towline_core::failpoint!("reconcile-temp.begins");
     let (path, name) = (context.spec().path.clone(), temp.name.clone());
     let (size, sealed) = (context.plan().size(), context.record.sealed);
     let files = context.files.clone();
@@ -22,9 +23,13 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
         let dir = TargetDir::of(&*files, &path)?;
         let file = dir.open_temp(&name, size)?;
         let published = sealed.and_then(|sealed| dir.published_as(sealed));
+        if published.is_some() {
+            dir.sync_name()?; // whoever renamed it may have been killed before that
+        }
         Ok::<_, Failure>((dir.temp_identity(&name), published, file))
     };
     let (there, published, file) = context.blocking(look).await?;
+    towline_core::failpoint!("reconcile-temp.told");
     let Some(file) = file else {
         context.open.reset(); // what this process has open has no name any more
         return Ok(Event::Reconciled(
@@ -70,5 +75,6 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
     };
     let lost = context.blocking(check).await;
     let lost = lost.map_err(|error: std::io::Error| target_failure(path, &error))?;
+    towline_core::failpoint!("reconcile-temp.read-back");
     Ok(Event::Reconciled(Found::Temp { lost }))
 }

@@ -17,6 +17,7 @@ use crate::head;
 use crate::upload::whole_of;
 
 pub(crate) async fn seal(context: &Context) -> Result<Event, Failure> {
+    towline_core::failpoint!("seal.begins");
     let (identity, temp) = identity(context)?;
     if context.spec().is_stream() {
         let sum = super::sink(context)?.complete();
@@ -29,6 +30,7 @@ pub(crate) async fn seal(context: &Context) -> Result<Event, Failure> {
     context
         .open
         .keep_proof(prove(context, identity, &bytes).await?);
+    towline_core::failpoint!("seal.proven");
     let (path, name) = (context.spec().path.clone(), temp.name.clone());
     let modified = modified(context, identity).await?;
     let files = context.files.clone();

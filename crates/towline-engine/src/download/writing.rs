@@ -72,8 +72,10 @@ impl Writing {
         self.len = 0;
         self.at_work = AtWork::Yes(self.files.begin(move || {
             for bytes in gathered {
+                towline_core::failpoint!("write.begins");
                 place.hasher.update(&bytes);
                 place.file.write_all_at(&bytes, place.at)?;
+                towline_core::failpoint!("write.ended");
                 place.at += bytes.len() as u64;
             }
             Ok(place)

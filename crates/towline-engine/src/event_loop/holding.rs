@@ -10,6 +10,8 @@ use towline_core::{
 
 use super::{EventLoop, Load, Message, Reply};
 use crate::live::Live;
+use crate::metered::Metered;
+use crate::progress::Progress;
 use crate::stream::Stream;
 use crate::unusable;
 
@@ -144,10 +146,11 @@ impl EventLoop {
         if let Some(load) = self.loads.get_mut(&id) {
             load.stale = true;
         }
-        let connection = &record.spec.connection;
+        let (connection, direction) = (&record.spec.connection, record.spec.direction);
         let s3 = self
             .connector
             .connect(id, connection)
+            .map(|s3| Metered::client(s3, &self.meter))
             .unwrap_or_else(unusable::client);
         let profile = self
             .profiles
@@ -156,6 +159,7 @@ impl EventLoop {
             .with_late_limit(self.config.late_answer_limit);
         let site = self.sites.of(transfer.record());
         let mut live = Live::new(transfer, s3, profile, site);
+        live.progress = Arc::new(Progress::counted(self.meter.bytes(direction)));
         live.stream = self.streams.get(&id).cloned();
         self.count_parked(false, live.is_parked());
         self.live.insert(id, live);
@@ -253,7 +257,7 @@ impl EventLoop {
         };
         let connection = &live.transfer.record().spec.connection;
         if let Ok(s3) = self.connector.connect(id, connection) {
-            live.s3 = s3;
+            live.s3 = Metered::client(s3, &self.meter);
         }
     }
 
@@ -358,6 +362,7 @@ async fn read_backlog(
     limit: usize,
 ) -> Result<Vec<(Record, Vec<PartRow>)>, StoreError> {
     let mut page = Vec::new();
+    towline_core::failpoint!("recovery.begins");
     for record in store.next(after, limit).await? {
         let parts = match record.remote {
             Some(_) => store.parts(record.id).await?,
@@ -365,5 +370,6 @@ async fn read_backlog(
         };
         page.push((record, parts));
     }
+    towline_core::failpoint!("recovery.read");
     Ok(page)
 }

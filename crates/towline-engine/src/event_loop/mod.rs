@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use towline_core::{
     Action, Command, Connector, ErrorRecord, Event, Fix, Incident, Item, NetworkClass, Now,
-    PartRow, Record, S3Error, Step, Store, StoreError, TransferId,
+    PartNumber, PartRow, Record, S3Error, Step, Store, StoreError, TransferId,
 };
 
 use crate::act::Act;
@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::engine::EngineError;
 use crate::live::{ActId, Live};
 use crate::machine::Machine;
+use crate::meter::Meter;
 use crate::profile::Profiles;
 use crate::scheduler::Scheduler;
 use crate::site::{Sign, SiteId, Sites};
@@ -104,6 +105,14 @@ pub(crate) enum Message {
         records: Vec<Record>,
         reply: oneshot::Sender<Vec<Snapshot>>,
     },
+    /// Somebody wants to see which parts of a transfer are being moved.
+    Parts {
+        id: TransferId,
+        reply: oneshot::Sender<BTreeMap<PartNumber, u64>>,
+    },
+    /// Somebody wants to know how many are in progress, and how many wait for
+    /// the network.
+    Tally(oneshot::Sender<(u64, u64)>),
     /// Somebody wants to see all that are under way.
     UnderWay(oneshot::Sender<Vec<Snapshot>>),
     /// The store changed without the loop's doing.
@@ -120,6 +129,7 @@ pub(crate) struct EventLoop {
     connector: Arc<dyn Connector>,
     config: Arc<Config>,
     machine: Machine,
+    meter: Arc<Meter>,
     budget: Budget,
     profiles: Profiles,
     inbox: mpsc::UnboundedSender<Message>,
@@ -206,10 +216,13 @@ impl EventLoop {
         durable: watch::Sender<u64>,
         machine: Machine,
     ) -> Self {
-        let writer = Writer::start(Arc::clone(&store), inbox.clone(), &machine.tasks);
+        let meter = Arc::<Meter>::default();
+        let (tasks, counts) = (&machine.tasks, Arc::clone(&meter));
+        let writer = Writer::start(Arc::clone(&store), inbox.clone(), tasks, counts);
         Self {
             store,
             connector,
+            meter,
             budget: Budget::new(config.byte_budget),
             scheduler: Scheduler::new(config.requests),
             sites: Sites::new(config.requests),
@@ -246,6 +259,11 @@ impl EventLoop {
             closing: None,
             broken: false,
         }
+    }
+
+    /// Where what it does is counted.
+    pub(crate) fn meter(&self) -> Arc<Meter> {
+        Arc::clone(&self.meter)
     }
 
     pub(crate) async fn run(mut self, mut messages: mpsc::UnboundedReceiver<Message>) {
@@ -304,7 +322,10 @@ impl EventLoop {
                 step.actions.push(Action::Note { part: None, error });
                 self.take(id, step, None);
             }
-            Message::WaitOver { id, item } => self.advance(id, Event::WaitOver(item)),
+            Message::WaitOver { id, item } => {
+                towline_core::failpoint!("wait.over");
+                self.advance(id, Event::WaitOver(item));
+            }
             Message::LookAgain { id } => self.look_again(id),
             Message::Probe { site, question } => self.probe(site, question),
             Message::Probed {
@@ -317,9 +338,12 @@ impl EventLoop {
             Message::Watch { at_rest, reply } => self.on_watch(*at_rest, reply),
             Message::Refresh(snapshot) => self.on_refresh(*snapshot),
             Message::Look { records, reply } => self.on_look(records, reply),
+            Message::Parts { id, reply } => self.on_parts(id, reply),
+            Message::Tally(reply) => self.on_tally(reply),
             Message::UnderWay(reply) => self.on_under_way(reply),
             Message::StoreChanged => self.tell_durable(),
             Message::Close { reply } => {
+                towline_core::failpoint!("close.begins");
                 self.closing = Some(reply);
                 self.live.values_mut().for_each(Live::stop);
                 self.close_streams();
@@ -389,6 +413,7 @@ impl EventLoop {
             };
             match &event {
                 Event::ActFailed(failure) | Event::PartFailed { failure, .. } => {
+                    self.meter.failed(failure);
                     if failure.lacks_descriptors() {
                         self.scheduler.hold_back();
                     }
@@ -418,7 +443,7 @@ impl EventLoop {
         let Some(live) = self.live.get_mut(&id) else {
             return;
         };
-        tracing::debug!(transfer = %id, ?event, "event");
+        live.span.in_scope(|| tracing::debug!(?event, "event"));
         let was_parked = live.is_parked();
         let step = live.transfer.on_event(event, now);
         let is_parked = live.is_parked();
@@ -437,6 +462,7 @@ impl EventLoop {
         } = step;
         if actions.contains(&Action::Stop) {
             // The wire stops at once, and what was decided before is moot.
+            towline_core::failpoint!("stop.begins");
             live.stop();
             for pending in self.pending.iter_mut().filter(|pending| pending.id == id) {
                 pending.actions.clear();
@@ -523,6 +549,7 @@ impl EventLoop {
                 up_to,
                 at_least,
             } => {
+                towline_core::failpoint!("wait.begins");
                 let wait = self.machine.random.jitter(at_least, up_to);
                 self.later(wait, Message::WaitOver { id, item });
             }

@@ -55,9 +55,11 @@ impl TargetDir {
         temp: &str,
         size: u64,
     ) -> Result<Arc<dyn OpenFile>, LocalFailure> {
+        towline_core::failpoint!("temp.begins");
         let temp = OsStr::new(temp);
         let failed = |error: io::Error| self.failure(&error);
         let file = self.dir.create(temp).map_err(failed)?;
+        towline_core::failpoint!("temp.created");
         if size > 0
             && let Err(error) = file.reserve(size)
         {
@@ -70,6 +72,7 @@ impl TargetDir {
                 _ => self.failure(&error),
             });
         }
+        towline_core::failpoint!("temp.reserved");
         Ok(file)
     }
 
@@ -107,9 +110,16 @@ impl TargetDir {
             let time = SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
             forgive(file.set_modified(time), "the time").map_err(failed)?;
         }
+        towline_core::failpoint!("seal.dressed");
         self.sync_temp(temp, || file.sync_all())?;
+        towline_core::failpoint!("seal.synced");
         let stat = file.stat().map_err(failed)?;
         Ok(stat.fingerprint.into())
+    }
+
+    /// Makes what was written to the temporary file durable, and that it has a name.
+    pub(crate) fn sync_written(&self, temp: &str, file: &dyn OpenFile) -> Result<(), LocalFailure> {
+        self.sync_temp(temp, || file.sync_data().and_then(|()| self.dir.sync()))
     }
 
     /// Syncs the temporary file. After a failure the kernel takes what it could
@@ -137,6 +147,7 @@ impl TargetDir {
     }
 
     fn publish_as(&self, temp: &str, name: &OsStr, replace: bool) -> Result<(), LocalFailure> {
+        towline_core::failpoint!("rename.begins");
         let renamed = self.dir.rename(OsStr::new(temp), name, replace);
         renamed.map_err(|error| {
             let path = shown(&self.path);
@@ -148,6 +159,14 @@ impl TargetDir {
                 self.failure(&error)
             }
         })?;
+        towline_core::failpoint!("rename.ended");
+        self.sync_name()?;
+        towline_core::failpoint!("rename.synced");
+        Ok(())
+    }
+
+    /// Makes durable that the finished file has its name.
+    pub(crate) fn sync_name(&self) -> Result<(), LocalFailure> {
         self.sync("it is there, but its directory could not be synced")
     }
 
@@ -188,8 +207,12 @@ impl TargetDir {
     }
 
     pub(crate) fn remove_temp(&self, temp: &str) -> Result<(), LocalFailure> {
+        towline_core::failpoint!("unlink.begins");
         match self.dir.remove(OsStr::new(temp)) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                towline_core::failpoint!("unlink.ended");
+                Ok(())
+            }
             Err(error) if is(&error, Errno::NOENT) => Ok(()),
             // Whoever cancels is told what is left behind, instead of waiting for a right.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {

@@ -21,6 +21,7 @@ use crate::stall;
 const PATIENCE: Duration = Duration::from_secs(30 * 60);
 
 pub(crate) async fn complete(context: &Context) -> Result<Event, Failure> {
+    towline_core::failpoint!("complete.begins");
     if !context.spec().is_stream() {
         let path = context.spec().path.clone();
         let planned = piece::planned(context)?;
@@ -34,6 +35,7 @@ pub(crate) async fn complete(context: &Context) -> Result<Event, Failure> {
             has_only_grown(context).await?;
         }
     }
+    towline_core::failpoint!("complete.source-checked");
     let Some(upload) = open_upload(context) else {
         return Err(LocalFailure::Connection {
             why: "no upload is open".into(),
@@ -55,8 +57,10 @@ pub(crate) async fn complete(context: &Context) -> Result<Event, Failure> {
             Ok(stored) => break stored,
         }
     };
+    towline_core::failpoint!("complete.answered");
     ladder.worked(context);
     let proof = object::prove(context, whole, &stored).await?;
+    towline_core::failpoint!("complete.proven");
     Ok(Event::Finished(proof))
 }
 
@@ -85,6 +89,7 @@ async fn ask(
         checksum_kind: kind.map(|(_, kind)| kind),
         condition: condition(context),
     };
+    towline_core::failpoint!("complete.asks");
     let asked = context.s3.complete_multipart_upload(request);
     tokio::select! {
         biased;

@@ -18,5 +18,6 @@ pub(crate) async fn inspect(context: &Context) -> Result<Event, Failure> {
     let files = context.files.clone();
     let look = move || files::inspect(&*files, &path);
     let source = context.blocking(look).await?;
+    towline_core::failpoint!("inspect.told");
     Ok(Event::Inspected(source))
 }

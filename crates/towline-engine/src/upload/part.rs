@@ -48,7 +48,7 @@ async fn attempt(
     number: PartNumber,
     algorithm: ChecksumAlgorithm,
 ) -> Option<Result<Event, Failure>> {
-    let moved = Arc::new(Moved::of(Arc::clone(&context.progress)));
+    let moved = Arc::new(Moved::of_part(Arc::clone(&context.progress), number));
     let expected = context.plan().len(number);
     let work = send(context, number, algorithm, Arc::clone(&moved));
     let mut work = std::pin::pin!(work);
@@ -59,6 +59,7 @@ async fn attempt(
             if moved.bytes() < expected {
                 return None;
             }
+            towline_core::failpoint!("upload-part.grace");
             tokio::time::timeout(GRACE, work).await.ok()?
         }
     })
@@ -85,6 +86,7 @@ async fn send(
                 number: number.get(),
                 checksum: Some(sum),
             };
+            towline_core::failpoint!("upload-part.begins");
             let attempt = context.s3.upload_part(request, body);
             let operation = Operation::UploadPart;
             stall::watch(operation, attempt, &moved, Some(len), context.patience())
@@ -101,6 +103,7 @@ async fn send(
                 access: context.spec().options.access.clone(),
                 extra: context.spec().options.extra.clone(),
             };
+            towline_core::failpoint!("put.begins");
             let attempt = context.s3.put_object(request, body);
             let operation = Operation::PutObject;
             stall::watch(operation, attempt, &moved, Some(len), context.patience())
@@ -115,8 +118,10 @@ async fn send(
     };
     match answer {
         Answer::Part(stored) => {
+            towline_core::failpoint!("upload-part.answered");
             let etag = stored.etag.ok_or_else(|| no_etag(len))?;
             object::check_echo(context, &sum, stored.checksum.as_ref(), Some(&etag))?;
+            towline_core::failpoint!("upload-part.proven");
             let sum = match stored.checksum {
                 Some(_) => sum,
                 None => object::checksum_that_the_store_shows(context, source, sum, &etag).await?,
@@ -150,8 +155,10 @@ async fn put_proof(
     sum: towline_core::Checksum,
     stored: Stored,
 ) -> Result<Proof, Failure> {
+    towline_core::failpoint!("put.answered");
     let echoed = stored.checksum.as_ref().map(|(sum, _)| sum);
     object::check_echo(context, &sum, echoed, stored.etag.as_deref())?;
+    towline_core::failpoint!("put.proven");
     let sum = match (&stored.checksum, &stored.etag) {
         (None, Some(etag)) => {
             object::checksum_that_the_store_shows(context, source.clone(), sum, etag).await?
@@ -168,6 +175,7 @@ async fn put_proof(
             piece::is_unchanged(context, source, sum).await?;
         }
     }
+    towline_core::failpoint!("put.source-checked");
     object::prove(context, Some(sum), &stored).await
 }
 

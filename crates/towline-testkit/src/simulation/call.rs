@@ -180,7 +180,7 @@ impl Line {
         let signed_at = self.sign();
         facts.whole.store(body.is_none(), Relaxed);
         wire.one_way().await;
-        let at_work = match self.admit(signed_at) {
+        let at_work = match self.admit(facts.operation, signed_at) {
             Ok(at_work) => at_work,
             Err(refusal) => {
                 wire.one_way().await;
@@ -274,9 +274,16 @@ impl Line {
         (signer.issued, self.server.our_millis() + signer.offset)
     }
 
-    fn admit(&self, (issued, signed_at): (Instant, i64)) -> Result<AtWork, Refusal> {
+    fn admit(
+        &self,
+        operation: Operation,
+        (issued, signed_at): (Instant, i64),
+    ) -> Result<AtWork, Refusal> {
         let now = self.server.now().as_millis();
         let mut rules = self.server.rules();
+        if rules.denied.contains(&operation) {
+            return Err(Refusal::new(403, "AccessDenied"));
+        }
         if now.abs_diff(signed_at) > MOST_SKEW_MS {
             return Err(Refusal::new(403, "RequestTimeTooSkewed"));
         }

@@ -89,6 +89,8 @@ struct Rules {
     no_credentials: bool,
     /// How much its clock is ahead, in milliseconds.
     ahead_ms: i64,
+    /// What nobody has the right to.
+    denied: Vec<Operation>,
 }
 
 impl Default for SimulatedS3 {
@@ -221,6 +223,33 @@ impl SimulatedS3 {
     /// How many multipart uploads are open.
     pub fn open_uploads(&self) -> usize {
         self.0.objects().uploads.len()
+    }
+
+    /// Somebody opens an upload of this key, and sends a part or none.
+    pub fn open_upload(&self, bucket: &str, key: &str, part: Option<Bytes>) {
+        let at = (bucket.to_owned(), key.to_owned());
+        let now = self.0.now();
+        let mut objects = self.0.objects();
+        let id = objects.open(at, now);
+        let sent = part.map(|bytes| objects.put_part(&id, 1, bytes).is_ok());
+        assert!(sent != Some(false), "it was just opened");
+    }
+
+    /// Somebody aborts all open uploads.
+    pub fn abort_uploads(&self) {
+        self.0.objects().uploads.clear();
+    }
+
+    /// How often an object was stored under this key.
+    pub fn times_stored(&self, key: &str) -> usize {
+        let objects = self.0.objects();
+        let of_key = objects.versions.iter().filter(|it| it.key == key);
+        of_key.count()
+    }
+
+    /// From now on nobody has the right to these.
+    pub fn deny(&self, operations: &[Operation]) {
+        self.0.rules().denied = operations.to_vec();
     }
 
     /// Every request, oldest first.
