@@ -130,7 +130,10 @@ impl Transfer {
                 self.start(&mut step, now);
             }
             // A new process is as good a reason as any to look again.
-            (Phase::Parked(_), Event::Started | Event::Unparked) => {
+            (Phase::Parked(reason), Event::Started | Event::Unparked) => {
+                if reason == ParkReason::Clock {
+                    self.forget_the_clock();
+                }
                 self.run.doubt = self.holds_something();
                 self.start(&mut step, now);
             }
