@@ -2,15 +2,16 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use tokio::sync::watch;
 use towline::Timestamp;
 
 use super::App;
 use crate::Problem;
 use crate::api::{About, Mode};
+use crate::guard::Via;
 
 /// The owner, as long as it is there.
 #[derive(Debug)]
@@ -83,29 +84,51 @@ pub(super) async fn about(State(app): State<App>) -> Json<About> {
     Json(app.presence.about())
 }
 
-/// Has a daemon leave, as SIGTERM does.
+/// Have a daemon leave
+///
+/// As SIGTERM does. Over the control socket only.
 #[utoipa::path(
     post,
     path = "/v1/leave",
     tag = "service",
     responses((status = 200, body = About)),
 )]
-pub(super) async fn leave(State(app): State<App>) -> Result<Json<About>, Problem> {
+pub(super) async fn leave(
+    State(app): State<App>,
+    Extension(via): Extension<Via>,
+) -> Result<Json<About>, Problem> {
+    over_socket(&via)?;
     app.presence.of_daemon()?;
     tracing::info!("told to leave");
     app.presence.told_to_leave.send_replace(true);
     Ok(Json(app.presence.about()))
 }
 
-/// Has a daemon stay when nothing is left to do.
+/// Have a daemon stay
+///
+/// One that would leave when nothing is left to do. Over the control socket only.
 #[utoipa::path(
     post,
     path = "/v1/stay",
     tag = "service",
     responses((status = 200, body = About)),
 )]
-pub(super) async fn stay(State(app): State<App>) -> Result<Json<About>, Problem> {
+pub(super) async fn stay(
+    State(app): State<App>,
+    Extension(via): Extension<Via>,
+) -> Result<Json<About>, Problem> {
+    over_socket(&via)?;
     app.presence.of_daemon()?;
     app.presence.set_mode(Mode::Service);
     Ok(Json(app.presence.about()))
+}
+
+fn over_socket(via: &Via) -> Result<(), Problem> {
+    match via {
+        Via::Socket => Ok(()),
+        Via::Tcp { .. } => {
+            let detail = "a daemon is told to leave or stay over the control socket only";
+            Err(Problem::new(StatusCode::FORBIDDEN, "SocketOnly", detail))
+        }
+    }
 }
