@@ -75,6 +75,12 @@ step "a client that is not ours: the AWS CLI"
 "$VENV/bin/python" -m pip install -q awscli==1.46.3
 export TOWLINE_AWS="$VENV/bin/aws"
 
+step "a browser: Chromium"
+need chromium chromium
+need chromedriver chromium-driver
+TOWLINE_CHROMIUM="$(command -v chromium)" TOWLINE_CHROMEDRIVER="$(command -v chromedriver)"
+export TOWLINE_CHROMIUM TOWLINE_CHROMEDRIVER
+
 step "a tester of HTTP APIs"
 "$VENV/bin/python" -m pip install -q schemathesis==4.32.5
 export TOWLINE_SCHEMATHESIS="$VENV/bin/schemathesis"

@@ -87,3 +87,35 @@ fn t38_secrets_are_in_no_file_log_output_answer_or_argument() {
     terminal.until("it has left", || terminal.owner().is_none());
     Canaries::assert_none_in_files(&terminal.scene.path("state"));
 }
+
+#[test]
+fn t38_secrets_are_not_in_the_log_of_a_daemon_in_json_at_trace() {
+    let terminal = Terminal::start_with("test", SECRET);
+    let options = ["--log-format", "json", "--log-level", "trace"];
+    let start = terminal.command(["daemon", "start"].into_iter().chain(options));
+    let start = terminal.spawn(with_canaries(start));
+    let said = start.succeeds();
+    assert_clean("what start said", said.as_bytes());
+    terminal.scene.file("own", 6 * MIB, 1);
+    let client = |args: &[&str], access_key: &str| {
+        let mut client = terminal.command(args);
+        client.env("AWS_ACCESS_KEY_ID", access_key);
+        terminal.spawn(with_canaries(client))
+    };
+    client(&["upload", "own", "s3://bucket/own"], "test").succeeds();
+    client(&["download", "s3://bucket/own", "copy"], "test").succeeds();
+    let refused = client(&["upload", "own", "s3://bucket/refused"], "another");
+    let others = |t: &serde_json::Value| t["key"] == "refused" && t["error"].is_object();
+    terminal.until("it is refused", || terminal.list().iter().any(others));
+    refused.signal("KILL");
+    refused.ends();
+    terminal.done(["daemon", "stop"]);
+    let log = std::fs::read_to_string(terminal.scene.path("state/towline.log")).unwrap();
+    let traces = log.lines().filter(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        line["level"] == "TRACE"
+    });
+    assert!(traces.count() > 0, "the log says nothing");
+    let looked = assert_clean_files(&terminal.scene.path("state"));
+    assert!(looked >= 3, "{looked} files");
+}

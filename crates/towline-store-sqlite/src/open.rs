@@ -16,7 +16,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use towline_core::StoreError;
 
 use crate::migrate;
-use crate::place::sync_dir;
+use crate::place::{sync_dir, sync_path};
 use crate::schema;
 use crate::trouble::Trouble;
 
@@ -300,6 +300,8 @@ fn create(path: &Path) -> Result<(), StoreError> {
         File::open(&new)
             .and_then(|file| file.sync_all())
             .map_err(io)?;
+        // Before anybody can find a store there, so that whoever does need not ask.
+        sync_path(dir).map_err(io)?;
         fs::rename(&new, path).map_err(io)?;
         sync_dir(dir).map_err(io)
     };

@@ -184,7 +184,10 @@ impl Transfer {
             ) => {
                 let plan = match in_one {
                     true => Ok(PartPlan::recorded(size, 0)),
-                    false => PartPlan::new(size, self.record.spec.options.part_size),
+                    false => {
+                        let asked = self.record.spec.options.part_size;
+                        PartPlan::for_download(size, asked, identity.part_size)
+                    }
                 };
                 self.object_found(&mut step, identity, plan, temp, now);
             }
