@@ -35,8 +35,10 @@ pub(super) const MEASURES: [(&str, Measure); 4] = [
         s.resident_kib.map(|kib| kib as f64 / 1024.0)
     }),
     ("descriptors", |s| s.descriptors.map(|count| count as f64)),
-    ("log (MiB)", |s| Some(s.log_bytes as f64 / MIB)),
-    ("database (MiB)", |s| Some(s.database_bytes as f64 / MIB)),
+    ("log file (MiB)", |s| Some(s.log_bytes as f64 / MIB)),
+    ("database file (MiB)", |s| {
+        Some(s.database_bytes as f64 / MIB)
+    }),
 ];
 pub(super) type Measure = fn(&Sample) -> Option<f64>;
 const MIB: f64 = 1024.0 * 1024.0;
@@ -92,7 +94,8 @@ impl Samples {
     /// the second and the last fifth may differ by what allocators and the moment
     /// make of it, and not by what a leak would: at 3 transfers a second, 5 KiB of
     /// each is 9 MiB in 10 minutes. In less than 2 minutes the 16 MiB of pages of
-    /// the store have not all been read.
+    /// the store have not all been read. What a process has that is killed within
+    /// seconds is a matter of its age, and only bounded.
     pub(super) fn assert_flat(&self) {
         let long = self.every * 300 >= Duration::from_secs(120);
         let slack = [if long { 8.0 } else { 24.0 }, 12.0, 20.0, 8.0];
@@ -113,8 +116,9 @@ impl Samples {
                 );
                 let highest = values.iter().copied().fold(0.0, f64::max);
                 println!("{side}: {name} {early:.1} early, {late:.1} late, {highest:.1} at most");
+                let of_one_process = *side != "killed" || name.ends_with("file (MiB)");
                 assert!(
-                    late <= early + slack,
+                    late <= early + slack || !of_one_process,
                     "{side}: {name} grew from {early} to {late}"
                 );
                 assert!(highest <= most, "{side}: {name} reached {highest}");
