@@ -155,23 +155,29 @@ impl Owner {
         Ok(Self { utility, server })
     }
 
-    /// Owns the state and goes on with all that is unfinished in it, once
-    /// whoever owns it now has left.
-    pub(crate) async fn wait_for(dir: &Path, service: Service) -> Result<Self, Error> {
+    /// Owns the state and goes on with all that is unfinished in it; `None`
+    /// where somebody else owns it.
+    pub(crate) async fn try_start(dir: &Path, service: Service) -> Result<Option<Self>, Error> {
         let place = Place {
             dir: dir.to_owned(),
             config: Config::default(),
             service,
         };
         crate::process::prepare();
-        loop {
-            match Self::start(&place).await {
-                Err(Error::Towline(towline::Error::Store(StoreError::Owned { .. }))) => {
-                    tokio::time::sleep(soon()).await;
-                }
-                done => return done,
-            }
+        match Self::start(&place).await {
+            Err(Error::Towline(towline::Error::Store(StoreError::Owned { .. }))) => Ok(None),
+            done => done.map(Some),
         }
+    }
+
+    /// How long it stays; a client may have asked for more.
+    pub(crate) fn mode(&self) -> Mode {
+        self.server.mode()
+    }
+
+    /// Returns once a client has asked it to leave.
+    pub(crate) async fn told_to_leave(&self) {
+        self.server.told_to_leave().await;
     }
 
     pub(crate) async fn leave(self) -> Result<(), Error> {
@@ -181,7 +187,7 @@ impl Owner {
 }
 
 /// A moment, not the same for all who wait.
-fn soon() -> Duration {
+pub(crate) fn soon() -> Duration {
     use std::hash::{BuildHasher, Hasher, RandomState};
     let random = RandomState::new().build_hasher().finish();
     Duration::from_millis(10 + random % 40)

@@ -1,5 +1,6 @@
 //! How `daemon run` serves its state beside the control socket.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -23,12 +24,27 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
-    pub(crate) fn service(&self) -> Service {
-        let mut service = Service::new(Mode::Background);
+    pub(crate) fn service(&self, mode: Mode) -> Service {
+        let mut service = Service::new(mode);
         service.listen = self.listen;
         service.roots.clone_from(&self.root);
         service.spool_quota = self.spool_quota;
         service
+    }
+
+    /// The same, as options of `daemon run`.
+    pub(crate) fn options(&self) -> Vec<OsString> {
+        let Some(listen) = self.listen else {
+            return Vec::new();
+        };
+        let mut options = vec![
+            format!("--listen={listen}").into(),
+            format!("--spool-quota={}", self.spool_quota).into(),
+        ];
+        for root in &self.root {
+            options.extend(["--root".into(), root.into()]);
+        }
+        options
     }
 }
 

@@ -1,9 +1,9 @@
 //! Crash points: named places at which a test lets a process die.
 //!
 //! `docs/crash-points.md` lists them. With the feature `failpoints`, which only
-//! tests of this repository turn on, each one asks what is [installed](install)
-//! in this process, and nothing otherwise; without the feature
-//! [`failpoint!`](crate::failpoint) is nothing at all, not even its name.
+//! tests of this repository turn on, each one asks what is installed in this
+//! process, and costs a load where nothing is; without the feature the macro
+//! `failpoint!` is nothing at all, not even its name.
 
 /// A crash point: `failpoint!("rename.before")`, or `failpoint!(before &batch)`
 /// and `failpoint!(after &batch)` around a commit, which is named by what it

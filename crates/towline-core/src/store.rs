@@ -213,14 +213,16 @@ pub enum StoreError {
         holder: Option<String>,
     },
     /// Not one of our stores.
-    #[error("{path} is not a Towline store; it was left as it is")]
+    #[error(
+        "{path} is not a Towline store; it was left as it is. Use another --state-dir, or move it aside"
+    )]
     Foreign {
         /// The file.
         path: PathBuf,
     },
     /// Written by a later version of Towline.
     #[error(
-        "{path} was written by a newer Towline (schema {found}, this one knows {known}); it was left as it is"
+        "{path} was written by a newer Towline (schema {found}, this one knows {known}); it was left as it is. Use that version, or another --state-dir"
     )]
     Newer {
         /// The file.

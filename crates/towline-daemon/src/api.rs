@@ -20,6 +20,13 @@ pub struct About {
     pub pid: u32,
     /// How long it stays.
     pub mode: Mode,
+    /// Since when it owns the state, in milliseconds since 1970.
+    #[serde(default)]
+    #[schema(value_type = i64)]
+    pub since: Timestamp,
+    /// Where it is reached: `unix:` and the path of its socket, and others.
+    #[serde(default)]
+    pub addresses: Vec<String>,
 }
 
 /// How long an owner stays.
@@ -30,6 +37,19 @@ pub enum Mode {
     Command,
     /// Until it is told to go, or nothing is left to do.
     Background,
+    /// Until it is told to go.
+    Service,
+}
+
+impl Mode {
+    /// Its name in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Command => "command",
+            Self::Background => "background",
+            Self::Service => "service",
+        }
+    }
 }
 
 /// Transfers to be submitted, all or none.
@@ -367,6 +387,21 @@ pub struct Counted {
     pub canceled: u64,
     /// Ended without success.
     pub failed: u64,
+}
+
+impl Counted {
+    /// How many are in this state.
+    pub fn of(&self, state: State) -> u64 {
+        match state {
+            State::Waiting => self.waiting,
+            State::InProgress => self.in_progress,
+            State::WaitingForNetwork => self.waiting_for_network,
+            State::Paused => self.paused,
+            State::Completed => self.completed,
+            State::Canceled => self.canceled,
+            State::Failed => self.failed,
+        }
+    }
 }
 
 /// How a transfer is cut, and where its parts are.

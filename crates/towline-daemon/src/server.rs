@@ -16,7 +16,7 @@ use crate::door::{Door, Tcp};
 use crate::guard::Via;
 use crate::hub::Hub;
 use crate::roots::Roots;
-use crate::routes::{App, router};
+use crate::routes::{App, Presence, router};
 use crate::serve::{Listen, serve};
 use crate::spool::Spool;
 use crate::throughput::Throughput;
@@ -61,6 +61,7 @@ impl Service {
 #[derive(Debug)]
 pub struct Server {
     dir: PathBuf,
+    presence: Arc<Presence>,
     leave: watch::Sender<bool>,
     serving: Vec<JoinHandle<()>>,
     /// What runs beside them, without an end of its own.
@@ -83,6 +84,9 @@ impl Server {
         let tcp = tcp.transpose()?;
         let door = tcp.as_ref().map(|tcp| Arc::clone(&tcp.door));
         let (leave, leaving) = watch::channel(false);
+        let mut addresses = vec![format!("unix:{}", place::socket_path(dir).display())];
+        addresses.extend(door.as_ref().map(|door| format!("http://{}", door.address)));
+        let presence = Arc::new(Presence::new(service.mode, addresses));
         let throughput = Arc::new(Throughput::default());
         let spool = Arc::new(Spool::new(utility.spool_dir(), service.spool_quota));
         let beside = vec![
@@ -92,7 +96,7 @@ impl Server {
         let router = router(App {
             hub: Hub::new(utility.clone()),
             utility,
-            mode: service.mode,
+            presence: Arc::clone(&presence),
             leaving: leaving.clone(),
             door: door.clone(),
             throughput,
@@ -115,6 +119,7 @@ impl Server {
         serving.push(tokio::spawn(serve));
         Ok(Self {
             dir: dir.to_owned(),
+            presence,
             leave,
             serving,
             beside,
@@ -125,6 +130,16 @@ impl Server {
     /// Where the HTTP API is served, if it is.
     pub fn address(&self) -> Option<SocketAddr> {
         self.door.as_ref().map(|door| door.address)
+    }
+
+    /// How long the owner stays; a client may have asked for more.
+    pub fn mode(&self) -> Mode {
+        self.presence.mode()
+    }
+
+    /// Returns once a client has asked a daemon to leave.
+    pub async fn told_to_leave(&self) {
+        self.presence.told_to_leave().await;
     }
 
     /// Tells those who follow that another owner is to be looked for, answers

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::download;
 use crate::event_loop::Message;
-use crate::files::Files;
+use crate::files::{Files, Target};
 use crate::profile::{Checks, Fact, Shared, is_denied};
 use crate::progress::Progress;
 use crate::random::Random;
@@ -34,6 +34,19 @@ pub(crate) enum Act {
 }
 
 impl Act {
+    /// Its name in the log.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Inspect => "inspect",
+            Self::Prepare => "prepare",
+            Self::Reconcile => "reconcile",
+            Self::Part(_) => "part",
+            Self::Seal => "seal",
+            Self::Finish => "finish",
+            Self::Discard => "discard",
+        }
+    }
+
     pub(crate) fn of(action: &Action) -> Option<Self> {
         match action {
             Action::Inspect => Some(Self::Inspect),
@@ -86,6 +99,11 @@ pub(crate) struct Context {
 impl Context {
     pub(crate) fn spec(&self) -> &Spec {
         &self.record.spec
+    }
+
+    /// Downloads: where to.
+    pub(crate) fn target(&self) -> Target {
+        Target::of(self.spec())
     }
 
     pub(crate) fn object(&self) -> &ObjectAddress {

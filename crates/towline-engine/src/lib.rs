@@ -36,10 +36,15 @@ mod writer;
 
 pub use config::{Config, Recovery};
 pub use engine::{Engine, EngineError, Limits, StreamToCome};
+#[cfg(feature = "fuzzing")]
+pub use files::fuzzing;
+pub use files::{
+    BeneathError, KeyNames, KeyPlace, Unnameable, check_beneath, folds_names, inspect_source,
+    key_of, kind_if_special, make_beneath, numbered, path_of,
+};
 #[doc(hidden)]
 pub use files::{Disk, OpenDir, OpenFile, Room, Stat};
-pub use files::{inspect_source, kind_if_special, numbered};
-pub use hash::{checksum_of, etag_md5};
+pub use hash::{Hasher, checksum_of, composite, etag_md5, etag_parts};
 #[doc(hidden)]
 pub use machine::Simulated;
 pub use meter::{COMMIT_BOUNDS_MS, Statistics};

@@ -16,7 +16,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use towline_core::StoreError;
 
 use crate::migrate;
-use crate::place::sync_dir;
+use crate::place::{sync_dir, sync_path};
 use crate::schema;
 use crate::trouble::Trouble;
 
@@ -144,7 +144,8 @@ fn look(path: &Path) -> Result<bool, StoreError> {
         return Err(unusable(path, "it is not a regular file".into()));
     }
     if found.len() == 0 {
-        return nothing_there(path);
+        // None is ever created under this name: see `create`.
+        return Err(corrupt(path, "it is empty"));
     }
     let mut header = Vec::with_capacity(100);
     file.by_ref()
@@ -226,7 +227,9 @@ fn check(path: &Path) -> Result<(), StoreError> {
         if unclean || small {
             let said: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
             if said != "ok" {
-                return Err(Trouble::Damaged(said));
+                // Which database it is stands in a line of its own.
+                let why: Vec<&str> = said.lines().filter(|line| !line.starts_with('*')).collect();
+                return Err(Trouble::Damaged(why.join("; ")));
             }
         }
         Ok(())
@@ -297,6 +300,8 @@ fn create(path: &Path) -> Result<(), StoreError> {
         File::open(&new)
             .and_then(|file| file.sync_all())
             .map_err(io)?;
+        // Before anybody can find a store there, so that whoever does need not ask.
+        sync_path(dir).map_err(io)?;
         fs::rename(&new, path).map_err(io)?;
         sync_dir(dir).map_err(io)
     };

@@ -270,6 +270,12 @@ impl SqliteReader {
         Ok(Self { readers })
     }
 
+    /// Whether a process owns the store in `dir` at this moment. Who wants to own it
+    /// next opens it, and is told.
+    pub fn is_owned(dir: &Path) -> bool {
+        crate::lock::is_taken(&dir.join(LOCK))
+    }
+
     /// One transfer, without its parts.
     pub async fn get(&self, id: TransferId) -> Result<Option<Record>, StoreError> {
         self.submit(move |session| session.get(id)).get().await

@@ -186,10 +186,15 @@ fn a_log_without_its_database_is_no_new_store() {
 }
 
 #[test]
-fn an_empty_file_is_a_new_store() {
+fn an_empty_file_is_what_is_left_of_a_store_and_no_new_one() {
     let place = tempfile::tempdir().unwrap();
     fs::write(database(&place), b"").unwrap();
-    // What a crash while a store was being created can leave.
+    assert!(matches!(refusal(&place), StoreError::Corrupt { .. }));
+}
+
+#[test]
+fn a_store_that_was_half_created_is_created_anew() {
+    let place = tempfile::tempdir().unwrap();
     fs::write(place.path().join("towline.db.new"), b"half").unwrap();
     let store = SqliteStore::open(place.path()).unwrap();
     block_on(store.create_many(vec![Sample::upload("a").build()])).unwrap();

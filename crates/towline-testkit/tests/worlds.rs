@@ -5,7 +5,7 @@
 //! ```sh
 //! cargo nextest run --release -p towline-testkit --test worlds --no-capture
 //! TOWLINE_SIM_SEEDS=100000 cargo nextest run …       # more of them
-//! TOWLINE_SEED=4711 cargo nextest run … random       # one, with its trace
+//! TOWLINE_SEED=4711 cargo nextest run … random       # one, with its trace if it fails
 //! ```
 
 #![allow(clippy::unwrap_used)] // in tests it is the assertion
@@ -71,9 +71,10 @@ impl Seen {
 
 #[test]
 fn random_worlds_keep_all_promises() {
+    let seeds = number("TOWLINE_SIM_SEEDS");
     let (first, seeds) = match number("TOWLINE_SEED") {
-        Some(seed) => (seed, 1),
-        None => (0, number("TOWLINE_SIM_SEEDS").unwrap_or(SEEDS)),
+        Some(first) => (first, seeds.unwrap_or(1)),
+        None => (0, seeds.unwrap_or(SEEDS)),
     };
     let begun = Instant::now();
     let (mut failed, mut lasted, mut seen) = (Vec::new(), 0, Seen::default());

@@ -170,10 +170,11 @@ impl Copy {
         }
         tokio::task::block_in_place(|| {
             file.sync_all()?;
-            match self.path.parent() {
-                Some(dir) => std::fs::File::open(dir)?.sync_all(),
-                None => Ok(()),
-            }
+            // Its name, and that of the directory of copies, which may be new.
+            let above = self.path.ancestors().skip(1).take(2);
+            above
+                .into_iter()
+                .try_for_each(|dir| std::fs::File::open(dir)?.sync_all())
         })?;
         Ok(copied)
     }

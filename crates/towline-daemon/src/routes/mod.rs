@@ -5,6 +5,7 @@ mod limits;
 mod local;
 mod login;
 mod metrics;
+mod owner;
 mod spool;
 mod steer;
 mod submit;
@@ -13,8 +14,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
 use axum::routing::get;
 use tokio::sync::watch;
@@ -22,7 +23,7 @@ use towline::TransferUtility;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::{About, Mode};
+pub(crate) use self::owner::Presence;
 use crate::door::Door;
 use crate::hub::Hub;
 use crate::roots::Roots;
@@ -37,7 +38,7 @@ const BODY_MAX_BYTES: usize = 64 << 20;
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) utility: TransferUtility,
-    pub(crate) mode: Mode,
+    pub(crate) presence: Arc<Presence>,
     /// Turns true when the owner leaves.
     pub(crate) leaving: watch::Receiver<bool>,
     /// The way in over TCP, if there is one.
@@ -73,12 +74,14 @@ pub(crate) fn api() -> OpenApiRouter<App> {
         .routes(routes!(login::alive))
         .routes(routes!(login::login))
         .routes(routes!(login::code))
-        .routes(routes!(about))
+        .routes(routes!(owner::about))
         .routes(routes!(find::list, submit::submit))
         .routes(routes!(find::show, steer::remove, steer::many))
         .routes(routes!(find::parts))
         .routes(routes!(steer::one))
         .routes(routes!(find::counts))
+        .routes(routes!(owner::leave))
+        .routes(routes!(owner::stay))
         .routes(routes!(feed::follow))
         .routes(routes!(limits::get, limits::set))
         .routes(routes!(limits::throughput))
@@ -86,21 +89,6 @@ pub(crate) fn api() -> OpenApiRouter<App> {
         .routes(routes!(local::paths))
         .routes(routes!(spool::put))
         .routes(routes!(metrics::metrics))
-}
-
-/// Who owns the state
-#[utoipa::path(
-    get,
-    path = "/v1/about",
-    tag = "service",
-    responses((status = 200, body = About)),
-)]
-async fn about(State(app): State<App>) -> axum::Json<About> {
-    axum::Json(About {
-        version: env!("CARGO_PKG_VERSION").into(),
-        pid: std::process::id(),
-        mode: app.mode,
-    })
 }
 
 /// A body or query that is not what its route takes.

@@ -10,12 +10,12 @@ pub(crate) async fn discard(context: &Context) -> Result<Event, Failure> {
     if !context.spec().is_stream()
         && let Ok((_, temp)) = identity(context)
     {
-        let (path, name) = (context.spec().path.clone(), temp.name.clone());
+        let (target, name) = (context.target(), temp.name.clone());
         // A directory that is gone took the file with it.
         let files = context.files.clone();
-        let gone = path.parent().is_some_and(|dir| files.stat(dir).is_err());
+        let gone = target.dir().is_some_and(|dir| files.stat(dir).is_err());
         if !gone {
-            let remove = move || TargetDir::of(&*files, &path)?.discard_temp(&name);
+            let remove = move || TargetDir::of(&*files, &target)?.discard_temp(&name);
             context.blocking(remove).await?;
         }
     }

@@ -6,6 +6,7 @@ use towline_core::{
     Outcome, RangeOf, Temp, WhenTargetExists,
 };
 
+use super::by_parts;
 use super::identical::is_identical;
 use super::seal::md5_of;
 use crate::act::Context;
@@ -59,6 +60,7 @@ pub(crate) async fn find(context: &Context) -> Result<Event, Failure> {
             in_one: false, // it would have to be held in memory
         });
     }
+    identity.part_size = by_parts::first_part(context, &identity, whole).await?;
     let temp = Temp {
         name: context.random.temp_name(),
         boot: context.files.boot_id(),
@@ -76,9 +78,9 @@ async fn target_is_there(context: &Context) -> Result<bool, Failure> {
     if context.spec().is_stream() {
         return Ok(false);
     }
-    let path = context.spec().path.clone();
+    let target = context.target();
     let files = context.files.clone();
-    let look = move || Ok::<_, LocalFailure>(TargetDir::of(&*files, &path)?.target_exists());
+    let look = move || Ok::<_, LocalFailure>(TargetDir::of(&*files, &target)?.target_exists());
     Ok(context.blocking(look).await?)
 }
 
@@ -97,6 +99,7 @@ fn identity_of(head: ObjectHead) -> ObjectIdentity {
         last_modified: head.last_modified,
         checksum,
         parts: head.parts,
+        part_size: None,
         encryption: head.encryption.or(opaque),
         range: None,
     }

@@ -32,7 +32,7 @@ pub(crate) async fn part(context: &Context, number: PartNumber) -> Event {
 
 async fn fetch(context: &Context, number: PartNumber) -> Result<PartRow, Failure> {
     let (identity, _) = identity(context)?;
-    let algorithm = part_algorithm(identity);
+    let algorithm = part_algorithm(identity, context.plan());
     let range = context.plan().range(number);
     let len = range.end - range.start;
     let place = match context.spec().is_stream() {

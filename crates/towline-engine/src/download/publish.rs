@@ -23,11 +23,11 @@ pub(crate) async fn publish(context: &Context) -> Result<Event, Failure> {
     if context.spec().is_stream() {
         return Ok(Event::Finished(proof));
     }
-    let (path, name) = (context.spec().path.clone(), temp.name.clone());
+    let (target, name) = (context.target(), temp.name.clone());
     let policy = context.spec().options.when_target_exists;
     let files = context.files.clone();
     let publish = move || {
-        let dir = TargetDir::of(&*files, &path)?;
+        let dir = TargetDir::of(&*files, &target)?;
         match policy {
             WhenTargetExists::Rename => dir.publish_beside(&name),
             WhenTargetExists::Fail => dir.publish(&name, false).map(|()| None),

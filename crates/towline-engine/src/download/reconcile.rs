@@ -5,7 +5,7 @@ use towline_core::{Event, Failure, Found, PartNumber};
 use super::seal::{Bytes, checksum_of_range, prove};
 use super::{identity, part_algorithm};
 use crate::act::Context;
-use crate::files::{TargetDir, check_room, numbered, target_failure};
+use crate::files::{TargetDir, check_room, target_failure};
 
 pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
     let Ok((identity, temp)) = identity(context) else {
@@ -16,13 +16,16 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
         return Ok(Event::Reconciled(Found::Temp { lost: Vec::new() }));
     }
     towline_core::failpoint!("reconcile-temp.begins");
-    let (path, name) = (context.spec().path.clone(), temp.name.clone());
+    let (target, name) = (context.target(), temp.name.clone());
     let (size, sealed) = (context.plan().size(), context.record.sealed);
     let files = context.files.clone();
     let look = move || {
-        let dir = TargetDir::of(&*files, &path)?;
+        let dir = TargetDir::of(&*files, &target)?;
         let file = dir.open_temp(&name, size)?;
         let published = sealed.and_then(|sealed| dir.published_as(sealed));
+        if published.is_some() {
+            dir.sync_name()?; // whoever renamed it may have been killed before that
+        }
         Ok::<_, Failure>((dir.temp_identity(&name), published, file))
     };
     let (there, published, file) = context.blocking(look).await?;
@@ -33,11 +36,10 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
             match (context.record.sealed, published) {
                 // Renamed before the crash.
                 (Some(_), Some(renamed)) if there.is_none() => {
-                    let path = numbered(&context.spec().path, renamed);
-                    let files = context.files.clone();
-                    let open = context.blocking(move || files.open_source(&path)).await;
+                    let (target, files) = (context.target(), context.files.clone());
                     let open =
-                        open.map_err(|error| target_failure(&context.spec().path, &error))?;
+                        move || TargetDir::of(&*files, &target)?.open_named(&*files, renamed);
+                    let open = context.blocking(open).await?;
                     let mut proof = prove(context, identity, &Bytes::File(open)).await?;
                     proof.renamed = renamed;
                     Found::Landed(proof)
@@ -58,7 +60,7 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
         return Ok(Event::Reconciled(Found::Temp { lost: Vec::new() }));
     }
     // Written before a reboot: what did not reach the disk is fetched again.
-    let algorithm = part_algorithm(identity);
+    let algorithm = part_algorithm(identity, context.plan());
     let (parts, plan, path) = (context.parts.clone(), context.plan(), &context.spec().path);
     let check = move || {
         let mut lost: Vec<PartNumber> = Vec::new();

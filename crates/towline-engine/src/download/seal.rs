@@ -8,7 +8,7 @@ use towline_core::{
     ObjectIdentity, Proof, Timestamp, Verified,
 };
 
-use super::identity;
+use super::{by_parts, identity};
 use crate::act::Context;
 use crate::budget::BUFFER;
 use crate::files::{OpenFile, TargetDir, target_failure};
@@ -31,10 +31,10 @@ pub(crate) async fn seal(context: &Context) -> Result<Event, Failure> {
         .open
         .keep_proof(prove(context, identity, &bytes).await?);
     towline_core::failpoint!("seal.proven");
-    let (path, name) = (context.spec().path.clone(), temp.name.clone());
+    let (target, name) = (context.target(), temp.name.clone());
     let modified = modified(context, identity).await?;
     let files = context.files.clone();
-    let seal = move || TargetDir::of(&*files, &path)?.seal_temp(&name, &*file, modified);
+    let seal = move || TargetDir::of(&*files, &target)?.seal_temp(&name, &*file, modified);
     Ok(Event::Sealed(context.blocking(seal).await?))
 }
 
@@ -117,6 +117,12 @@ pub(crate) async fn prove(
             Verified::FullObject,
             Some((expected, ChecksumKind::FullObject)),
         ));
+    }
+    if let Some(checksum @ (expected, ChecksumKind::Composite)) = identity.checksum
+        && let Some(ours) = by_parts::sum(context, identity, bytes, expected).await?
+    {
+        agree(context, expected, ours)?;
+        return Ok(proof(Verified::Composite, Some(checksum)));
     }
     if let Some(expected) = md5_of(identity) {
         let ours = bytes.sum(context, ChecksumAlgorithm::Md5).await?;

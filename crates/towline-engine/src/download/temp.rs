@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use towline_core::{Failure, Proof};
 
 use super::slow::Rates;
@@ -17,11 +19,16 @@ pub(crate) struct Open {
     pub(super) rates: Rates,
     /// Bytes written since the last sync.
     unsynced: AtomicU64,
+    /// When that was; at first, when the file was opened.
+    synced: std::sync::Mutex<Option<Instant>>,
     /// What sealing proved, so that it is not computed twice.
     proof: std::sync::Mutex<Option<Proof>>,
     /// Not all answers told the same time of the object.
     time_in_doubt: AtomicBool,
 }
+
+/// What was written in a longer time than this is synced too.
+const SYNC_AFTER: Duration = Duration::from_secs(5);
 
 impl Open {
     /// The temporary file, made if no part was ever written to it.
@@ -31,12 +38,12 @@ impl Open {
             return Ok(Arc::clone(file));
         }
         let (_, temp) = identity(context)?;
-        let (path, name) = (context.spec().path.clone(), temp.name.clone());
+        let (target, name) = (context.target(), temp.name.clone());
         let size = context.plan().size();
         let fresh = context.record.bytes_done == 0;
         let files = context.files.clone();
         let find = move || {
-            let dir = TargetDir::of(&*files, &path)?;
+            let dir = TargetDir::of(&*files, &target)?;
             match dir.open_temp(&name, size)? {
                 Some(file) => Ok(Some(file)),
                 None if fresh => {
@@ -54,22 +61,29 @@ impl Open {
     }
 
     /// Notes that bytes were written, and syncs all of them to disk once there
-    /// are many. Whoever makes them so many waits for it, and fails with it.
+    /// are many, or some are old. Whoever makes them so waits for it, and fails
+    /// with it.
     pub(crate) async fn wrote(
         &self,
         context: &Context,
         file: &Arc<dyn OpenFile>,
         bytes: u64,
     ) -> Result<(), Failure> {
-        if self.unsynced.fetch_add(bytes, Relaxed) + bytes < context.config.sync_every {
-            return Ok(());
+        let unsynced = self.unsynced.fetch_add(bytes, Relaxed) + bytes;
+        {
+            let mut synced = self.synced.lock().expect("no holder of this lock panics");
+            let since = synced.get_or_insert_with(Instant::now);
+            if unsynced < context.config.sync_every && since.elapsed() < SYNC_AFTER {
+                return Ok(());
+            }
+            *since = Instant::now();
         }
         self.unsynced.store(0, Relaxed);
         let (_, temp) = identity(context)?;
-        let (path, name) = (context.spec().path.clone(), temp.name.clone());
+        let (target, name) = (context.target(), temp.name.clone());
         let file = Arc::clone(file);
         let files = context.files.clone();
-        let sync = move || TargetDir::of(&*files, &path)?.sync_temp(&name, || file.sync_data());
+        let sync = move || TargetDir::of(&*files, &target)?.sync_written(&name, &*file);
         towline_core::failpoint!("temp-sync.begins");
         context.blocking(sync).await?;
         towline_core::failpoint!("temp-sync.ended");
@@ -101,6 +115,7 @@ impl Open {
             *file = None;
         }
         self.unsynced.store(0, Relaxed);
+        *self.synced.lock().expect("no holder of this lock panics") = None;
         self.time_in_doubt.store(false, Relaxed);
         *self.proof.lock().expect("no holder of this lock panics") = None;
     }

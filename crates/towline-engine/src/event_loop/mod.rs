@@ -443,7 +443,7 @@ impl EventLoop {
         let Some(live) = self.live.get_mut(&id) else {
             return;
         };
-        tracing::debug!(transfer = %id, ?event, "event");
+        live.span.in_scope(|| tracing::debug!(?event, "event"));
         let was_parked = live.is_parked();
         let step = live.transfer.on_event(event, now);
         let is_parked = live.is_parked();

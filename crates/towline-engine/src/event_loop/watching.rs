@@ -11,6 +11,11 @@ use crate::snapshot::{Snapshot, Watch};
 impl EventLoop {
     /// Shows it as it is now; an end only once it is durable.
     pub(super) fn publish(&mut self, id: TransferId) {
+        if let Some(live) = self.live.get_mut(&id)
+            && live.last_step <= self.flushed
+        {
+            live.log_state();
+        }
         if let (Some(live), Some(watcher)) = (self.live.get_mut(&id), self.watchers.get(&id)) {
             let now = live.snapshot();
             if live.last_step <= self.flushed || !now.status.state.is_final() {

@@ -21,6 +21,11 @@ pub trait Disk: Debug + Send + Sync + 'static {
     /// Opens a directory, in which names are resolved from then on.
     fn open_dir(&self, path: &Path) -> io::Result<Box<dyn OpenDir>>;
 
+    /// Opens a directory beneath a chosen one, by a path of names alone: what is
+    /// missing below that is made, and no symbolic link is followed. Syncing it
+    /// makes the directories above it durable too, up to the chosen one.
+    fn open_dir_beneath(&self, root: &Path, below: &Path) -> io::Result<Box<dyn OpenDir>>;
+
     /// Names this boot of the machine.
     fn boot_id(&self) -> String;
 

@@ -1,7 +1,11 @@
 //! The only place that opens, names and removes files, so that a simulation
 //! can replace it.
 
+mod beneath;
 mod disk;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
+mod names;
 mod room;
 mod source;
 mod system;
@@ -17,7 +21,10 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use towline_core::LocalFailure;
 
+pub(crate) use beneath::Target;
+pub use beneath::{BeneathError, check_beneath, folds_names, make_beneath};
 pub use disk::{Disk, OpenDir, OpenFile, Room, Stat};
+pub use names::{KeyNames, KeyPlace, Unnameable, key_of, path_of};
 pub(crate) use room::check_room;
 pub use source::inspect_source;
 pub(crate) use source::{Planned, changed, check_source, inspect, open_source, read_source};

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use towline_core::{FileIdentity, Fingerprint};
 
 use super::disk::{Disk, OpenDir, OpenFile, Room, Stat};
-use super::room;
+use super::{beneath, room};
 
 /// It.
 #[derive(Debug)]
@@ -34,7 +34,17 @@ impl Disk for System {
     }
 
     fn open_dir(&self, path: &Path) -> io::Result<Box<dyn OpenDir>> {
-        Ok(Box::new(Directory(File::open(path)?)))
+        Ok(Box::new(Directory {
+            dir: File::open(path)?,
+            beneath: None,
+        }))
+    }
+
+    fn open_dir_beneath(&self, root: &Path, below: &Path) -> io::Result<Box<dyn OpenDir>> {
+        Ok(Box::new(Directory {
+            dir: beneath::open(root, below)?,
+            beneath: Some((root.to_owned(), below.to_owned())),
+        }))
     }
 
     fn boot_id(&self) -> String {
@@ -65,7 +75,7 @@ impl OpenFile for File {
         }
         match rustix::fs::fallocate(self, FallocateFlags::empty(), 0, size) {
             Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => look_and_lengthen(self, size),
-            other => Ok(other?),
+            reserved => reserved.map_err(io::Error::from),
         }
     }
 
@@ -91,26 +101,30 @@ impl OpenFile for File {
 }
 
 #[derive(Debug)]
-struct Directory(File);
+struct Directory {
+    dir: File,
+    /// The chosen directory, and the way from it.
+    beneath: Option<(PathBuf, PathBuf)>,
+}
 
 impl OpenDir for Directory {
     fn create(&self, name: &OsStr) -> io::Result<Arc<dyn OpenFile>> {
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
-        let file = File::from(rustix::fs::openat(&self.0, name, flags, mode)?);
+        let file = File::from(rustix::fs::openat(&self.dir, name, flags, mode)?);
         Ok(Arc::new(file))
     }
 
     fn open(&self, name: &OsStr) -> io::Result<Arc<dyn OpenFile>> {
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = File::from(rustix::fs::openat(&self.0, name, flags, Mode::empty())?);
+        let file = File::from(rustix::fs::openat(&self.dir, name, flags, Mode::empty())?);
         Ok(Arc::new(file))
     }
 
     fn stat(&self, name: &OsStr) -> io::Result<FileIdentity> {
         let stat = rustix::fs::statx(
-            &self.0,
+            &self.dir,
             name,
             AtFlags::SYMLINK_NOFOLLOW,
             StatxFlags::BASIC_STATS,
@@ -124,19 +138,24 @@ impl OpenDir for Directory {
     }
 
     fn rename(&self, from: &OsStr, to: &OsStr, replace: bool) -> io::Result<()> {
-        let dir = &self.0;
-        Ok(match replace {
+        let dir = &self.dir;
+        match replace {
             true => rustix::fs::renameat(dir, from, dir, to)?,
             false => rustix::fs::renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE)?,
-        })
+        }
+        Ok(())
     }
 
     fn remove(&self, name: &OsStr) -> io::Result<()> {
-        Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::empty())?)
+        Ok(rustix::fs::unlinkat(&self.dir, name, AtFlags::empty())?)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_all()
+        self.dir.sync_all()?;
+        match &self.beneath {
+            Some((root, below)) => beneath::sync_above(root, below),
+            None => Ok(()),
+        }
     }
 }
 
@@ -178,7 +197,7 @@ fn look_and_lengthen(file: &File, size: u64) -> io::Result<()> {
     if OpenFile::room(file).is_some_and(|room| room.free < size) {
         return Err(Errno::NOSPC.into());
     }
-    Ok(rustix::fs::ftruncate(file, size)?)
+    rustix::fs::ftruncate(file, size).map_err(io::Error::from)
 }
 
 /// The umask, read from the kernel's own words: the system call that returns it

@@ -11,35 +11,33 @@ use towline_core::{FileIdentity, LocalFailure, Timestamp};
 
 use super::disk::{Disk, OpenDir, OpenFile};
 use super::room::disk_full;
-use super::{out_of_descriptors, shown};
+use super::source::open_source;
+use super::{Target, out_of_descriptors, shown};
 
 /// The directory of a target, held open: whatever happens to its path
 /// meanwhile, names are resolved in it and no symbolic link is followed.
 pub(crate) struct TargetDir {
     dir: Box<dyn OpenDir>,
     name: OsString,
+    target: Target,
     path: PathBuf,
 }
 
 impl TargetDir {
-    pub(crate) fn of(disk: &dyn Disk, target: &Path) -> Result<Self, LocalFailure> {
-        let fail = |why: &str| LocalFailure::TargetUnwritable {
-            path: shown(target),
-            why: why.into(),
-            read_only: false,
-        };
-        let name = target
+    pub(crate) fn of(disk: &dyn Disk, target: &Target) -> Result<Self, LocalFailure> {
+        let path = target.path();
+        let name = path
             .file_name()
-            .ok_or_else(|| fail("it has no file name"))?
-            .to_owned();
-        let parent = target.parent().ok_or_else(|| fail("it has no directory"))?;
-        let dir = disk
-            .open_dir(parent)
-            .map_err(|error| target_failure(target, &error))?;
+            .ok_or_else(|| LocalFailure::TargetUnwritable {
+                path: shown(path),
+                why: "it has no file name".into(),
+                read_only: false,
+            })?;
         Ok(Self {
-            dir,
-            name,
-            path: target.to_owned(),
+            dir: target.open_dir(disk)?,
+            name: name.to_owned(),
+            path: path.to_owned(),
+            target: target.clone(),
         })
     }
 
@@ -117,6 +115,11 @@ impl TargetDir {
         Ok(stat.fingerprint.into())
     }
 
+    /// Makes what was written to the temporary file durable, and that it has a name.
+    pub(crate) fn sync_written(&self, temp: &str, file: &dyn OpenFile) -> Result<(), LocalFailure> {
+        self.sync_temp(temp, || file.sync_data().and_then(|()| self.dir.sync()))
+    }
+
     /// Syncs the temporary file. After a failure the kernel takes what it could
     /// not write for written, so a second sync would succeed and mean nothing:
     /// the file goes at once, and nobody finds it and trusts it.
@@ -155,9 +158,14 @@ impl TargetDir {
             }
         })?;
         towline_core::failpoint!("rename.ended");
-        self.sync("it is there, but its directory could not be synced")?;
+        self.sync_name()?;
         towline_core::failpoint!("rename.synced");
         Ok(())
+    }
+
+    /// Makes durable that the finished file has its name.
+    pub(crate) fn sync_name(&self) -> Result<(), LocalFailure> {
+        self.sync("it is there, but its directory could not be synced")
     }
 
     /// Gives it the target's name, or the first numbered one that is free:
@@ -172,6 +180,26 @@ impl TargetDir {
         Err(LocalFailure::TargetExists {
             path: shown(&self.path),
         })
+    }
+
+    /// Opens the file that has the target's name, or the one with a number in it,
+    /// to be read. It is a regular one; where the name comes from a key, no link
+    /// is followed.
+    pub(crate) fn open_named(
+        &self,
+        disk: &dyn Disk,
+        number: Option<u32>,
+    ) -> Result<Arc<dyn OpenFile>, LocalFailure> {
+        let path = numbered(&self.path, number);
+        if !self.target.is_beneath() {
+            return open_source(disk, &path).map(|(file, _)| file);
+        }
+        let failed = |error: io::Error| self.failure(&error);
+        let file = self.dir.open(&file_name(&path)).map_err(failed)?;
+        match file.stat().map_err(failed)?.special {
+            None => Ok(file),
+            Some(_) => Err(failed(Errno::INVAL.into())),
+        }
     }
 
     /// Under which number the sealed file is there, `Some(None)` under the
@@ -316,7 +344,7 @@ mod tests {
     fn f62_a_temporary_file_that_was_not_synced_is_gone_and_its_sync_is_not_tried_again() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("target");
-        let place = TargetDir::of(&super::super::system::System, &target).unwrap();
+        let place = TargetDir::of(&super::super::system::System, &Target::at(&target)).unwrap();
         let file = place.create_temp("temp", 5).unwrap();
         let mut syncs = 0;
         let failed = place.sync_temp("temp", || {

@@ -141,3 +141,17 @@ async fn one_that_is_begun_after_a_later_one_is_not_passed_over_when_others_are_
     scene.completes(&second, secs(60)).await;
     scene.completes(&first, secs(60)).await;
 }
+
+/// Found by a random world: a clock that had been set by S3's once was never set
+/// again, so that what was parked for it stayed so.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_twice_is_set_twice() {
+    let scene = Scene::new().await;
+    scene.s3.set_bandwidth(Some(MIB));
+    let upload = scene.upload("object", 12 * MIB).await;
+    for ahead in [3600, -3600, 0] {
+        tokio::time::sleep(secs(1)).await;
+        scene.s3.set_clock_ahead(ahead);
+    }
+    scene.completes(&upload, secs(600)).await;
+}

@@ -258,6 +258,7 @@ fn identity() -> ObjectIdentity {
         last_modified: Some(at(1)),
         checksum: Some((sum(ChecksumAlgorithm::Crc32c, 9), ChecksumKind::FullObject)),
         parts: Some(3),
+        part_size: None,
         encryption: Some("AES256".into()),
         range: None,
     }

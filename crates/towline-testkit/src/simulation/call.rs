@@ -333,7 +333,7 @@ impl<T, A> Answer<T> for A where
 fn code_of(status: u16) -> &'static str {
     match status {
         429 | 503 => "SlowDown",
-        408 => "RequestTimeout",
+        408 => "ProxyTimeout", // not S3's own, which is 400 RequestTimeout
         502 => "BadGateway",
         _ => "InternalError",
     }

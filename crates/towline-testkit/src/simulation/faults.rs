@@ -80,6 +80,8 @@ impl Weather {
         };
         Some(match dice.u8(0..if reads { 8 } else { 6 }) {
             0 => Fault::Refuse(status),
+            // Who says that it is too much, or that nothing came, has done nothing.
+            1 if matches!(status, 429 | 503) => Fault::RefuseAfter(status, Applied::No),
             1 => Fault::RefuseAfter(status, applied),
             2 => Fault::CutAt(percent),
             3 => Fault::CutAfter(applied),

@@ -287,6 +287,11 @@ impl Disk for SimulatedDisk {
         Ok(Box::new(Directory::new(self, path)))
     }
 
+    /// It has no links, and makes no directories.
+    fn open_dir_beneath(&self, root: &Path, below: &Path) -> io::Result<Box<dyn OpenDir>> {
+        self.open_dir(&root.join(below))
+    }
+
     fn boot_id(&self) -> String {
         format!("boot-{}", self.state().boot)
     }

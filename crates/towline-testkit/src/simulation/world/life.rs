@@ -296,7 +296,7 @@ impl World {
             wait = (wait * 2).min(Duration::from_secs(20));
             let records = self.records().await;
             let mut open = Vec::new();
-            for job in 0..self.jobs {
+            for (job, retried) in retried.iter_mut().enumerate() {
                 let (id, removed) = {
                     let job = &shared.facts().jobs[job];
                     (job.id, job.removed)
@@ -314,8 +314,8 @@ impl World {
                     Phase::Paused => {
                         self.on_process(|process| process.command(job, Command::Resume))
                     }
-                    Phase::Failed if retried[job] < 3 => {
-                        retried[job] += 1;
+                    Phase::Failed if *retried < 3 => {
+                        *retried += 1;
                         self.on_process(|process| process.command(job, Command::Retry));
                     }
                     phase if phase.is_final() => continue,

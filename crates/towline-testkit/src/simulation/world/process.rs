@@ -305,7 +305,7 @@ fn note(shared: &Shared, watcher: usize, now: &Snapshot) {
         "shown: {id} {state} {:?}, {bytes} bytes",
         now.status.reason
     ));
-    let less = shared.is(Broken::ShowsLess) && at % 3 == 0;
+    let less = shared.is(Broken::ShowsLess) && at.is_multiple_of(3);
     shared.facts().shown.push(Shown {
         at,
         watcher,
