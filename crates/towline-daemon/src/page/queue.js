@@ -49,8 +49,9 @@ async function load(quietly = false) {
   asked = new AbortController();
   const { signal } = asked;
   const busy = setTimeout(() => {
+    if (quietly) return;
     find('#transfers').setAttribute('aria-busy', 'true');
-    if (!quietly) say(find('#page-say'), 'Looking…');
+    say(find('#page-say'), 'Looking…');
   }, 300);
   try {
     const states = TABS.find(([key]) => key === filter.tab)[2];
