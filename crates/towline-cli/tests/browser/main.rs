@@ -2,7 +2,7 @@
 //! this process. `TOWLINE_CHROMEDRIVER` and `TOWLINE_CHROMIUM` name the
 //! programs; `./test.sh` installs them.
 
-#![allow(clippy::unwrap_used, unreachable_pub)] // in tests it is the assertion
+#![allow(clippy::unwrap_used)] // in tests it is the assertion
 
 mod browser;
 mod dropping;

@@ -22,6 +22,13 @@ function switchTheme() {
     ? document.documentElement.dataset.theme === 'dark'
     : matchMedia('(prefers-color-scheme: dark)').matches;
   theme(dark ? 'light' : 'dark');
+  recolor();
+}
+
+/** What is drawn is drawn anew in the other colors. */
+function recolor() {
+  graph.draw();
+  drawer.recolor();
 }
 
 function logOut(why) {
@@ -84,6 +91,7 @@ function here(act) {
 }
 
 theme();
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', recolor);
 find('#switch-theme').addEventListener('click', switchTheme);
 api.onLoggedOut(() => logOut('The token of this page is good no more. In a terminal here, run'));
 queue.start({ open: drawer.open, steer });

@@ -12,7 +12,7 @@ let steer = () => {};
 let returnTo;
 
 export const isOpen = () => shown !== undefined;
-export const openId = () => shown?.id;
+export const recolor = () => shown?.map?.draw();
 
 export function close() {
   if (!shown) return;

@@ -15,7 +15,7 @@ function ceiling(value) {
   return [1, 2, 5, 10, 20, 50, 100, 200, 500, 1024].map((step) => step * unit).find((step) => step >= value);
 }
 
-function draw() {
+export function draw() {
   const { clientWidth: width, clientHeight: height } = canvas;
   if (!width || !height) return;
   const scale = devicePixelRatio;

@@ -21,7 +21,7 @@ export class PartMap {
     this.canvas.addEventListener('pointerleave', () => this.#choose(-1));
     this.canvas.addEventListener('blur', () => this.#choose(-1));
     this.canvas.addEventListener('keydown', (event) => this.#key(event));
-    new ResizeObserver(() => this.#draw()).observe(this.element);
+    new ResizeObserver(() => this.draw()).observe(this.element);
   }
 
   /** All parts: `{ number, start, end, state, bytes }`. */
@@ -32,11 +32,11 @@ export class PartMap {
     const all = Object.entries(KINDS).map(([kind, word]) => [kind, `${count(of(kind))} ${word}`]);
     this.legend.replaceChildren(...all.map(([kind, word]) => make(`span.key.${kind}`, {}, word)));
     this.canvas.setAttribute('aria-label', `${count(total)} parts: ${all.map(([, word]) => word).join(', ')}`);
-    this.#draw();
+    this.draw();
     this.#tell();
   }
 
-  #draw() {
+  draw() {
     const width = this.element.clientWidth;
     const total = this.#cells.length;
     if (!width || !total) return;
@@ -94,7 +94,7 @@ export class PartMap {
     if (place === this.#at) return;
     this.#at = place;
     this.#tell();
-    this.#draw();
+    this.draw();
   }
 
   #tell() {
