@@ -1,4 +1,4 @@
-//! What these images have found, each as a test of its own.
+//! What the library lacked under the model, each as a test of its own.
 
 use towline::State;
 use towline_testkit::disk::{Fate, Op};
