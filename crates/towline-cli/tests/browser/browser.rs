@@ -1,8 +1,8 @@
 //! A headless Chromium of its own, driven by WebDriver.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 use url::Url;
 
 /// Longer than anything here takes, also on a slow and busy machine.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(60);
 /// How often a page is asked.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -67,21 +67,35 @@ impl Browser {
             .enable_all()
             .build()
             .unwrap();
+        let mut arguments: Vec<String> = [
+            "headless=new",
+            "no-sandbox",
+            "disable-gpu",
+            "disable-dev-shm-usage",
+            "disable-quic",
+            "no-first-run",
+            "disable-background-networking",
+            "disable-component-update",
+            "disable-sync",
+            "window-size=1360,860",
+            "host-resolver-rules=MAP rebound.test 127.0.0.1",
+        ]
+        .map(|argument| format!("--{argument}"))
+        .into();
+        arguments.push(format!("--user-data-dir={}", profile.path().display()));
+        let mut capabilities = Capabilities::new();
+        capabilities.insert(
+            "goog:chromeOptions".into(),
+            json!({"binary": PathBuf::from(chromium), "args": arguments}),
+        );
+        capabilities.insert("goog:loggingPrefs".into(), json!({"browser": "ALL"}));
         let address = format!("http://127.0.0.1:{}", port.unwrap());
-        // On a machine that is busy a browser may not come up in the minute that it has.
-        let client = (1..=3).find_map(|attempt| {
-            let profile = profile.path().join(attempt.to_string());
-            let capabilities = capabilities(&chromium, &profile);
-            let session = runtime.block_on(async {
-                let mut builder = ClientBuilder::new(HttpConnector::new());
-                builder.capabilities(capabilities).connect(&address).await
-            });
-            session
-                .map_err(|error| println!("no browser: {error}"))
-                .ok()
+        let client = runtime.block_on(async {
+            let mut builder = ClientBuilder::new(HttpConnector::new());
+            builder.capabilities(capabilities).connect(&address).await
         });
         Some(Self {
-            client: Some(client.expect("Chromium does not come up")),
+            client: Some(client.unwrap()),
             runtime,
             driver,
             _said: said,
@@ -175,9 +189,11 @@ impl Browser {
         let started = Instant::now();
         while self.ask(expression) != json!(true) {
             if started.elapsed() > DEADLINE {
-                let page: String = self.text("body").chars().take(2000).collect();
-                let (foot, log) = (self.text(".foot"), self.log());
-                panic!("{what}: waited in vain for {expression}\n{page}\n{foot}\n{log:?}");
+                let body = self.text("body");
+                panic!(
+                    "{what}: waited in vain for {expression}\n{body}\n{:?}",
+                    self.log()
+                );
             }
             std::thread::sleep(PAUSE);
         }
@@ -227,33 +243,6 @@ impl Browser {
     pub fn screenshot(&self) -> Vec<u8> {
         self.runtime.block_on(self.client().screenshot()).unwrap()
     }
-}
-
-fn capabilities(chromium: &OsStr, profile: &Path) -> Capabilities {
-    let mut arguments: Vec<String> = [
-        "headless=new",
-        "no-sandbox",
-        "disable-gpu",
-        "disable-dev-shm-usage",
-        "disable-quic",
-        "no-first-run",
-        "disable-background-networking",
-        "disable-component-update",
-        "disable-sync",
-        "window-size=1360,860",
-        "host-resolver-rules=MAP rebound.test 127.0.0.1",
-    ]
-    .map(|argument| format!("--{argument}"))
-    .into();
-    arguments.push(format!("--user-data-dir={}", profile.display()));
-    let chromium = json!({"binary": Path::new(chromium), "args": arguments});
-    let limit = DEADLINE.as_millis();
-    let capabilities = json!({
-        "goog:chromeOptions": chromium,
-        "goog:loggingPrefs": {"browser": "ALL"},
-        "timeouts": {"script": limit, "pageLoad": limit},
-    });
-    capabilities.as_object().unwrap().clone()
 }
 
 /// The text of an element that is hidden is none.

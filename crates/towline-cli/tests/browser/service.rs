@@ -12,7 +12,7 @@ use towline_testkit::crash::Scene;
 use crate::browser::Browser;
 
 pub const MIB: u64 = 1 << 20;
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 pub struct Service {
     pub scene: Scene,
