@@ -75,10 +75,23 @@ step "a client that is not ours: the AWS CLI"
 "$VENV/bin/python" -m pip install -q awscli==1.46.3
 export TOWLINE_AWS="$VENV/bin/aws"
 
+step "a browser: Chromium"
+need chromium chromium
+need chromedriver chromium-driver
+TOWLINE_CHROMIUM="$(command -v chromium)" TOWLINE_CHROMEDRIVER="$(command -v chromedriver)"
+export TOWLINE_CHROMIUM TOWLINE_CHROMEDRIVER
+
+step "a tester of HTTP APIs"
+"$VENV/bin/python" -m pip install -q schemathesis==4.32.5
+export TOWLINE_SCHEMATHESIS="$VENV/bin/schemathesis"
+
 step "all tests"
 cargo nextest run --release --workspace --profile ci
 cargo test --release --workspace --doc --quiet
 cargo nextest run --release -p towline-s3 --features cognito --test cognito --profile ci
+
+step "no crash points in what is shipped"
+if cargo tree --quiet -p towline-cli -e normal,build,features | grep failpoints; then exit 1; fi
 
 step "the demo"
 # The binary that the tests used; `cargo run` alone would build with other features of its dependencies.

@@ -32,13 +32,13 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     /// Upload files, to the end
     Upload(Upload),
-    /// Download an object, to the end
+    /// Download an object, or all below a prefix, to the end
     Download(Download),
     /// List transfers
     List(List),
     /// Show one transfer, with what happened on its way
     Show(Show),
-    /// Tell of each change of state as it happens
+    /// See all transfers as a table, or hear of each change of state as it happens
     Watch(Watch),
     /// Stop transfers and keep what they have moved
     Pause(Steering),
@@ -52,8 +52,16 @@ pub(crate) enum Verb {
     Remove(Steering),
     /// See what works with a bucket, and what cannot be promised there
     Doctor(Doctor),
+    /// Compare a file with its object, mostly without fetching it
+    Verify(Verify),
     /// Carry transfers without a terminal
     Daemon(Daemon),
+    /// Open the service's page in a browser
+    Open(Open),
+    /// Print completions for a shell
+    Completions(Completions),
+    /// Print the manual page, or write those of all verbs
+    Man(Man),
     /// See an upload and a download survive a kill; needs no account
     #[cfg(feature = "demo")]
     Demo(Demo),
@@ -195,10 +203,10 @@ pub(crate) struct Upload {
 
 #[derive(Debug, Args)]
 pub(crate) struct Download {
-    /// The object
-    #[arg(value_name = "s3://BUCKET/KEY")]
+    /// The object, or a prefix (ending in '/') for all objects below it
+    #[arg(value_name = "s3://BUCKET/KEY|PREFIX/")]
     pub(crate) from: S3Url,
-    /// The file, or a directory to put it into
+    /// The file, or a directory to put it into; of a prefix always a directory
     #[arg(value_name = "PATH")]
     pub(crate) to: PathBuf,
     /// A version of the object
@@ -230,9 +238,18 @@ pub(crate) struct List {
     /// Only uploads, or only downloads
     #[arg(long = "type", value_name = "TYPE", default_value = "any")]
     pub(crate) kind: Kind,
+    /// Only to and from this bucket
+    #[arg(long, value_name = "BUCKET")]
+    pub(crate) bucket: Option<String>,
+    /// Only to and from objects with this key
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
     /// At most this many, the newest
     #[arg(long, value_name = "N", default_value = "100")]
     pub(crate) limit: usize,
+    /// All of them, however many
+    #[arg(long, conflicts_with = "limit")]
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, Args)]
@@ -277,6 +294,25 @@ pub(crate) struct Doctor {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The file; or, without an object, a transfer's number
+    #[arg(value_name = "PATH|ID")]
+    pub(crate) what: OsString,
+    /// The object, or a prefix (ending in '/') that it is in under the file's name
+    #[arg(value_name = "s3://BUCKET/KEY|PREFIX/")]
+    pub(crate) object: Option<S3Url>,
+    /// Fetch the object and compare byte by byte; nothing is stored
+    #[arg(long)]
+    pub(crate) download: bool,
+    /// A version of the object [default: the current one, or the transfer's]
+    #[arg(long, value_name = "ID")]
+    pub(crate) version_id: Option<String>,
+    /// A file with the key of 256 bits that the object is encrypted with (SSE-C)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sse_c_key_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Daemon {
     #[command(subcommand)]
     pub(crate) verb: DaemonVerb,
@@ -284,15 +320,132 @@ pub(crate) struct Daemon {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DaemonVerb {
-    /// In the foreground, with all that is unfinished, until it is told to go
+    /// In the foreground, with all that is unfinished, until it is told to go: for
+    /// systemd and containers
     Run(Run),
+    /// In the background; returns when it is ready
+    Start(Start),
+    /// Ask the daemon to leave, and wait until it has; what was moved is kept
+    Stop,
+    /// Say whether a daemon runs, and with what; exit code 1 if none does
+    Status,
+    /// Print a unit for systemd, with what to do with it
+    Units(Units),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) logging: Logging,
     /// Go when nothing is left to do
     #[arg(long, hide = true)]
     pub(crate) until_idle: bool,
+    /// Nobody waits for it; standard error is the log in the state directory
+    #[arg(long, hide = true)]
+    pub(crate) background: bool,
+    #[command(flatten)]
+    pub(crate) serving: crate::serving::Serving,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Open {
+    /// Print the address instead; it logs a browser in once, within a minute
+    #[arg(long)]
+    pub(crate) print: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Start {
+    #[command(flatten)]
+    pub(crate) logging: Logging,
+    #[command(flatten)]
+    pub(crate) serving: crate::serving::Serving,
+}
+
+impl Start {
+    /// The same, as options of `daemon run`.
+    pub(crate) fn options(&self) -> Vec<OsString> {
+        let mut options = self.logging.options();
+        options.extend(self.serving.options());
+        options
+    }
+}
+
+/// What a daemon logs.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Logging {
+    /// How the log is written
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) log_format: LogFormat,
+    /// What is logged [default: as TOWLINE_LOG says, else info]
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) log_level: Option<LogLevel>,
+    /// Size at which the log of a daemon in the background is begun anew; the last one is kept
+    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = parse::log_size)]
+    pub(crate) log_max_size: u64,
+}
+
+impl Logging {
+    fn options(&self) -> Vec<OsString> {
+        let mut options = vec![
+            format!("--log-format={}", name_of(&self.log_format)),
+            format!("--log-max-size={}", self.log_max_size),
+        ];
+        options.extend(
+            self.log_level
+                .map(|level| format!("--log-level={}", name_of(&level))),
+        );
+        options.into_iter().map(OsString::from).collect()
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Units {
+    /// For one user, instead of for the machine
+    #[arg(long)]
+    pub(crate) user: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines for people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogLevel {
+    /// What needs a person
+    Error,
+    /// And what went wrong and was dealt with
+    Warn,
+    /// And changes of state
+    Info,
+    /// And each part
+    Debug,
+    /// And all that libraries tell
+    Trace,
+}
+
+/// A value's name on the command line.
+fn name_of(value: &impl ValueEnum) -> String {
+    let name = value.to_possible_value();
+    name.map_or_else(String::new, |name| name.get_name().to_owned())
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// Which shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// A directory to write the pages of all verbs to
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
 }
 
 #[cfg(feature = "demo")]

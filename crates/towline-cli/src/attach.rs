@@ -32,11 +32,78 @@ pub(crate) struct Attachment<'a> {
     pub(crate) goal: State,
 }
 
+/// What a command stays with: signals that end it, and its display.
+pub(crate) struct Stay {
+    pub(crate) signals: Signals,
+    progress: Progress,
+}
+
+/// How staying with transfers came to its end.
+pub(crate) enum Stayed {
+    /// All have ended.
+    Ended(Exit),
+    GaveUp(Exit),
+    Interrupted(Exit),
+}
+
+impl Stay {
+    pub(crate) fn new(output: &Output) -> Result<Self, Error> {
+        Ok(Self {
+            signals: Signals::new()?,
+            progress: Progress::new(output),
+        })
+    }
+
+    /// Leaves before the end.
+    pub(crate) async fn leave(
+        self,
+        reach: Reach,
+        exit: Exit,
+        output: &mut Output,
+    ) -> Result<Exit, Error> {
+        self.progress.clear();
+        leave(reach, self.signals, exit, output).await
+    }
+
+    /// Leaves when all has ended, also what is carried for others.
+    pub(crate) async fn end(
+        mut self,
+        reach: Reach,
+        exit: Exit,
+        output: &mut Output,
+    ) -> Result<Exit, Error> {
+        if let Some(own) = reach.own() {
+            tokio::select! {
+                done = carry_the_others(own, &self.progress, output) => done?,
+                exit = self.signals.next() => return self.leave(reach, exit, output).await,
+            }
+        }
+        reach.leave().await?;
+        Ok(exit)
+    }
+}
+
 impl Attachment<'_> {
-    /// Stays until every transfer has ended; says how each did.
+    /// Stays until every transfer has ended; says how each did, and leaves.
     pub(crate) async fn attach(self, mut reach: Reach, output: &mut Output) -> Result<Exit, Error> {
-        let mut signals = Signals::new()?;
-        let progress = Progress::new(output);
+        let mut stay = Stay::new(output)?;
+        match self.stay(&mut reach, &mut stay, output).await? {
+            Stayed::Ended(exit) => stay.end(reach, exit, output).await,
+            Stayed::GaveUp(exit) => {
+                reach.leave().await?;
+                Ok(exit)
+            }
+            Stayed::Interrupted(exit) => stay.leave(reach, exit, output).await,
+        }
+    }
+
+    /// Stays until every transfer has ended; says how each did.
+    pub(crate) async fn stay(
+        self,
+        reach: &mut Reach,
+        stay: &mut Stay,
+        output: &mut Output,
+    ) -> Result<Stayed, Error> {
         let mut group = Group {
             open: self
                 .transfers
@@ -53,23 +120,17 @@ impl Attachment<'_> {
             start: Instant::now(),
             what: &self,
         };
+        stay.progress = Progress::new(output); // one that was cleared shows nothing more
         let ended = tokio::select! {
-            ended = group.follow(&mut reach, &progress) => ended?,
-            exit = signals.next() => {
-                progress.clear();
-                return leave(reach, signals, exit, output).await;
-            }
+            ended = group.follow(reach, &stay.progress) => ended?,
+            exit = stay.signals.next() => return Ok(Stayed::Interrupted(exit)),
         };
-        progress.clear();
+        stay.progress.clear();
         let exit = group.report(&ended, output);
-        if let (Some(own), Ended::All) = (reach.own(), ended) {
-            tokio::select! {
-                done = carry_the_others(own, &progress, output) => done?,
-                exit = signals.next() => return leave(reach, signals, exit, output).await,
-            }
-        }
-        reach.leave().await?;
-        Ok(exit)
+        Ok(match ended {
+            Ended::All => Stayed::Ended(exit),
+            Ended::GaveUp(_) => Stayed::GaveUp(exit),
+        })
     }
 }
 

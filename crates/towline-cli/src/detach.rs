@@ -1,21 +1,17 @@
 //! `--detach`: hands transfers to a process in the background, and returns.
 
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use towline_daemon::{Client, ClientError, Mode, Submit};
 
+use crate::background::{log_of, spawn};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
 
 /// How long a process in the background may take to start.
 const START: Duration = Duration::from_secs(10);
-
-/// What the process in the background says, in the state directory.
-const LOG: &str = "towline.log";
 
 /// Submits, prints what was made of it, and makes sure that somebody goes on
 /// with it.
@@ -24,6 +20,8 @@ pub(crate) async fn detach(
     submit: &Submit,
     output: &mut Output,
 ) -> Result<Exit, Error> {
+    // It waits for the state, owns it, and leaves when nothing is left to do.
+    let until_idle = ["--until-idle".into()];
     let start = Instant::now();
     let mut started = false;
     let submitted = loop {
@@ -32,7 +30,7 @@ pub(crate) async fn detach(
                 // A command leaves when it is done; somebody has to come after it.
                 if about.mode == Mode::Command && !started {
                     started = true;
-                    spawn(dir)?;
+                    spawn(dir, &until_idle)?;
                 }
                 match client.submit(submit).await {
                     Ok(submitted) => break submitted,
@@ -43,7 +41,7 @@ pub(crate) async fn detach(
             Err(error @ ClientError::Gone(_)) => {
                 if !started {
                     started = true;
-                    spawn(dir)?;
+                    spawn(dir, &until_idle)?;
                 }
                 error
             }
@@ -52,7 +50,7 @@ pub(crate) async fn detach(
         if start.elapsed() > START {
             return Err(Error::Failed(format!(
                 "{error}; see {}",
-                dir.join(LOG).display()
+                log_of(dir).display()
             )));
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -66,27 +64,4 @@ pub(crate) async fn detach(
         }
     }
     Ok(Exit::Done)
-}
-
-/// Starts a process that waits for the state, owns it, and leaves when nothing
-/// is left to do.
-fn spawn(dir: &Path) -> Result<(), Error> {
-    let failed =
-        |error: std::io::Error| Error::Failed(format!("cannot start in the background: {error}"));
-    std::fs::create_dir_all(dir).map_err(failed)?;
-    let log = std::fs::OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(dir.join(LOG))
-        .map_err(failed)?;
-    Command::new(std::env::current_exe().map_err(failed)?)
-        .args(["daemon", "run", "--until-idle", "--state-dir"])
-        .arg(dir)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .map_err(failed)?;
-    Ok(())
 }

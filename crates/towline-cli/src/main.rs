@@ -3,17 +3,28 @@
 
 mod args;
 mod attach;
+mod background;
+mod columns;
 mod detach;
 mod error;
 mod exit;
 mod identity;
+mod logging;
 mod output;
 mod parse;
+mod prefix;
+mod process;
 mod progress;
+#[cfg(test)]
+#[path = "../tests/pty/mod.rs"]
+mod pty;
 mod reach;
+mod serving;
 mod steering;
+mod systemd;
 mod url;
 mod verbs;
+mod when;
 
 use std::process::ExitCode;
 
@@ -25,8 +36,9 @@ use crate::exit::Exit;
 use crate::output::Output;
 
 fn main() -> ExitCode {
+    leave_no_core();
     let cli = Cli::parse();
-    log(cli.common.verbose);
+    logging::start(&cli);
     let mut output = Output::new(&cli.common);
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -49,6 +61,17 @@ fn main() -> ExitCode {
     }
 }
 
+/// Memory holds secrets, and a core file would keep them.
+fn leave_no_core() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let nothing = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    // Less may always be asked for; where there are no limits there is none to set.
+    let _ = setrlimit(Resource::Core, nothing);
+}
+
 async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Error> {
     let common = &cli.common;
     match cli.verb {
@@ -63,23 +86,12 @@ async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Error> {
         Verb::Cancel(args) => verbs::cancel::run(args, common, output).await,
         Verb::Remove(args) => verbs::remove::run(args, common, output).await,
         Verb::Doctor(args) => verbs::doctor::run(args, common, output).await,
-        Verb::Daemon(args) => verbs::daemon::run(args, common).await,
+        Verb::Verify(args) => verbs::verify::run(args, common, output).await,
+        Verb::Daemon(args) => verbs::daemon::run(args, common, output).await,
+        Verb::Open(args) => verbs::open::run(args, common, output).await,
+        Verb::Completions(args) => verbs::completions::run(args),
+        Verb::Man(args) => verbs::man::run(args, output),
         #[cfg(feature = "demo")]
         Verb::Demo(args) => verbs::demo::run(args, output).await,
     }
-}
-
-fn log(verbose: u8) {
-    use tracing_subscriber::EnvFilter;
-    let level = match verbose {
-        0 => "warn",
-        1 => "towline=info,towline_engine=info,warn",
-        2 => "towline=debug,towline_engine=debug,towline_s3=debug,info",
-        _ => "trace",
-    };
-    let filter = EnvFilter::try_from_env("TOWLINE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
 }

@@ -30,6 +30,10 @@ impl Output {
         self.json
     }
 
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// A line for people.
     pub(crate) fn line(&mut self, text: &str) {
         if !self.json && !self.quiet {
@@ -55,6 +59,14 @@ impl Output {
     /// One JSON object.
     pub(crate) fn json_line(&mut self, value: &serde_json::Value) {
         put(&mut std::io::stdout(), &value.to_string());
+    }
+
+    /// A page that logs a browser in; said in any case, as it was asked for.
+    pub(crate) fn login(&mut self, code: &towline_daemon::LoginCode) {
+        match self.json {
+            true => self.json_line(&serde_json::to_value(code).unwrap_or_default()),
+            false => put(&mut std::io::stdout(), &code.url),
+        }
     }
 
     /// How a transfer ended, or where it stands.
@@ -119,15 +131,24 @@ pub(crate) fn state_text(state: State, reason: Option<Reason>) -> String {
 }
 
 /// Text with its control characters made visible, so that a name from S3 cannot
-/// steer the terminal.
+/// steer the terminal. Lines stay lines.
 pub(crate) fn printable(text: &str) -> String {
+    shown(text, |c| c == '\n')
+}
+
+/// The same, as one line.
+pub(crate) fn one_line(text: &str) -> String {
+    shown(text, |_| false)
+}
+
+fn shown(text: &str, stays: impl Fn(char) -> bool) -> String {
     let hidden = |c: char| {
         c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
     };
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if hidden(c) && c != '\n' {
+        if hidden(c) && !stays(c) {
             shown.extend(c.escape_unicode())
         } else {
             shown.push(c)
@@ -150,6 +171,7 @@ mod tests {
         let shown = printable("a\u{1b}[31m\u{7}\r\u{202e}b\u{9b}");
         assert!(!shown.chars().any(char::is_control));
         assert!(shown.starts_with('a') && !shown.contains('\u{202e}'));
-        assert_eq!(printable("plain ä ü"), "plain ä ü");
+        assert_eq!(printable("plain ä ü\n"), "plain ä ü\n");
+        assert_eq!(one_line("a\nb"), "a\\u{a}b");
     }
 }

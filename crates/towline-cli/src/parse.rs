@@ -4,12 +4,26 @@ use std::time::Duration;
 
 use towline::PartSize;
 
+/// The smallest log that is worth reading.
+const LOG_MIN_BYTES: u64 = 64 << 10;
+
 /// `16MiB`, `16M`, `16777216`: units are powers of 1024.
 pub(crate) fn part_size(text: &str) -> Result<PartSize, String> {
     PartSize::from_bytes(bytes(text)?).map_err(|error| error.to_string())
 }
 
-fn bytes(text: &str) -> Result<u64, String> {
+/// The size of a log.
+pub(crate) fn log_size(text: &str) -> Result<u64, String> {
+    match bytes(text)? {
+        size if size >= LOG_MIN_BYTES => Ok(size),
+        size => Err(format!(
+            "{size} bytes are too few for a log; take 64KiB or more"
+        )),
+    }
+}
+
+/// The same, of any size.
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     let split = text
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(text.len());

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use towline::{Config, Recovery, StoreError, TransferId, TransferUtility};
 use towline_daemon::{
-    Client, ClientError, Mode, Server, Shown, Steer, Steered, Submit, Submitted, Verb,
+    Client, ClientError, Mode, Server, Service, Shown, Steer, Steered, Submit, Submitted, Verb,
 };
 
 use crate::error::Error;
@@ -26,7 +26,7 @@ pub(crate) struct Reach {
 struct Place {
     dir: PathBuf,
     config: Config,
-    mode: Mode,
+    service: Service,
 }
 
 /// This process, as the owner.
@@ -48,7 +48,7 @@ impl Reach {
         Self::of(Place {
             dir,
             config,
-            mode: Mode::Command,
+            service: Service::new(Mode::Command),
         })
         .await
     }
@@ -148,31 +148,36 @@ impl Owner {
             .config(place.config.clone())
             .open()
             .await?;
-        let server = Server::start(utility.clone(), &place.dir, place.mode).map_err(|error| {
-            Error::Failed(format!(
-                "cannot serve {}: {error}",
-                towline_daemon::socket_path(&place.dir).display()
-            ))
+        let server = Server::start_with(utility.clone(), &place.dir, &place.service);
+        let server = server.map_err(|error| {
+            Error::Failed(format!("cannot serve {}: {error}", place.dir.display()))
         })?;
         Ok(Self { utility, server })
     }
 
-    /// Owns the state and goes on with all that is unfinished in it, once
-    /// whoever owns it now has left.
-    pub(crate) async fn wait_for(dir: &Path) -> Result<Self, Error> {
+    /// Owns the state and goes on with all that is unfinished in it; `None`
+    /// where somebody else owns it.
+    pub(crate) async fn try_start(dir: &Path, service: Service) -> Result<Option<Self>, Error> {
         let place = Place {
             dir: dir.to_owned(),
             config: Config::default(),
-            mode: Mode::Background,
+            service,
         };
-        loop {
-            match Self::start(&place).await {
-                Err(Error::Towline(towline::Error::Store(StoreError::Owned { .. }))) => {
-                    tokio::time::sleep(soon()).await;
-                }
-                done => return done,
-            }
+        crate::process::prepare();
+        match Self::start(&place).await {
+            Err(Error::Towline(towline::Error::Store(StoreError::Owned { .. }))) => Ok(None),
+            done => done.map(Some),
         }
+    }
+
+    /// How long it stays; a client may have asked for more.
+    pub(crate) fn mode(&self) -> Mode {
+        self.server.mode()
+    }
+
+    /// Returns once a client has asked it to leave.
+    pub(crate) async fn told_to_leave(&self) {
+        self.server.told_to_leave().await;
     }
 
     pub(crate) async fn leave(self) -> Result<(), Error> {
@@ -182,7 +187,7 @@ impl Owner {
 }
 
 /// A moment, not the same for all who wait.
-fn soon() -> Duration {
+pub(crate) fn soon() -> Duration {
     use std::hash::{BuildHasher, Hasher, RandomState};
     let random = RandomState::new().build_hasher().finish();
     Duration::from_millis(10 + random % 40)

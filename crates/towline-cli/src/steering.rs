@@ -89,6 +89,7 @@ fn request(verb: Verb, args: &Steering) -> Steer {
                 direction: args.kind.direction(),
                 bucket: Some(url.bucket.as_str().to_owned()),
                 key: Some(url.rest.clone()),
+                ..Which::default()
             }),
         }
     }

@@ -95,8 +95,21 @@ async fn t10_bad_downloads_are_refused_at_the_call_and_leave_no_record() {
     let no_dir = scene.path("no/such/dir/x");
     let no_dir = no_dir.to_str().unwrap();
     for (args, code, words) in [
-        (vec!["download", "s3://bucket/", "x"], 2, "key is empty"),
-        (vec!["download", "s3://bucket", "x"], 2, "key is empty"),
+        (
+            vec!["download", "s3://bucket/p/", below_a_file],
+            1,
+            "cannot write",
+        ),
+        (
+            vec!["download", "s3://bucket", "/proc/sys/x"],
+            1,
+            "cannot write",
+        ),
+        (
+            vec!["download", "s3://bucket/p/", "x", "--version-id", "1"],
+            2,
+            "--version-id",
+        ),
         (vec!["download", "s3://bucket/..", "/tmp/"], 2, "file name"),
         (
             vec!["download", "s3://bucket/k", below_a_file],

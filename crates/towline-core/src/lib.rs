@@ -11,6 +11,7 @@ mod address;
 mod checksum;
 mod connection;
 mod cursor;
+pub mod failpoint;
 mod failure;
 mod file;
 mod id;
@@ -49,6 +50,6 @@ pub use record::{
 };
 pub use retry::{Fix, Fixed, History, Reaction, react};
 pub use s3::*;
-pub use store::{Created, Incident, Page, Query, Store, StoreError};
+pub use store::{Counts, Created, Incident, Page, Query, Store, StoreError};
 pub use time::{Now, Timestamp};
 pub use transfer::{Action, Command, Event, Found, Item, Refused, Step, Transfer};

@@ -126,6 +126,11 @@ pub struct TransferOptions {
     /// Downloads: what to do when the target exists.
     #[serde(skip_serializing_if = "is_default")]
     pub when_target_exists: WhenTargetExists,
+    /// Downloads below a directory: so many components of the path (`/` not
+    /// counted) name the directory that was chosen. What follows comes from a
+    /// key: directories are made there, and no symbolic link is followed.
+    #[serde(skip_serializing_if = "is_default")]
+    pub root_depth: Option<u32>,
     /// Downloads: which bytes. Default: all.
     #[serde(skip_serializing_if = "is_default")]
     pub range: Option<ByteRange>,

@@ -30,6 +30,12 @@ impl PartSize {
         Ok(Self(bytes))
     }
 
+    /// One that S3 would refuse, for simulations that move few bytes.
+    #[doc(hidden)]
+    pub const fn simulated(bytes: u64) -> Self {
+        Self(bytes)
+    }
+
     /// In bytes.
     pub const fn bytes(self) -> u64 {
         self.0

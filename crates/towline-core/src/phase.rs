@@ -139,6 +139,17 @@ pub enum State {
 }
 
 impl State {
+    /// All of them, unfinished ones first.
+    pub const ALL: [Self; 7] = [
+        Self::InProgress,
+        Self::Waiting,
+        Self::WaitingForNetwork,
+        Self::Paused,
+        Self::Failed,
+        Self::Canceled,
+        Self::Completed,
+    ];
+
     /// Whether it can change no more by itself.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Canceled | Self::Failed)

@@ -18,6 +18,9 @@ pub const MAX_PARTS: u64 = 10_000;
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html>
 const ONE_PUT_LIMIT: u64 = 5 * GIB;
 
+/// Parts of an object of this size are good parts of a download too.
+const LIKE_ITS_OBJECT: std::ops::RangeInclusive<u64> = 5 * MIB..=64 * MIB;
+
 /// How the parts of a stream of unknown length grow: so many of each size. Few
 /// bytes are held in memory for it, and 10,000 parts hold 122 GiB.
 const GROWTH: [(u64, u64); 3] = [(1000, 5 * MIB), (3000, 8 * MIB), (6000, 16 * MIB)];
@@ -67,9 +70,7 @@ impl PartPlan {
     /// asked part size or 5 MiB, 8 MiB from 64 MiB, 16 MiB from 16 GiB, and
     /// always as much as 10,000 parts need (in whole MiB).
     pub fn new(size: u64, asked: Option<PartSize>) -> Result<Self, PlanError> {
-        let whole = asked
-            .map_or(SINGLE_PUT_MAX, PartSize::bytes)
-            .max(SINGLE_PUT_MAX);
+        let whole = asked.map_or(SINGLE_PUT_MAX, PartSize::bytes); // which is no less
         if size <= whole {
             return Ok(Self::even(size, size));
         }
@@ -78,11 +79,30 @@ impl PartPlan {
             size if size < 16 * GIB => 8 * MIB,
             _ => 16 * MIB,
         });
-        let part_size = wished.max(needed(size));
+        let part_size = match size.div_ceil(wished) {
+            ..=MAX_PARTS => wished,
+            _ => needed(size),
+        };
         if part_size > PartSize::MAX.bytes() {
             return Err(PlanError::TooLarge { size });
         }
         Ok(Self::even(size, part_size))
+    }
+
+    /// The plan for a download of `size` bytes. An object that was made of parts
+    /// of this size is read in the same ones, if no other size is asked for and
+    /// they are neither small nor huge: then each can be compared by itself.
+    pub fn for_download(
+        size: u64,
+        asked: Option<PartSize>,
+        made_of: Option<u64>,
+    ) -> Result<Self, PlanError> {
+        match made_of {
+            Some(part) if asked.is_none() && LIKE_ITS_OBJECT.contains(&part) && part < size => {
+                Ok(Self::even(size, part))
+            }
+            _ => Self::new(size, asked),
+        }
     }
 
     /// The plan for an upload of `size` bytes in the mode that is asked for.

@@ -283,6 +283,10 @@ pub struct ObjectIdentity {
     pub checksum: Option<(Checksum, ChecksumKind)>,
     /// How many parts it was made of, where the store tells.
     pub parts: Option<u32>,
+    /// The length of its first part, where it was asked for: by it a checksum of
+    /// its parts' checksums is computed again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part_size: Option<u64>,
     /// `aws:kms` and the like make the ETag opaque.
     pub encryption: Option<String>,
     /// Only a range of it is downloaded.

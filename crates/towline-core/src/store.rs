@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 use crate::{
-    Change, Changes, Cursor, Direction, ErrorRecord, NewTransfer, PartRow, Record, State,
+    Change, Changes, Cursor, Direction, ErrorRecord, NewTransfer, PartRow, Phase, Record, State,
     Timestamp, TransferId,
 };
 
@@ -36,6 +36,25 @@ pub trait Store: Send + Sync + 'static {
 
     /// One page of the transfers that match, oldest first unless asked.
     async fn find(&self, query: Query) -> Result<Page, StoreError>;
+
+    /// How many transfers there are.
+    async fn count(&self) -> Result<Counts, StoreError> {
+        let mut counts = Counts::default();
+        let mut query = Query {
+            limit: 1000,
+            ..Query::default()
+        };
+        loop {
+            let page = self.find(query.clone()).await?;
+            page.transfers
+                .iter()
+                .for_each(|record| counts.add(record.phase, 1));
+            query.after = page.next;
+            if query.after.is_none() {
+                return Ok(counts);
+            }
+        }
+    }
 
     /// Up to `limit` transfers that were created, changed their phase or were
     /// removed after a place, in the order in which they last did. `None` means
@@ -94,12 +113,54 @@ pub struct Query {
     pub path: Option<PathBuf>,
     /// One group only.
     pub group: Option<String>,
+    /// Only those whose key or path contains this; ASCII letters match in both
+    /// cases.
+    pub search: Option<String>,
+    /// Looks at about so many transfers and no more, whatever it finds: a page
+    /// may then hold few or none, and its `next` says where to look on. 0 means
+    /// all that it takes.
+    pub look_at: usize,
     /// Newest first instead of oldest first.
     pub newest_first: bool,
     /// After this one, in that order: where the last page ended.
     pub after: Option<TransferId>,
     /// At most this many; 0 means 100.
     pub limit: usize,
+}
+
+/// How many transfers there are, as far as a store tells: what those that go on
+/// by themselves are doing, the engine knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Neither final nor paused.
+    pub going: u64,
+    /// Stopped by the user.
+    pub paused: u64,
+    /// Done.
+    pub completed: u64,
+    /// Given up by the user.
+    pub canceled: u64,
+    /// Failed.
+    pub failed: u64,
+}
+
+impl Counts {
+    /// Counts some more in a phase.
+    pub fn add(&mut self, phase: Phase, more: u64) {
+        let count = match phase {
+            Phase::Paused => &mut self.paused,
+            Phase::Completed => &mut self.completed,
+            Phase::Canceled => &mut self.canceled,
+            Phase::Failed => &mut self.failed,
+            _ => &mut self.going,
+        };
+        *count += more;
+    }
+
+    /// All of them.
+    pub fn all(&self) -> u64 {
+        self.going + self.paused + self.completed + self.canceled + self.failed
+    }
 }
 
 /// One page of transfers.
@@ -152,14 +213,16 @@ pub enum StoreError {
         holder: Option<String>,
     },
     /// Not one of our stores.
-    #[error("{path} is not a Towline store; it was left as it is")]
+    #[error(
+        "{path} is not a Towline store; it was left as it is. Use another --state-dir, or move it aside"
+    )]
     Foreign {
         /// The file.
         path: PathBuf,
     },
     /// Written by a later version of Towline.
     #[error(
-        "{path} was written by a newer Towline (schema {found}, this one knows {known}); it was left as it is"
+        "{path} was written by a newer Towline (schema {found}, this one knows {known}); it was left as it is. Use that version, or another --state-dir"
     )]
     Newer {
         /// The file.

@@ -14,7 +14,8 @@ use serde::de::DeserializeOwned;
 use towline::TransferId;
 
 use crate::api::{
-    About, Event, Find, Follow, Found, Shown, Steer, Steered, Submit, Submitted, Verb,
+    About, Counted, Event, Find, Follow, Found, LoginCode, LoginCodeRequest, Shown, Steer, Steered,
+    Submit, Submitted, Verb,
 };
 use crate::sse::Parser;
 use crate::{Problem, place};
@@ -99,6 +100,26 @@ impl Client {
     pub async fn steer(&self, verb: Verb, steer: &Steer) -> Result<Steered, ClientError> {
         self.post(&format!("/v1/transfers/{}", verb.as_str()), steer)
             .await
+    }
+
+    /// A code that logs a browser in.
+    pub async fn login_code(&self, request: &LoginCodeRequest) -> Result<LoginCode, ClientError> {
+        self.post("/v1/login-codes", request).await
+    }
+
+    /// How many transfers there are in each state.
+    pub async fn counts(&self) -> Result<Counted, ClientError> {
+        self.get("/v1/counts").await
+    }
+
+    /// Asks a daemon to leave; a command is not sent away.
+    pub async fn leave(&self) -> Result<About, ClientError> {
+        self.post("/v1/leave", &()).await
+    }
+
+    /// Asks a daemon that would leave when nothing is left to do to stay.
+    pub async fn stay(&self) -> Result<About, ClientError> {
+        self.post("/v1/stay", &()).await
     }
 
     /// Follows what changes.

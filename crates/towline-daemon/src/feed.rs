@@ -1,32 +1,44 @@
-//! What changes, to those who follow: states from the store, none of them lost,
-//! and how far transfers are, from the engine.
+//! One client's events.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::response::sse::{KeepAlive, Sse};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use futures_util::stream;
+use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::watch;
-use tokio::time::Instant;
-use towline::{Cursor, Error, Reason, StoreError, TransferChange, TransferId, TransferUtility};
+use towline::{Cursor, Error, StoreError, TransferId, TransferUtility};
 
 use crate::Problem;
 use crate::api::{Event, Follow};
+use crate::hub::{Frame, Hub, Message, PAGE};
 use crate::routes::{App, bad};
 use crate::sse;
 
-/// How often progress is told.
-const PROGRESS: Duration = Duration::from_millis(200);
-/// The store is asked for changes at most this often.
-const BREATH: Duration = Duration::from_millis(10);
-/// Changes that are read at one time.
-const PAGE: usize = 500;
+/// A comment is sent when nothing was for this long, so that both ends notice
+/// when the other is gone.
+const QUIET: Duration = Duration::from_secs(15);
 
-/// `GET /v1/events`.
+/// Follow what changes
+///
+/// Server-sent events. `transfer` has a transfer as it is now; `removed` the number of one whose
+/// record is gone; `reached` a cursor up to which everything was told; `handover` says that the
+/// owner leaves. States in between coalesce; each end is told. Who keeps the last cursor and
+/// follows from there misses nothing.
+#[utoipa::path(
+    get,
+    path = "/v1/events",
+    tag = "events",
+    params(Follow),
+    responses((status = 200, content_type = "text/event-stream", body = String)),
+)]
 pub(crate) async fn follow(
     State(app): State<App>,
     follow: Result<Query<Follow>, QueryRejection>,
@@ -35,25 +47,27 @@ pub(crate) async fn follow(
     let feed = Feed::start(app, follow).await?;
     let events = stream::unfold(feed, |mut feed| async {
         let event = feed.next().await?;
-        Some((Ok::<_, Infallible>(sse::write(event)), feed))
+        Some((Ok::<_, Infallible>(event), feed))
     });
-    Ok(Sse::new(events)
-        .keep_alive(KeepAlive::default())
-        .into_response())
+    let kind = [(header::CONTENT_TYPE, "text/event-stream")];
+    Ok((kind, Body::from_stream(events)).into_response())
 }
 
 /// What one client follows.
 struct Feed {
-    utility: TransferUtility,
+    hub: Arc<Hub>,
     /// Only these; all when it is empty.
     only: HashSet<TransferId>,
+    /// Everything up to here was told.
     cursor: Cursor,
-    durable: watch::Receiver<u64>,
+    messages: broadcast::Receiver<Arc<Message>>,
+    /// Messages are too old to read on with: the store has to be read first.
+    behind: bool,
+    /// The last that was read from the store: some of it may come once more in a
+    /// message, which holds a page at most.
+    read: VecDeque<Bytes>,
     leaving: watch::Receiver<bool>,
-    to_tell: VecDeque<Event>,
-    /// What was told of those under way.
-    told: HashMap<TransferId, (u64, Option<Reason>)>,
-    next_look: Instant,
+    to_tell: VecDeque<Bytes>,
     ended: bool,
 }
 
@@ -64,49 +78,51 @@ impl Feed {
             .filter(|id| !id.is_empty())
             .map(|id| id.parse().map_err(bad))
             .collect();
+        let only = only?;
         let utility = app.utility;
-        let mut durable = utility.durable();
-        durable.mark_changed();
+        // A cursor that is no good is answered as such, not by an empty stream.
+        if let Some(cursor) = follow.after {
+            utility.changes(Some(cursor), 1).await?;
+        }
+        let messages = app.hub.join().await?;
         let (cursor, from_now) = match follow.after {
             Some(cursor) => (cursor, false),
             None => (utility.changes(None, 0).await?.1, true),
         };
-        // A cursor that is no good is answered as such, not by an empty stream.
-        utility.changes(Some(cursor), 1).await?;
         let mut feed = Self {
-            utility,
-            only: only?,
+            hub: app.hub,
+            only,
             cursor,
-            durable,
+            messages,
+            behind: true,
+            read: VecDeque::new(),
             leaving: app.leaving,
             to_tell: VecDeque::new(),
-            told: HashMap::new(),
-            next_look: Instant::now(),
             ended: false,
         };
         if from_now {
-            feed.tell_present().await?;
+            feed.tell_present(&utility).await?;
         }
-        feed.to_tell.push_back(Event::Reached(cursor));
+        feed.to_tell.push_back(sse::write(&Event::Reached(cursor)));
         Ok(feed)
     }
 
     /// The present state of the transfers that were named.
-    async fn tell_present(&mut self) -> Result<(), Error> {
+    async fn tell_present(&mut self, utility: &TransferUtility) -> Result<(), Error> {
         let mut ids: Vec<TransferId> = self.only.iter().copied().collect();
         ids.sort();
         for id in ids {
-            let event = match self.utility.get(id).await {
+            let event = match utility.get(id).await {
                 Ok(transfer) => Event::Transfer(Box::new(transfer)),
                 Err(Error::Store(StoreError::Unknown(id))) => Event::Removed(id),
                 Err(error) => return Err(error),
             };
-            self.to_tell.push_back(event);
+            self.to_tell.push_back(sse::write(&event));
         }
         Ok(())
     }
 
-    async fn next(&mut self) -> Option<Event> {
+    async fn next(&mut self) -> Option<Bytes> {
         loop {
             if let Some(event) = self.to_tell.pop_front() {
                 return Some(event);
@@ -116,77 +132,71 @@ impl Feed {
             }
             if *self.leaving.borrow() {
                 self.ended = true;
-                return Some(Event::Handover);
+                return Some(sse::write(&Event::Handover));
             }
-            let looked = tokio::select! {
-                biased;
-                _ = self.leaving.changed() => Ok(()),
-                changed = self.durable.changed() => match changed {
-                    Ok(()) => self.read_changes().await,
-                    Err(_) => Err(Error::Closed),
-                },
-                () = tokio::time::sleep_until(self.next_look) => self.look().await,
-            };
-            if let Err(error) = looked {
-                if !matches!(error, Error::Closed) {
-                    tracing::warn!(%error, "an event stream ends");
-                }
-                self.ended = true;
-            }
-        }
-    }
-
-    async fn read_changes(&mut self) -> Result<(), Error> {
-        loop {
-            let (changes, cursor) = self.utility.changes(Some(self.cursor), PAGE).await?;
-            let more = changes.len() == PAGE;
-            let before = self.to_tell.len();
-            for change in changes {
-                match change {
-                    TransferChange::Changed(transfer) if self.follows(transfer.id) => {
-                        self.told.remove(&transfer.id);
-                        self.to_tell.push_back(Event::Transfer(transfer));
+            if self.behind {
+                if let Err(error) = self.catch_up().await {
+                    if !matches!(error, Error::Closed) {
+                        tracing::warn!(%error, "an event stream ends");
                     }
-                    TransferChange::Removed(id) if self.follows(id) => {
-                        self.to_tell.push_back(Event::Removed(id));
-                    }
-                    _ => {}
+                    self.ended = true;
                 }
-            }
-            self.cursor = cursor;
-            if self.to_tell.len() > before {
-                self.to_tell.push_back(Event::Reached(cursor));
-            }
-            if !more {
-                break;
-            }
-        }
-        // A busy store is asked for several changes at once.
-        tokio::time::sleep(BREATH).await;
-        Ok(())
-    }
-
-    /// How far those under way are.
-    async fn look(&mut self) -> Result<(), Error> {
-        self.next_look = Instant::now() + PROGRESS;
-        let moving = self.utility.under_way().await?;
-        let mut told = HashMap::with_capacity(moving.len());
-        for transfer in moving {
-            if !self.follows(transfer.id) {
                 continue;
             }
-            let now = (transfer.bytes_transferred, transfer.reason);
-            if self.told.get(&transfer.id) != Some(&now) {
-                self.to_tell
-                    .push_back(Event::Transfer(Box::new(transfer.clone())));
+            tokio::select! {
+                biased;
+                _ = self.leaving.changed() => {}
+                message = self.messages.recv() => match message {
+                    Ok(message) => self.hear(&message),
+                    Err(RecvError::Lagged(_)) => self.behind = true,
+                    Err(RecvError::Closed) => self.ended = true,
+                },
+                () = tokio::time::sleep(QUIET) => return Some(Bytes::from_static(b":\n\n")),
             }
-            told.insert(transfer.id, now);
         }
-        self.told = told;
+    }
+
+    /// Reads a page from the store.
+    async fn catch_up(&mut self) -> Result<(), Error> {
+        let (frames, cursor) = self.hub.catch_up(self.cursor).await?;
+        self.behind = frames.len() == PAGE;
+        self.read
+            .extend(frames.iter().map(|(_, frame)| frame.clone()));
+        let too_many = self.read.len().saturating_sub(2 * PAGE);
+        self.read.drain(..too_many);
+        self.tell(&frames, cursor);
         Ok(())
     }
 
-    fn follows(&self, id: TransferId) -> bool {
-        self.only.is_empty() || self.only.contains(&id)
+    fn hear(&mut self, message: &Message) {
+        let (after, upto) = (message.after.n, message.upto.n);
+        // What was read from the store is newer.
+        let old = match after == upto {
+            true => upto < self.cursor.n,
+            false => upto <= self.cursor.n,
+        };
+        if old {
+            return;
+        }
+        if after >= self.cursor.n {
+            self.read.clear();
+            return self.tell(&message.frames, message.upto);
+        }
+        let frames = message.frames.iter();
+        let new = frames.filter(|(_, frame)| !self.read.contains(frame));
+        let new: Vec<Frame> = new.cloned().collect();
+        self.tell(&new, message.upto);
+    }
+
+    fn tell(&mut self, frames: &[Frame], upto: Cursor) {
+        let before = self.to_tell.len();
+        let mine = |id: &TransferId| self.only.is_empty() || self.only.contains(id);
+        let mine = frames.iter().filter(|(id, _)| mine(id));
+        self.to_tell.extend(mine.map(|(_, frame)| frame.clone()));
+        let moved = upto != self.cursor;
+        self.cursor = upto;
+        if moved && self.to_tell.len() > before {
+            self.to_tell.push_back(sse::write(&Event::Reached(upto)));
+        }
     }
 }

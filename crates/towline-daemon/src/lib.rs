@@ -8,6 +8,8 @@
 //! | route | what it does |
 //! |---|---|
 //! | `GET /v1/about` | [`About`]: who owns the state |
+//! | `GET /v1/counts` | [`Counts`]: transfers by state |
+//! | `POST /v1/leave`, `POST /v1/stay` | a daemon leaves, or stays when it is done → [`About`] |
 //! | `POST /v1/transfers` | [`Submit`] → [`Submitted`] |
 //! | `GET /v1/transfers` | [`Find`] → [`Found`], a page |
 //! | `GET /v1/transfers/{id}` | [`Shown`]: one transfer and its incidents |
@@ -22,18 +24,38 @@
 
 mod api;
 mod client;
+mod document;
+mod door;
 mod feed;
+mod files;
+mod guard;
+mod hub;
+mod login;
+mod outside;
+mod page;
+mod patience;
+mod peer;
 mod place;
 mod problem;
+mod prometheus;
+mod roots;
 mod routes;
+mod schema;
+mod secret;
+mod serve;
 mod server;
+mod spool;
 mod sse;
+mod throughput;
 
 pub use api::{
-    About, Event, Find, Follow, Found, Mode, Seen, Shown, Steer, Steered, SteeredOne, Submit,
-    Submitted, Verb, Which,
+    About, Alive, Counted, Event, Find, Follow, Found, IncidentSeen, Limits, Login, LoginCode,
+    LoginCodeRequest, Mode, PartProgress, PartSeen, Parts, PathSeen, Paths, Profiles, Seen,
+    SetLimits, Shown, Spool, Spooled, Steer, Steered, SteeredOne, Submit, Submitted, Throughput,
+    Token, Under, Verb, Which,
 };
 pub use client::{Client, ClientError, Events};
+pub use files::{ADDRESS, TOKEN};
 pub use place::{SOCKET, socket_path};
 pub use problem::Problem;
-pub use server::Server;
+pub use server::{Server, Service};

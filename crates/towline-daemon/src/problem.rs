@@ -4,10 +4,14 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use towline::{Error, StoreError};
+use utoipa::ToSchema;
 
 /// Why a request was not done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
+    /// What the status means.
+    #[serde(default)]
+    pub title: String,
     /// The HTTP status.
     pub status: u16,
     /// A stable name, of [`towline::Error::code`] where it comes from there.
@@ -19,6 +23,7 @@ pub struct Problem {
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
         Self {
+            title: status.canonical_reason().unwrap_or_default().into(),
             status: status.as_u16(),
             code: code.into(),
             detail: detail.into(),

@@ -1,28 +1,72 @@
-//! Serves the control socket of a state.
+//! Serves the control socket of a state, and the HTTP API where it is asked to.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::Listener;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use towline::TransferUtility;
 
 use crate::api::Mode;
-use crate::place;
-use crate::routes::{App, router};
+use crate::door::{Door, Tcp};
+use crate::guard::Via;
+use crate::hub::Hub;
+use crate::roots::Roots;
+use crate::routes::{App, Presence, router};
+use crate::serve::{Listen, serve};
+use crate::spool::Spool;
+use crate::throughput::Throughput;
+use crate::{files, place};
 
 /// How long answers under way may take once the owner leaves.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
+/// Connections at one time over TCP.
+const TCP_CONNECTIONS: usize = 64;
+/// Connections at one time over the socket.
+const SOCKET_CONNECTIONS: usize = 4096;
+
+/// How a state is served.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Service {
+    /// How long the owner stays.
+    pub mode: Mode,
+    /// Where the HTTP API and the page are served too: an address of loopback;
+    /// port 0 takes a free one. Default: nowhere.
+    pub listen: Option<SocketAddr>,
+    /// Where files of transfers may be that are submitted over TCP, and what
+    /// is completed there. Default: anywhere.
+    pub roots: Vec<PathBuf>,
+    /// Bytes of files that are kept until they are uploaded. Default 10 GiB.
+    pub spool_quota: u64,
+}
+
+impl Service {
+    /// The socket alone.
+    pub fn new(mode: Mode) -> Self {
+        Self {
+            mode,
+            listen: None,
+            roots: Vec::new(),
+            spool_quota: 10 << 30,
+        }
+    }
+}
 
 /// A control socket that is being served. Dropping it ends it at once.
 #[derive(Debug)]
 pub struct Server {
     dir: PathBuf,
+    presence: Arc<Presence>,
     leave: watch::Sender<bool>,
-    serving: JoinHandle<io::Result<()>>,
+    serving: Vec<JoinHandle<()>>,
+    /// What runs beside them, without an end of its own.
+    beside: Vec<JoinHandle<()>>,
+    door: Option<Arc<Door>>,
 }
 
 impl Server {
@@ -30,19 +74,72 @@ impl Server {
     /// runtime. Only the owner of the state may: what socket is there is taken
     /// for one that was left behind.
     pub fn start(utility: TransferUtility, dir: &Path, mode: Mode) -> io::Result<Self> {
-        let listener = Ours(place::bind(dir)?);
+        Self::start_with(utility, dir, &Service::new(mode))
+    }
+
+    /// The same, with all that can be said about it.
+    pub fn start_with(utility: TransferUtility, dir: &Path, service: &Service) -> io::Result<Self> {
+        let roots = Arc::new(Roots::new(&service.roots)?);
+        let tcp = service.listen.map(|address| Tcp::open(dir, address));
+        let tcp = tcp.transpose()?;
+        let door = tcp.as_ref().map(|tcp| Arc::clone(&tcp.door));
         let (leave, leaving) = watch::channel(false);
-        let app = App {
+        let mut addresses = vec![format!("unix:{}", place::socket_path(dir).display())];
+        addresses.extend(door.as_ref().map(|door| format!("http://{}", door.address)));
+        let presence = Arc::new(Presence::new(service.mode, addresses));
+        let throughput = Arc::new(Throughput::default());
+        let spool = Arc::new(Spool::new(utility.spool_dir(), service.spool_quota));
+        let beside = vec![
+            tokio::spawn(Arc::clone(&throughput).measure(utility.clone())),
+            tokio::spawn(Arc::clone(&spool).expire()),
+        ];
+        let router = router(App {
+            hub: Hub::new(utility.clone()),
             utility,
-            mode,
+            presence: Arc::clone(&presence),
             leaving: leaving.clone(),
-        };
-        let serve = axum::serve(listener, router(app)).with_graceful_shutdown(left(leaving));
+            door: door.clone(),
+            throughput,
+            spool,
+            roots,
+            state_dir: Arc::new(dir.to_owned()),
+        });
+        let socket = Socket(place::bind(dir)?);
+        if let Some(door) = &door {
+            // Last, so that who finds it finds everything.
+            let address = format!("http://{}", door.address);
+            files::put(dir, files::ADDRESS, &address)?;
+        }
+        let mut serving = Vec::new();
+        if let Some(tcp) = tcp {
+            let serve = serve(tcp, router.clone(), TCP_CONNECTIONS, leaving.clone());
+            serving.push(tokio::spawn(serve));
+        }
+        let serve = serve(socket, router, SOCKET_CONNECTIONS, leaving);
+        serving.push(tokio::spawn(serve));
         Ok(Self {
             dir: dir.to_owned(),
+            presence,
             leave,
-            serving: tokio::spawn(serve.into_future()),
+            serving,
+            beside,
+            door,
         })
+    }
+
+    /// Where the HTTP API is served, if it is.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.door.as_ref().map(|door| door.address)
+    }
+
+    /// How long the owner stays; a client may have asked for more.
+    pub fn mode(&self) -> Mode {
+        self.presence.mode()
+    }
+
+    /// Returns once a client has asked a daemon to leave.
+    pub async fn told_to_leave(&self) {
+        self.presence.told_to_leave().await;
     }
 
     /// Tells those who follow that another owner is to be looked for, answers
@@ -50,46 +147,40 @@ impl Server {
     pub async fn stop(mut self) {
         self.leave.send_replace(true);
         place::unbind(&self.dir);
-        if tokio::time::timeout(LAST_ANSWERS, &mut self.serving)
-            .await
-            .is_err()
-        {
-            self.serving.abort();
+        if self.door.is_some() {
+            let _ = std::fs::remove_file(self.dir.join(files::ADDRESS));
+        }
+        let serving = std::mem::take(&mut self.serving);
+        let last = tokio::time::Instant::now() + LAST_ANSWERS;
+        for mut serving in serving {
+            if tokio::time::timeout_at(last, &mut serving).await.is_err() {
+                serving.abort();
+            }
         }
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.serving.abort();
+        for task in self.serving.iter().chain(&self.beside) {
+            task.abort();
+        }
     }
-}
-
-async fn left(mut leaving: watch::Receiver<bool>) {
-    drop(leaving.wait_for(|leaving| *leaving).await);
 }
 
 /// Accepts connections of this user alone.
-struct Ours(UnixListener);
+struct Socket(UnixListener);
 
-impl Listener for Ours {
+impl Listen for Socket {
     type Io = UnixStream;
-    type Addr = tokio::net::unix::SocketAddr;
 
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+    async fn accept(&mut self) -> io::Result<(UnixStream, Via)> {
         loop {
-            match self.0.accept().await {
-                Ok((stream, address)) if place::is_ours(&stream) => return (stream, address),
-                Ok(_) => tracing::warn!("another user was turned away from the control socket"),
-                Err(error) => {
-                    tracing::warn!(%error, "the control socket accepted nobody");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
+            let (stream, _) = self.0.accept().await?;
+            if place::is_ours(&stream) {
+                return Ok((stream, Via::Socket));
             }
+            tracing::warn!("another user was turned away from the control socket");
         }
-    }
-
-    fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.0.local_addr()
     }
 }

@@ -1,29 +1,29 @@
 //! Server-sent events: their form on the wire, in both directions.
 //! <https://html.spec.whatwg.org/multipage/server-sent-events.html>
 
-use axum::response::sse;
+use bytes::Bytes;
+use serde::Serialize;
 use towline::Transfer;
 
 use crate::api::{Event, Seen};
 
 /// An event as it is sent.
-pub(crate) fn write(event: Event) -> sse::Event {
-    let (name, data) = match event {
-        Event::Transfer(transfer) => ("transfer", serde_json::to_string(&Seen::from(*transfer))),
-        Event::Removed(id) => ("removed", serde_json::to_string(&id)),
+pub(crate) fn write(event: &Event) -> Bytes {
+    match event {
+        Event::Transfer(transfer) => block("transfer", &Seen::from((**transfer).clone())),
+        Event::Removed(id) => block("removed", id),
         // Its id is what a client reads on from.
         Event::Reached(cursor) => {
-            let place = cursor.to_string();
-            return sse::Event::default()
-                .event("reached")
-                .id(place.as_str())
-                .data(place);
+            format!("event: reached\nid: {cursor}\ndata: {cursor}\n\n").into()
         }
-        Event::Handover => ("handover", Ok("{}".into())),
-    };
-    sse::Event::default()
-        .event(name)
-        .data(data.unwrap_or_default())
+        Event::Handover => block("handover", &serde_json::json!({})),
+    }
+}
+
+fn block(name: &str, data: &impl Serialize) -> Bytes {
+    // JSON has no line breaks of its own.
+    let data = serde_json::to_string(data).unwrap_or_default();
+    format!("event: {name}\ndata: {data}\n\n").into()
 }
 
 /// Takes events out of what arrived, as far as it is whole.

@@ -13,8 +13,10 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::download;
 use crate::event_loop::Message;
+use crate::files::{Files, Target};
 use crate::profile::{Checks, Fact, Shared, is_denied};
 use crate::progress::Progress;
+use crate::random::Random;
 use crate::stall::Patience;
 use crate::stream::Stream;
 use crate::upload;
@@ -32,6 +34,19 @@ pub(crate) enum Act {
 }
 
 impl Act {
+    /// Its name in the log.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Inspect => "inspect",
+            Self::Prepare => "prepare",
+            Self::Reconcile => "reconcile",
+            Self::Part(_) => "part",
+            Self::Seal => "seal",
+            Self::Finish => "finish",
+            Self::Discard => "discard",
+        }
+    }
+
     pub(crate) fn of(action: &Action) -> Option<Self> {
         match action {
             Action::Inspect => Some(Self::Inspect),
@@ -70,6 +85,8 @@ pub(crate) struct Context {
     pub(crate) profile: Arc<Shared>,
     pub(crate) budget: Budget,
     pub(crate) clock: Clock,
+    pub(crate) random: Random,
+    pub(crate) files: Files,
     pub(crate) config: Arc<Config>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) open: Arc<download::Open>,
@@ -84,8 +101,21 @@ impl Context {
         &self.record.spec
     }
 
+    /// Downloads: where to.
+    pub(crate) fn target(&self) -> Target {
+        Target::of(self.spec())
+    }
+
     pub(crate) fn object(&self) -> &ObjectAddress {
         &self.record.spec.object
+    }
+
+    /// Does blocking work off the runtime's threads.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        self.files.blocking(work).await
     }
 
     pub(crate) fn bucket(&self) -> String {
@@ -195,13 +225,5 @@ impl Stop {
         let mut stopped = self.0.clone();
         // A sender that is gone wants nothing more.
         let _ = stopped.wait_for(|stopped| *stopped).await;
-    }
-}
-
-/// Runs blocking work off the runtime's threads.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

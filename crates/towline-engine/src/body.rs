@@ -5,7 +5,6 @@
 //! twice, once for its checksum and once to be sent, a few buffers at a time,
 //! so that memory never grows with the part size.
 
-use std::fs::File;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -14,11 +13,12 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_core::Stream;
+use futures_util::StreamExt;
 use tokio::sync::mpsc;
 use towline_core::{Body, Checksum, ChecksumAlgorithm, LocalFailure, StreamError};
 
 use crate::budget::{BUFFER, Budget, Grant};
-use crate::files::{Planned, changed, check_source, open_source, read_source};
+use crate::files::{Files, OpenFile, Planned, changed, check_source, open_source, read_source};
 use crate::hash::{Hasher, checksum_of};
 use crate::progress::Moved;
 
@@ -41,9 +41,9 @@ pub(crate) struct Prepared {
 /// Where the bytes are.
 enum Origin {
     /// In the file.
-    There(SourceRange, Arc<File>),
+    There(Files, SourceRange, Arc<dyn OpenFile>),
     /// In the file, and in memory, since they fitted the budget.
-    Kept(SourceRange, Arc<File>, Vec<Bytes>, Grant),
+    Kept(Files, SourceRange, Arc<dyn OpenFile>, Vec<Bytes>, Grant),
     /// In memory alone.
     Held(Vec<Bytes>),
 }
@@ -53,11 +53,12 @@ const KEEP_MAX: u64 = 8 << 20;
 
 /// Reads a range through once. Blocking.
 pub(crate) fn prepare(
+    files: &Files,
     source: SourceRange,
     algorithm: ChecksumAlgorithm,
     budget: &Budget,
 ) -> Result<Prepared, LocalFailure> {
-    let (file, found) = open_source(&source.path)?;
+    let (file, found) = open_source(&**files, &source.path)?;
     source.planned.allows(&source.path, found)?;
     let len = source.range.end - source.range.start;
     let grant = (len <= KEEP_MAX).then(|| budget.try_take(len)).flatten();
@@ -70,7 +71,7 @@ pub(crate) fn prepare(
             .take()
             .unwrap_or_else(|| budget.buffer(BUFFER.min(piece_len)));
         let bytes = &mut buffer.as_mut_slice()[..piece_len];
-        read_exact(&source, &file, bytes, piece.start)?;
+        read_exact(&source, &*file, bytes, piece.start)?;
         hasher.update(bytes);
         if grant.is_some() {
             kept.push(buffer.freeze());
@@ -79,14 +80,14 @@ pub(crate) fn prepare(
         }
     }
     let checksum = hasher.finish();
-    let file = Arc::new(file);
+    let files = files.clone();
     Ok(Prepared {
         len,
         algorithm,
         checksum,
         bytes: match grant {
-            Some(grant) => Origin::Kept(source, file, kept, grant),
-            None => Origin::There(source, file),
+            Some(grant) => Origin::Kept(files, source, file, kept, grant),
+            None => Origin::There(files, source, file),
         },
     })
 }
@@ -110,17 +111,18 @@ impl Prepared {
     pub(crate) async fn body(self, budget: &Budget, moved: Arc<Moved>) -> (Body, Verdict) {
         let len = self.len;
         let verdict = Verdict::default();
-        let gate = |source, file| Gate {
+        let gate = |files, source, file| Gate {
+            files,
             source,
             file,
             verdict: verdict.clone(),
         };
         let stream: Pin<Box<dyn Stream<Item = Result<Bytes, StreamError>> + Send>> =
             match self.bytes {
-                Origin::Kept(source, file, bytes, grant) => Box::pin(Kept {
+                Origin::Kept(files, source, file, bytes, grant) => Box::pin(Kept {
                     bytes: bytes.into_iter(),
                     left: len,
-                    gate: Some(gate(source, file)),
+                    gate: Some(gate(files, source, file)),
                     moved,
                     _grant: Some(grant),
                 }),
@@ -131,23 +133,25 @@ impl Prepared {
                     moved,
                     _grant: None,
                 }),
-                Origin::There(source, file) => {
-                    let gate = gate(source, file);
+                Origin::There(files, source, file) => {
+                    let range = source.range.clone();
+                    let gate = gate(files.clone(), source, file);
                     let grant = budget.take_buffers(4).await;
-                    let (sender, receiver) = mpsc::channel(2);
-                    let budget = budget.clone();
-                    let (algorithm, expected) = (self.algorithm, self.checksum);
-                    tokio::task::spawn_blocking(move || {
-                        let result = send_again(&gate, algorithm, expected, &budget, &sender);
-                        if let Err(failure) = result {
-                            let _ = sender.blocking_send(Err(gate.verdict.refuse(failure)));
-                        }
-                    });
-                    Box::pin(Streamed {
-                        receiver,
-                        moved,
-                        _grant: grant,
-                    })
+                    let again = Again {
+                        gate,
+                        left: range,
+                        hasher: Hasher::new(self.algorithm),
+                        expected: self.checksum,
+                        budget: budget.clone(),
+                    };
+                    match files.are_simulated() {
+                        true => Box::pin(again.in_place(moved, grant)),
+                        false => Box::pin(Streamed {
+                            receiver: again.on_thread(),
+                            moved,
+                            _grant: grant,
+                        }),
+                    }
                 }
             };
         (Body { len, stream }, verdict)
@@ -174,14 +178,17 @@ impl Verdict {
 
 /// What must hold before the last buffer goes out.
 struct Gate {
+    files: Files,
     source: SourceRange,
-    file: Arc<File>,
+    file: Arc<dyn OpenFile>,
     verdict: Verdict,
 }
 
 impl Gate {
     fn check(&self) -> Result<(), LocalFailure> {
-        check_source(&self.source.path, &self.file, self.source.planned)
+        towline_core::failpoint!("body.last-buffer");
+        let SourceRange { path, planned, .. } = &self.source;
+        check_source(&*self.files, path, &*self.file, *planned)
     }
 
     /// Its bytes are not those of the first reading, though nothing else tells.
@@ -240,31 +247,72 @@ impl Stream for Streamed {
 
 /// The second reading: every buffer goes out as it is read, the last one only
 /// if the bytes were the same as the first time.
-fn send_again(
-    gate: &Gate,
-    algorithm: ChecksumAlgorithm,
+struct Again {
+    gate: Gate,
+    left: Range<u64>,
+    hasher: Hasher,
     expected: Checksum,
-    budget: &Budget,
-    sender: &mpsc::Sender<Result<Bytes, StreamError>>,
-) -> Result<(), LocalFailure> {
-    let mut hasher = Hasher::new(algorithm);
-    let mut pieces = pieces(&gate.source.range).peekable();
-    while let Some(piece) = pieces.next() {
-        let mut buffer = budget.buffer(usize::try_from(piece.end - piece.start).unwrap_or(BUFFER));
-        read_exact(&gate.source, &gate.file, buffer.as_mut_slice(), piece.start)?;
+    budget: Budget,
+}
+
+impl Again {
+    fn on_thread(self) -> mpsc::Receiver<Result<Bytes, StreamError>> {
+        let (sender, receiver) = mpsc::channel(2);
+        tokio::task::spawn_blocking(move || {
+            for bytes in self {
+                if sender.blocking_send(bytes).is_err() {
+                    return; // the attempt was given up
+                }
+            }
+        });
+        receiver
+    }
+
+    fn in_place(
+        self,
+        moved: Arc<Moved>,
+        grant: Grant,
+    ) -> impl Stream<Item = Result<Bytes, StreamError>> {
+        futures_util::stream::iter(self).inspect(move |bytes| {
+            let _held = &grant;
+            if let Ok(bytes) = bytes {
+                moved.add(bytes.len() as u64);
+            }
+        })
+    }
+
+    fn read(&mut self, piece: Range<u64>) -> Result<Bytes, LocalFailure> {
+        let Self { gate, hasher, .. } = self;
+        let len = usize::try_from(piece.end - piece.start).unwrap_or(BUFFER);
+        let mut buffer = self.budget.buffer(len);
+        read_exact(
+            &gate.source,
+            &*gate.file,
+            buffer.as_mut_slice(),
+            piece.start,
+        )?;
         hasher.update(buffer.as_mut_slice());
-        if pieces.peek().is_none() {
-            let hasher = std::mem::replace(&mut hasher, Hasher::new(algorithm));
+        if self.left.is_empty() {
             gate.check()?;
-            if hasher.finish() != expected {
+            if hasher.clone().finish() != self.expected {
                 return Err(gate.other_bytes());
             }
         }
-        if sender.blocking_send(Ok(buffer.freeze())).is_err() {
-            return Ok(()); // the attempt was given up
-        }
+        Ok(buffer.freeze())
     }
-    Ok(())
+}
+
+impl Iterator for Again {
+    type Item = Result<Bytes, StreamError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let piece = pieces(&self.left).next()?;
+        self.left.start = piece.end;
+        Some(self.read(piece).map_err(|failure| {
+            self.left.start = self.left.end; // nothing comes after it
+            self.gate.verdict.refuse(failure)
+        }))
+    }
 }
 
 fn pieces(range: &Range<u64>) -> impl Iterator<Item = Range<u64>> + use<> {
@@ -276,7 +324,7 @@ fn pieces(range: &Range<u64>) -> impl Iterator<Item = Range<u64>> + use<> {
 
 fn read_exact(
     source: &SourceRange,
-    file: &File,
+    file: &dyn OpenFile,
     bytes: &mut [u8],
     at: u64,
 ) -> Result<(), LocalFailure> {
@@ -319,7 +367,12 @@ mod tests {
         budget: &Budget,
         before: impl FnOnce(),
     ) -> Result<Vec<u8>, LocalFailure> {
-        let prepared = prepare(range, ChecksumAlgorithm::Crc64Nvme, budget)?;
+        let prepared = prepare(
+            &Files::of_system(),
+            range,
+            ChecksumAlgorithm::Crc64Nvme,
+            budget,
+        )?;
         let moved = Arc::new(Moved::of(Arc::<Progress>::default()));
         before();
         let (mut body, verdict) = prepared.body(budget, moved).await;
@@ -350,7 +403,13 @@ mod tests {
     async fn the_checksum_is_that_of_the_range() {
         let (_file, mut range, bytes) = source("range", 3 * BUFFER);
         range.range = 100..2 * BUFFER as u64;
-        let prepared = prepare(range, ChecksumAlgorithm::Crc32c, &Budget::new(0)).unwrap();
+        let prepared = prepare(
+            &Files::of_system(),
+            range,
+            ChecksumAlgorithm::Crc32c,
+            &Budget::new(0),
+        )
+        .unwrap();
         assert_eq!(
             prepared.checksum,
             checksum_of(ChecksumAlgorithm::Crc32c, &bytes[100..2 * BUFFER])

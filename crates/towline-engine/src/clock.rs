@@ -5,12 +5,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 use towline_core::{Now, Timestamp};
 
+/// What a simulated wall clock shows at first, in milliseconds since 1970.
+const WALL_START: i64 = 1_700_000_000_000;
+
 /// Reads both clocks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     start: Instant,
-    /// In a simulation: what the wall clock showed then.
-    simulated: Option<Timestamp>,
+    /// In a simulation: since when the wall clock has gone.
+    simulated: Option<Instant>,
 }
 
 impl Clock {
@@ -22,9 +25,9 @@ impl Clock {
     }
 
     /// Wall time passes as the runtime's does, which may be paused.
-    pub(crate) fn simulated() -> Self {
+    pub(crate) fn simulated(since: Instant) -> Self {
         Self {
-            simulated: Some(Timestamp::from_millis(1_700_000_000_000)),
+            simulated: Some(since),
             ..Self::start()
         }
     }
@@ -33,7 +36,7 @@ impl Clock {
         let monotonic = self.start.elapsed();
         let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         let wall = match self.simulated {
-            Some(start) => start.as_millis() + millis(monotonic),
+            Some(since) => WALL_START + millis(since.elapsed()),
             None => millis(
                 SystemTime::now()
                     .duration_since(UNIX_EPOCH)

@@ -27,6 +27,9 @@ pub struct Config {
     pub late_answer_limit: Duration,
     /// Parked transfers are looked at again at least this often. Default 60 s.
     pub service_check_interval: Duration,
+    /// A download is synced to disk after so many bytes, and after 5 s: power loss
+    /// costs at most these, and what was in flight. Default 256 MiB.
+    pub sync_every: u64,
     /// Progress is published at most this often. Default 100 ms.
     pub progress_interval: Duration,
     /// Which unfinished transfers of its store it goes on with. Default: all.
@@ -51,6 +54,7 @@ impl Default for Config {
             first_byte_timeout: Duration::from_secs(30),
             late_answer_limit: Duration::from_secs(600),
             service_check_interval: Duration::from_secs(60),
+            sync_every: 256 << 20,
             progress_interval: Duration::from_millis(100),
             recovery: Recovery::default(),
             minimum_part_size: None,

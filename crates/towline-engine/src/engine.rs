@@ -1,5 +1,6 @@
 //! The engine as its users hold it.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,17 +8,21 @@ use futures_core::Stream;
 use futures_util::StreamExt;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 use towline_core::{
-    Command, Connector, Created, NetworkClass, NewTransfer, Query, Record, Refused, Store,
-    StoreError, TransferId,
+    Command, Connector, Created, NetworkClass, NewTransfer, PartNumber, Query, Record, Refused,
+    Store, StoreError, TransferId,
 };
 
 use crate::clock::Clock;
 use crate::config::{Config, Recovery};
 use crate::descriptors;
 use crate::event_loop::{EventLoop, Message};
+use crate::machine::{Machine, Simulated};
+use crate::meter::{Meter, Statistics};
 use crate::snapshot::{Snapshot, Watch};
 use crate::stream::{self, Reading, Sink, Source};
+use crate::tasks::Tasks;
 
 /// Carries the transfers of one store. It owns its runtime: its methods can be
 /// awaited on any, dropping a future of theirs cancels no transfer, and
@@ -29,7 +34,19 @@ pub struct Engine {
     store: Arc<dyn Store>,
     inbox: mpsc::UnboundedSender<Message>,
     durable: watch::Receiver<u64>,
+    meter: Arc<Meter>,
+    limits: Mutex<Limits>,
     runtime: Mutex<Option<Runtime>>,
+    tasks: Tasks,
+}
+
+/// How much is done at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests over all transfers.
+    pub requests: usize,
+    /// Parts of one transfer.
+    pub parts_per_transfer: usize,
 }
 
 /// Why the engine did not do what was asked.
@@ -65,7 +82,7 @@ impl Engine {
             .enable_all()
             .build()?;
         let handle = runtime.handle().clone();
-        let mut engine = Self::on(store, connector, config, &handle, Clock::start).await?;
+        let mut engine = Self::on(store, connector, config, &handle, Machine::real()).await?;
         engine.runtime = Mutex::new(Some(runtime));
         Ok(engine)
     }
@@ -79,7 +96,30 @@ impl Engine {
         config: Config,
     ) -> Result<Self, EngineError> {
         let handle = tokio::runtime::Handle::current();
-        Self::on(store, connector, config, &handle, Clock::simulated).await
+        let machine = Machine {
+            clock: Clock::simulated(Instant::now()),
+            ..Machine::real()
+        };
+        Self::on(store, connector, config, &handle, machine).await
+    }
+
+    /// Starts an engine on the runtime that this is called on and on a machine
+    /// of which nothing is real. [`kill`](Self::kill) ends it as a crash would.
+    #[doc(hidden)]
+    pub async fn start_in(
+        simulated: Simulated,
+        store: Arc<dyn Store>,
+        connector: Arc<dyn Connector>,
+        config: Config,
+    ) -> Result<Self, EngineError> {
+        let handle = tokio::runtime::Handle::current();
+        Self::on(store, connector, config, &handle, simulated.into()).await
+    }
+
+    /// In a simulation: whatever it does ends here.
+    #[doc(hidden)]
+    pub fn kill(&self) {
+        self.tasks.kill();
     }
 
     async fn on(
@@ -87,7 +127,7 @@ impl Engine {
         connector: Arc<dyn Connector>,
         config: Config,
         runtime: &tokio::runtime::Handle,
-        clock: fn() -> Clock,
+        machine: Machine,
     ) -> Result<Self, EngineError> {
         // Before anything can be submitted, so that nothing new is left out.
         let left_out = match config.recovery {
@@ -96,7 +136,12 @@ impl Engine {
         };
         let (inbox, messages) = mpsc::unbounded_channel();
         let (count, durable) = watch::channel(0);
+        let limits = Limits {
+            requests: config.requests.max(1),
+            parts_per_transfer: config.parts_per_transfer.max(1),
+        };
         let guard = runtime.enter();
+        let tasks = machine.tasks.clone();
         let events = EventLoop::new(
             Arc::clone(&store),
             connector,
@@ -104,15 +149,19 @@ impl Engine {
             inbox.clone(),
             left_out,
             count,
-            clock(),
+            machine,
         );
-        runtime.spawn(events.run(messages));
+        let meter = events.meter();
+        tasks.spawn(events.run(messages));
         drop(guard);
         Ok(Self {
             store,
             inbox,
             durable,
+            meter,
+            limits: Mutex::new(limits),
             runtime: Mutex::default(),
+            tasks,
         })
     }
 
@@ -126,7 +175,10 @@ impl Engine {
 
     /// Records transfers, all or none, and leaves them to [`begin`](Self::begin).
     pub async fn record(&self, new: Vec<NewTransfer>) -> Result<Vec<Created>, EngineError> {
-        Ok(self.store.create_many(new).await?)
+        towline_core::failpoint!("submit.begins");
+        let created = self.store.create_many(new).await?;
+        towline_core::failpoint!("submit.recorded");
+        Ok(created)
     }
 
     /// Begins with those that [`record`](Self::record) recorded.
@@ -147,11 +199,24 @@ impl Engine {
         requests: Option<usize>,
         parts_per_transfer: Option<usize>,
     ) -> Result<(), EngineError> {
-        let requests = requests.map(|most| most.min(descriptors::most_requests()));
-        self.tell(Message::Limits {
-            requests,
-            parts: parts_per_transfer,
-        })
+        let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        let most = descriptors::most_requests();
+        let requests = requests.map(|requests| requests.min(most).max(1));
+        let parts = parts_per_transfer.map(|parts| parts.max(1));
+        self.tell(Message::Limits { requests, parts })?;
+        limits.requests = requests.unwrap_or(limits.requests);
+        limits.parts_per_transfer = parts.unwrap_or(limits.parts_per_transfer);
+        Ok(())
+    }
+
+    /// The limits as they are now.
+    pub fn limits(&self) -> Limits {
+        *self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it has done since it started.
+    pub fn statistics(&self) -> Statistics {
+        self.meter.read()
     }
 
     /// The network changed, and is of this kind now: transfers that must not use
@@ -279,6 +344,23 @@ impl Engine {
         answer.await.map_err(|_| EngineError::Closed)
     }
 
+    /// Which parts of a transfer are being moved, and how many bytes of each are.
+    pub async fn parts_under_way(
+        &self,
+        id: TransferId,
+    ) -> Result<BTreeMap<PartNumber, u64>, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Message::Parts { id, reply })?;
+        answer.await.map_err(|_| EngineError::Closed)
+    }
+
+    /// How many transfers are in progress, and how many wait for the network.
+    pub async fn tally(&self) -> Result<(u64, u64), EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Message::Tally(reply))?;
+        answer.await.map_err(|_| EngineError::Closed)
+    }
+
     /// The transfers that are neither at rest nor waiting for a cause outside
     /// to end.
     pub async fn under_way(&self) -> Result<Vec<Snapshot>, EngineError> {
@@ -318,11 +400,13 @@ impl Engine {
         if self.tell(Message::Close { reply }).is_ok() {
             let _ = answer.await;
         }
+        towline_core::failpoint!("close.acts-ended");
         let closed = match self.store.close().await {
             Err(StoreError::Closed) => Ok(()),
             closed => closed,
         };
         self.end_runtime();
+        towline_core::failpoint!("close.store-closed");
         Ok(closed?)
     }
 

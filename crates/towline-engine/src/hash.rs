@@ -5,7 +5,7 @@ use towline_core::{Checksum, ChecksumAlgorithm};
 
 /// A checksum in the making.
 #[derive(Clone)]
-pub(crate) struct Hasher {
+pub struct Hasher {
     algorithm: ChecksumAlgorithm,
     state: HashState,
 }
@@ -18,7 +18,8 @@ enum HashState {
 }
 
 impl Hasher {
-    pub(crate) fn new(algorithm: ChecksumAlgorithm) -> Self {
+    /// Of no bytes yet.
+    pub fn new(algorithm: ChecksumAlgorithm) -> Self {
         let crc = |kind| HashState::Crc(Box::new(crc_fast::Digest::new(kind)));
         let state = match algorithm {
             ChecksumAlgorithm::Crc64Nvme => crc(crc_fast::CrcAlgorithm::Crc64Nvme),
@@ -30,7 +31,8 @@ impl Hasher {
         Self { algorithm, state }
     }
 
-    pub(crate) fn update(&mut self, bytes: &[u8]) {
+    /// Takes in further bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.state {
             HashState::Crc(digest) => digest.update(bytes),
             HashState::Sha256(digest) => digest.update(bytes),
@@ -38,7 +40,8 @@ impl Hasher {
         }
     }
 
-    pub(crate) fn finish(self) -> Checksum {
+    /// Of all bytes that were taken in.
+    pub fn finish(self) -> Checksum {
         let sum = match self.state {
             HashState::Crc(digest) => Checksum::from_crc(self.algorithm, digest.finalize()),
             HashState::Sha256(digest) => Checksum::new(self.algorithm, &digest.finalize()).ok(),
@@ -72,8 +75,14 @@ pub fn etag_md5(etag: &str) -> Option<(Checksum, Option<u32>)> {
     Some((Checksum::new(ChecksumAlgorithm::Md5, &bytes?).ok()?, parts))
 }
 
+/// The number of parts that an ETag ends in, of whatever it is made.
+pub fn etag_parts(etag: &str) -> Option<u32> {
+    let (_, parts) = etag.trim_matches('"').rsplit_once('-')?;
+    parts.parse().ok()
+}
+
 /// The checksum over the checksums of parts, as S3 makes composite ones.
-pub(crate) fn composite<'a>(parts: impl Iterator<Item = &'a Checksum>) -> Option<Checksum> {
+pub fn composite<'a>(parts: impl Iterator<Item = &'a Checksum>) -> Option<Checksum> {
     let mut parts = parts.peekable();
     let algorithm = parts.peek()?.algorithm();
     let mut hasher = Hasher::new(algorithm);

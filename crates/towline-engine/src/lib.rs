@@ -18,6 +18,9 @@ mod files;
 mod hash;
 mod head;
 mod live;
+mod machine;
+mod meter;
+mod metered;
 mod profile;
 mod progress;
 mod random;
@@ -26,14 +29,25 @@ mod site;
 mod snapshot;
 mod stall;
 mod stream;
+mod tasks;
 mod unusable;
 mod upload;
 mod writer;
 
 pub use config::{Config, Recovery};
-pub use engine::{Engine, EngineError, StreamToCome};
-pub use files::{inspect_source, kind_if_special, numbered};
-pub use hash::{checksum_of, etag_md5};
+pub use engine::{Engine, EngineError, Limits, StreamToCome};
+#[cfg(feature = "fuzzing")]
+pub use files::fuzzing;
+pub use files::{
+    BeneathError, KeyNames, KeyPlace, Unnameable, check_beneath, folds_names, inspect_source,
+    key_of, kind_if_special, make_beneath, numbered, path_of,
+};
+#[doc(hidden)]
+pub use files::{Disk, OpenDir, OpenFile, Room, Stat};
+pub use hash::{Hasher, checksum_of, composite, etag_md5, etag_parts};
+#[doc(hidden)]
+pub use machine::Simulated;
+pub use meter::{COMMIT_BOUNDS_MS, Statistics};
 pub use profile::{Checks, Fact, Heeds, Profile, is_denied, may_refuse_a_header, without};
 pub use snapshot::{Snapshot, Watch};
 pub use stream::{Reading, Sink, Source, SourceReader};

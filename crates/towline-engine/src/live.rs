@@ -1,11 +1,11 @@
 //! One transfer that the engine holds: its state machine and its acts.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use towline_core::{Direction, Event, PartNumber, Phase, S3, Transfer};
+use towline_core::{Direction, Event, PartNumber, Phase, S3, Status, Transfer};
 
 use crate::act::Act;
 use crate::download;
@@ -29,7 +29,11 @@ pub(crate) struct Live {
     pub(crate) open: Arc<download::Open>,
     /// Where its bytes come from or go to, where that is no file.
     pub(crate) stream: Option<Stream>,
-    acts: HashMap<ActId, Running>,
+    /// What the log says of it is said in here.
+    pub(crate) span: tracing::Span,
+    /// The state that the log was told.
+    logged: Option<Status>,
+    acts: BTreeMap<ActId, Running>,
     /// Failures that would end it, and may be the network's: they are judged
     /// once it is known whether the store is there.
     pub(crate) held: Vec<Event>,
@@ -63,7 +67,17 @@ impl Live {
         profile: Arc<Shared>,
         site: SiteId,
     ) -> Self {
+        let (record, spec) = (transfer.record(), &transfer.record().spec);
+        let span = tracing::info_span!(
+            "transfer",
+            transfer = %record.id,
+            r#type = spec.direction.as_str(),
+            bucket = spec.object.bucket.as_str(),
+            key = spec.object.key.as_str(),
+        );
         Self {
+            span,
+            logged: None,
             transfer,
             s3,
             profile,
@@ -71,7 +85,7 @@ impl Live {
             progress: Arc::default(),
             open: Arc::default(),
             stream: None,
-            acts: HashMap::new(),
+            acts: BTreeMap::new(),
             held: Vec::new(),
             next_act: None,
             offering: false,
@@ -97,6 +111,30 @@ impl Live {
         for (reply, changed) in self.when_idle.drain(..) {
             let _ = reply.send(Ok(changed));
         }
+    }
+
+    /// Says in the log when its state has changed.
+    pub(crate) fn log_state(&mut self) {
+        if !tracing::enabled!(tracing::Level::INFO) {
+            return;
+        }
+        let now = self.transfer.status();
+        if self.logged == Some(now) {
+            return;
+        }
+        self.logged = Some(now);
+        let record = self.transfer.record();
+        let error = record.error.as_ref().map(|error| error.message.as_str());
+        self.span.in_scope(|| {
+            tracing::info!(
+                state = now.state.as_str(),
+                reason = now.reason.map(tracing::field::debug),
+                generation = record.generation,
+                bytes = record.bytes_done,
+                error,
+                "the state changed"
+            );
+        });
     }
 
     /// Neither at rest nor waiting for a cause outside to end.

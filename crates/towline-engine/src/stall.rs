@@ -46,6 +46,7 @@ pub(crate) async fn watch<T>(
             patience.stall
         };
         tokio::select! {
+        biased;
             result = &mut attempt => return result,
             () = tokio::time::sleep(limit / LOOKS) => {
                 let now = moved.bytes();

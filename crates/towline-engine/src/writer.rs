@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use towline_core::{Change, Incident, Store, StoreError, TransferId};
 
 use crate::event_loop::Message;
+use crate::meter::Meter;
+use crate::tasks::Tasks;
 
 /// Steps on their way to the store, each with its place in the order.
 pub(crate) struct Writer {
@@ -24,9 +27,14 @@ struct Entry {
 impl Writer {
     /// Starts the task that commits. It flushes at once when idle, and takes
     /// whatever has come meanwhile after each flush.
-    pub(crate) fn start(store: Arc<dyn Store>, inbox: mpsc::UnboundedSender<Message>) -> Self {
+    pub(crate) fn start(
+        store: Arc<dyn Store>,
+        inbox: mpsc::UnboundedSender<Message>,
+        tasks: &Tasks,
+        meter: Arc<Meter>,
+    ) -> Self {
         let (steps, mut waiting) = mpsc::unbounded_channel();
-        tokio::spawn(async move {
+        tasks.spawn(async move {
             let mut taken: Vec<Entry> = Vec::new();
             while waiting.recv_many(&mut taken, BATCH_MAX).await > 0 {
                 let upto = taken.last().map_or(0, |entry| entry.place);
@@ -40,7 +48,11 @@ impl Writer {
                 }
                 // At the same time, so that they share a sync.
                 let notes = futures_util::future::join_all(notes);
+                let (begun, writes) = (Instant::now(), !batch.is_empty());
                 let (_, (result, gone)) = tokio::join!(notes, commit(&*store, batch));
+                if writes {
+                    meter.committed(begun.elapsed());
+                }
                 let failed = result.is_err();
                 let flushed = Message::Flushed { upto, result, gone };
                 if inbox.send(flushed).is_err() || failed {
@@ -88,7 +100,10 @@ async fn commit(
         if batch.is_empty() {
             return (Ok(()), gone);
         }
-        match store.commit(batch.clone()).await {
+        towline_core::failpoint!(before & batch);
+        let committed = store.commit(batch.clone()).await;
+        towline_core::failpoint!(after & batch);
+        match committed {
             Err(StoreError::Unknown(id)) if !gone.contains(&id) => {
                 batch.retain(|(of, _)| *of != id);
                 gone.push(id);

@@ -110,6 +110,13 @@ impl ConfigFiles {
         Some(Profile { section, services })
     }
 
+    /// Of all profiles, in order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.profiles.keys().cloned().collect();
+        names.sort();
+        names
+    }
+
     /// Where profiles were looked for.
     pub(crate) fn places(&self) -> Vec<String> {
         let known = self.paths.iter().flatten();

@@ -23,7 +23,7 @@ use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 
 use crate::proxy::{Proxy, ProxyRules};
-use crate::wire::{Conn, Wire};
+use crate::wire::{Conn, Pool, Wire};
 
 /// The most of a proxy's answer to CONNECT.
 const MAX_PROXY_ANSWER: usize = 16 << 10;
@@ -75,6 +75,7 @@ pub(crate) struct Connector {
     tls: Arc<ClientConfig>,
     proxies: Arc<ProxyRules>,
     limit: Duration,
+    pool: Arc<Pool>,
 }
 
 impl Connector {
@@ -96,7 +97,14 @@ impl Connector {
             tls,
             proxies,
             limit,
+            pool: Arc::default(),
         }
+    }
+
+    /// Counts its connections with others.
+    pub(crate) fn counted(mut self, pool: &Arc<Pool>) -> Self {
+        self.pool = Arc::clone(pool);
+        self
     }
 
     /// What a proxy wants to see on each request over plain HTTP. Over TLS only
@@ -145,7 +153,7 @@ impl Connector {
                     host: host.clone(),
                     limit,
                 })??;
-        Ok(Conn::new(stream, proxy.is_some() && !secure))
+        Ok(Conn::new(stream, proxy.is_some() && !secure, &self.pool))
     }
 
     async fn tls(&self, stream: Wire, host: &str) -> Result<TlsStream<Wire>, ConnectFailure> {

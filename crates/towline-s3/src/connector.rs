@@ -22,6 +22,7 @@ use crate::environment::Environment;
 use crate::handed::Handed;
 use crate::proxy::ProxyRules;
 use crate::tls;
+use crate::wire::{Connections, Pool};
 
 type Registry = Arc<RwLock<HashMap<String, Arc<dyn CredentialsProvider>>>>;
 
@@ -36,6 +37,7 @@ pub struct S3Connector {
     registry: Registry,
     pool_idle: Duration,
     connect_timeout: Duration,
+    pool: Arc<Pool>,
     clients: Mutex<HashMap<Connection, Arc<S3Client>>>,
     handed: Mutex<Handed>,
     keys: CustomerKeys,
@@ -55,6 +57,7 @@ impl S3Connector {
             registry: Registry::default(),
             pool_idle: Duration::from_secs(4), // S3 closes idle connections after 5
             connect_timeout: Duration::from_secs(10),
+            pool: Arc::default(),
             clients: Mutex::default(),
             handed: Mutex::default(),
         }
@@ -185,6 +188,16 @@ impl S3Connector {
         Ok(connection)
     }
 
+    /// How many connections are open, over all its clients.
+    pub fn connections(&self) -> Connections {
+        self.pool.read()
+    }
+
+    /// The names of the profiles in AWS's files, in order.
+    pub fn profiles(&self) -> Result<Vec<String>, ConnectError> {
+        Ok(ConfigFiles::read(&self.env)?.names())
+    }
+
     /// What can be told of a connection without making a client.
     pub fn check(&self, connection: &Connection) -> Result<(), ConnectError> {
         self.checked(connection).map(drop)
@@ -252,6 +265,7 @@ impl S3Connector {
         let proxies = Arc::new(ProxyRules::read(&self.env)?);
         let tls = tls::config(self.ca_bundle(connection)?.as_deref())?;
         let connector = connect::Connector::new(tls, proxies, self.connect_timeout);
+        let connector = connector.counted(&self.pool);
         Ok(S3Client::new(
             connection,
             endpoint,

@@ -299,6 +299,7 @@ pub(crate) fn object_head(headers: &HeaderMap, size: Option<u64>) -> ObjectHead 
         last_modified: text(headers, "last-modified").and_then(http_date),
         checksums: checksums(headers),
         parts: number(headers, "x-amz-mp-parts-count"),
+        range: None,
         content_type: owned(headers, "content-type"),
         content_encoding: owned(headers, "content-encoding"),
         content_disposition: owned(headers, "content-disposition"),

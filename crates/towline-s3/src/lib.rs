@@ -50,3 +50,4 @@ pub use ops::LifecycleRule;
 #[doc(hidden)]
 pub use ops::fuzzing;
 pub use presign::{Presign, PresignError, PresignedUrl};
+pub use wire::Connections;

@@ -4,7 +4,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -29,6 +29,48 @@ impl Mark {
     }
 }
 
+/// How many connections there are and were.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    open: AtomicU64,
+    opened: AtomicU64,
+}
+
+/// How many connections are open, and how many were ever opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Connections {
+    /// Now, used or idle.
+    pub open: u64,
+    /// Since the start.
+    pub opened: u64,
+}
+
+impl Pool {
+    pub(crate) fn read(&self) -> Connections {
+        Connections {
+            open: self.open.load(Ordering::Relaxed),
+            opened: self.opened.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Counts a connection for as long as it is open.
+struct Counted(Arc<Pool>);
+
+impl Counted {
+    fn new(pool: &Arc<Pool>) -> Self {
+        pool.open.fetch_add(1, Ordering::Relaxed);
+        pool.opened.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(pool))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// A stream with or without TLS.
 pub(crate) enum Wire {
     Plain(TcpStream),
@@ -46,17 +88,19 @@ pub(crate) struct Conn {
     mark: Mark,
     absolute_form: bool,
     write_failed: bool,
+    _counted: Counted,
 }
 
 impl Conn {
     /// `absolute_form`: requests go to a proxy that wants the whole address.
-    pub(crate) fn new(wire: Wire, absolute_form: bool) -> Self {
+    pub(crate) fn new(wire: Wire, absolute_form: bool, pool: &Arc<Pool>) -> Self {
         let stream = Reads { wire, ended: false };
         Self {
             stream: TokioIo::new(stream),
             mark: Mark::default(),
             absolute_form,
             write_failed: false,
+            _counted: Counted::new(pool),
         }
     }
 

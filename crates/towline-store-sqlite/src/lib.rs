@@ -10,8 +10,11 @@
 
 mod changes;
 mod codes;
+mod count;
+
 mod intern;
 mod lock;
+mod migrate;
 mod open;
 mod place;
 mod reader;

@@ -60,6 +60,16 @@ impl OwnerLock {
     }
 }
 
+/// Whether somebody has the lock of a store at this moment.
+pub(crate) fn is_taken(path: &Path) -> bool {
+    let Ok(file) = File::open(path) else {
+        return false;
+    };
+    // Shared, so that those who look are not in each other's way; it goes with the file.
+    let looked = rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared);
+    looked == Err(Errno::WOULDBLOCK)
+}
+
 impl Drop for OwnerLock {
     fn drop(&mut self) {
         let _ = self.file.set_len(0);

@@ -15,7 +15,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use towline_core::StoreError;
 
-use crate::place::sync_dir;
+use crate::migrate;
+use crate::place::{sync_dir, sync_path};
 use crate::schema;
 use crate::trouble::Trouble;
 
@@ -38,7 +39,7 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const MIB: i64 = 1 << 20;
 
 /// Connects the owner, who holds the lock: checks the database, or creates one
-/// where there is none.
+/// where there is none, and brings one of an older schema to the newest.
 pub(crate) fn owner(path: &Path) -> Result<Connection, StoreError> {
     check_library(path)?;
     if look(path)? {
@@ -67,10 +68,13 @@ pub(crate) fn owner(path: &Path) -> Result<Connection, StoreError> {
         db.pragma_update(None, "cache_size", -16 * 1024)?;
         Ok(db)
     };
-    connected().map_err(|trouble| trouble.into_store_error(path))
+    let db = connected().map_err(|trouble| trouble.into_store_error(path))?;
+    migrate::to_newest(&db, path)?;
+    Ok(db)
 }
 
-/// Connects one who only reads, whether or not somebody owns the store.
+/// Connects one who only reads, whether or not somebody owns the store. It reads
+/// older schemas as they are.
 pub(crate) fn reader(path: &Path) -> Result<Connection, StoreError> {
     check_library(path)?;
     // An owner always has a log, if an empty one; without it the file may be
@@ -140,7 +144,8 @@ fn look(path: &Path) -> Result<bool, StoreError> {
         return Err(unusable(path, "it is not a regular file".into()));
     }
     if found.len() == 0 {
-        return nothing_there(path);
+        // None is ever created under this name: see `create`.
+        return Err(corrupt(path, "it is empty"));
     }
     let mut header = Vec::with_capacity(100);
     file.by_ref()
@@ -222,7 +227,9 @@ fn check(path: &Path) -> Result<(), StoreError> {
         if unclean || small {
             let said: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
             if said != "ok" {
-                return Err(Trouble::Damaged(said));
+                // Which database it is stands in a line of its own.
+                let why: Vec<&str> = said.lines().filter(|line| !line.starts_with('*')).collect();
+                return Err(Trouble::Damaged(why.join("; ")));
             }
         }
         Ok(())
@@ -293,6 +300,8 @@ fn create(path: &Path) -> Result<(), StoreError> {
         File::open(&new)
             .and_then(|file| file.sync_all())
             .map_err(io)?;
+        // Before anybody can find a store there, so that whoever does need not ask.
+        sync_path(dir).map_err(io)?;
         fs::rename(&new, path).map_err(io)?;
         sync_dir(dir).map_err(io)
     };

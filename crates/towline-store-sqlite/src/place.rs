@@ -40,6 +40,27 @@ pub(crate) fn prepare(dir: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Makes the names of a directory and of all above it durable, whoever made
+/// them. Those that cannot be opened or written are not ours and were there
+/// before.
+pub(crate) fn sync_path(dir: &Path) -> std::io::Result<()> {
+    use std::io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    let dir = dir.canonicalize()?;
+    for above in dir.ancestors().skip(1) {
+        match File::open(above).and_then(|above| above.sync_all()) {
+            Ok(()) => {}
+            Err(error) if error.kind() == PermissionDenied => break,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    InvalidInput | ReadOnlyFilesystem | Unsupported
+                ) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// Makes a file's entry in its directory durable.
 pub(crate) fn sync_dir(dir: &Path) -> std::io::Result<()> {
     File::open(dir)?.sync_all()
@@ -55,8 +76,7 @@ fn create(dir: &Path) -> std::io::Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
         created => created?,
     }
-    fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
-    sync_dir(parent.unwrap_or(Path::new(".")))
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
 }
 
 #[cfg(target_os = "linux")]

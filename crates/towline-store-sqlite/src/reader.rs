@@ -162,7 +162,8 @@ impl Session {
 
     pub(crate) fn find(&mut self, query: &Query) -> Result<Page, Trouble> {
         let limit = if query.limit == 0 { PAGE } else { query.limit };
-        let (sql, values) = find_sql(query, limit);
+        let end = self.looks_until(query)?;
+        let (sql, values) = find_sql(query, limit, end);
         let mut statement = self.db.prepare_cached(&sql)?;
         let mut found = statement.query(params_from_iter(values))?;
         let mut page = Page::default();
@@ -174,12 +175,37 @@ impl Session {
             page.transfers
                 .push(rows::read_record(row, &mut self.parsed)?);
         }
+        if page.next.is_none()
+            && let Some(end) = end
+        {
+            page.next = Some(rows::transfer_id(end)?);
+        }
         Ok(page)
+    }
+
+    /// The last transfer that a query looks at, where it is not to look at all.
+    fn looks_until(&self, query: &Query) -> Result<Option<i64>, Trouble> {
+        if query.look_at == 0 {
+            return Ok(None);
+        }
+        let sql = match query.newest_first {
+            true => "SELECT id FROM transfers WHERE id < ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2",
+            false => "SELECT id FROM transfers WHERE id > ?1 ORDER BY id LIMIT 1 OFFSET ?2",
+        };
+        let after = match query.after {
+            Some(after) => rows::row_id(after),
+            None if query.newest_first => i64::MAX,
+            None => 0,
+        };
+        let last = query.look_at - 1;
+        let mut statement = self.db.prepare_cached(sql)?;
+        let mut found = statement.query(params![after, row_count(last)])?;
+        Ok(found.next()?.map(|row| row.get(0)).transpose()?)
     }
 }
 
 /// The statement of a query; it asks for one row more than the page holds.
-fn find_sql(query: &Query, limit: usize) -> (String, Vec<Value>) {
+fn find_sql(query: &Query, limit: usize, end: Option<i64>) -> (String, Vec<Value>) {
     let mut conditions: Vec<String> = Vec::new();
     let mut values: Vec<Value> = Vec::new();
     let mut condition = |text: &str, value: Value| {
@@ -190,7 +216,13 @@ fn find_sql(query: &Query, limit: usize) -> (String, Vec<Value>) {
         condition("t.direction = ?", codes::direction(direction).into());
     }
     match (&query.bucket, &query.key) {
-        (Some(bucket), _) => condition(
+        // A bucket may hold all there are, so its index is no help; they come
+        // in the order of their numbers anyway.
+        (Some(bucket), None) => condition(
+            "+t.bucket = (SELECT id FROM buckets WHERE value = ?)",
+            bucket.clone().into(),
+        ),
+        (Some(bucket), Some(_)) => condition(
             "t.bucket = (SELECT id FROM buckets WHERE value = ?)",
             bucket.clone().into(),
         ),
@@ -214,6 +246,19 @@ fn find_sql(query: &Query, limit: usize) -> (String, Vec<Value>) {
     if let Some(group) = &query.group {
         let in_group = "t.group_id = (SELECT id FROM groups WHERE name = ?)";
         condition(in_group, group.clone().into());
+    }
+    if let Some(search) = &query.search {
+        let held = "(t.key LIKE ? ESCAPE '\\' OR CAST((SELECT value FROM directories \
+             WHERE id = t.directory) || t.file AS TEXT) LIKE ? ESCAPE '\\')";
+        condition(held, pattern(search).into());
+    }
+    if let Some(end) = end {
+        let within = if query.newest_first {
+            "t.id >= ?"
+        } else {
+            "t.id <= ?"
+        };
+        condition(within, end.into());
     }
     if let Some(after) = query.after {
         let after = Value::from(rows::row_id(after));
@@ -247,6 +292,18 @@ fn find_sql(query: &Query, limit: usize) -> (String, Vec<Value>) {
         values.len()
     );
     (sql, values)
+}
+
+/// What contains a text, for LIKE.
+fn pattern(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern + "%"
 }
 
 pub(crate) fn row_count(count: usize) -> i64 {

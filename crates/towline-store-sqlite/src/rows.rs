@@ -388,7 +388,7 @@ fn length(stored: i64) -> Result<u64, Trouble> {
     u64::try_from(stored).map_err(|_| unknown("length"))
 }
 
-fn unknown(what: &str) -> Trouble {
+pub(crate) fn unknown(what: &str) -> Trouble {
     Trouble::Damaged(format!("a row holds an impossible {what}"))
 }
 

@@ -1,15 +1,28 @@
-//! Schema 1: the tables, and what marks a file as one of ours.
+//! The newest schema, the steps that lead to it from older ones, and what marks
+//! a file as one of ours.
 
 /// `TOWL`, in the header of every store.
 pub(crate) const APPLICATION_ID: i32 = i32::from_be_bytes(*b"TOWL");
 
 /// The newest schema known here, in `user_version`.
-pub(crate) const VERSION: i32 = 1;
+pub(crate) const VERSION: i32 = 2;
 
 /// How many incidents are kept of each transfer.
 pub(crate) const INCIDENTS_KEPT: i64 = 64;
 
-/// Creates schema 1 in an empty database. The numbers of phases and other
+/// Each schema, and what makes it of the one before.
+pub(crate) const STEPS: &[(i32, &str)] = &[
+    // Schema 1 was written by builds of which not all knew these indexes.
+    (
+        2,
+        "CREATE INDEX IF NOT EXISTS transfers_by_change ON transfers (state_changed);
+         CREATE INDEX IF NOT EXISTS groups_by_name ON groups (name);
+         CREATE INDEX IF NOT EXISTS transfers_by_group ON transfers (group_id)
+             WHERE group_id IS NOT NULL;",
+    ),
+];
+
+/// Creates the newest schema in an empty database. The numbers of phases and other
 /// enums are those of `codes.rs`: below 50 it goes on by itself, from 100 on
 /// it is final.
 ///

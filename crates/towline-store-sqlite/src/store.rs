@@ -191,6 +191,10 @@ impl Store for SqliteStore {
         self.read(move |session| session.find(&query)).await
     }
 
+    async fn count(&self) -> Result<towline_core::Counts, StoreError> {
+        self.read(Session::count).await
+    }
+
     async fn changes(&self, after: Option<Cursor>, limit: usize) -> Result<Changes, StoreError> {
         self.read(move |session| session.changes(after, limit))
             .await
@@ -264,6 +268,12 @@ impl SqliteReader {
         let readers =
             Readers::start(&path, vec![db]).map_err(|error| StoreError::Failed(Box::new(error)))?;
         Ok(Self { readers })
+    }
+
+    /// Whether a process owns the store in `dir` at this moment. Who wants to own it
+    /// next opens it, and is told.
+    pub fn is_owned(dir: &Path) -> bool {
+        crate::lock::is_taken(&dir.join(LOCK))
     }
 
     /// One transfer, without its parts.

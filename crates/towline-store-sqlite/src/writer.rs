@@ -236,8 +236,10 @@ impl Writer {
         }
         let path = Arc::clone(&self.path);
         let closed = || -> Result<(), Trouble> {
+            towline_core::failpoint!("checkpoint.begins");
             self.db
                 .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            towline_core::failpoint!("checkpoint.ended");
             self.db
                 .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
             self.db.close().map_err(|(_, error)| error)?;

@@ -56,15 +56,15 @@ fn the_database_of_another_program_is_foreign() {
 fn a_newer_store_is_refused_with_both_versions() {
     let place = store_with(10);
     let db = Connection::open(database(&place)).unwrap();
-    db.pragma_update(None, "user_version", 2).unwrap();
+    db.pragma_update(None, "user_version", 3).unwrap();
     drop(db);
     let refused = refusal(&place);
     assert!(
         matches!(
             refused,
             StoreError::Newer {
-                found: 2,
-                known: 1,
+                found: 3,
+                known: 2,
                 ..
             }
         ),
@@ -186,10 +186,15 @@ fn a_log_without_its_database_is_no_new_store() {
 }
 
 #[test]
-fn an_empty_file_is_a_new_store() {
+fn an_empty_file_is_what_is_left_of_a_store_and_no_new_one() {
     let place = tempfile::tempdir().unwrap();
     fs::write(database(&place), b"").unwrap();
-    // What a crash while a store was being created can leave.
+    assert!(matches!(refusal(&place), StoreError::Corrupt { .. }));
+}
+
+#[test]
+fn a_store_that_was_half_created_is_created_anew() {
+    let place = tempfile::tempdir().unwrap();
     fs::write(place.path().join("towline.db.new"), b"half").unwrap();
     let store = SqliteStore::open(place.path()).unwrap();
     block_on(store.create_many(vec![Sample::upload("a").build()])).unwrap();

@@ -27,6 +27,17 @@ impl SmallDisk {
         self.dir().join(name)
     }
 
+    /// Takes or gives the right to write to it. Nothing on it may be open to be written.
+    pub fn read_only(&self, read_only: bool) {
+        let how = if read_only {
+            "remount,ro"
+        } else {
+            "remount,rw"
+        };
+        let mut mount = Command::new("mount");
+        assert!(succeeds(mount.args(["-o", how]).arg(self.dir())));
+    }
+
     /// Fills it up to the last byte with a file, which is given.
     pub fn fill(&self) -> PathBuf {
         let path = self.path("filler");

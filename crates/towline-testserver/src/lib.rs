@@ -44,4 +44,4 @@ pub use faults::{
 pub use history::{History, Request};
 pub use operation::Operation;
 pub use server::{Builder, StartError, TestServer, WriteError};
-pub use storage::{OWNER_CANONICAL_ID, OWNER_ID, OpenUpload, ReadError, StoredVersion};
+pub use storage::{OWNER_CANONICAL_ID, OWNER_ID, OpenUpload, ReadError, Snapshot, StoredVersion};

@@ -18,7 +18,7 @@ use crate::faults::Faults;
 use crate::history::History;
 use crate::ops::{Backend, replace};
 use crate::service::Service;
-use crate::storage::{OpenUpload, ReadError, Storage, StoredVersion, Versioning};
+use crate::storage::{OpenUpload, ReadError, Snapshot, Storage, StoredVersion, Versioning};
 
 /// How a server is to be. In memory, on a free port, unless said otherwise.
 #[derive(Clone, Debug)]
@@ -252,6 +252,18 @@ impl TestServer {
             key: key.to_owned(),
             code: error.code().as_str().to_owned(),
         })
+    }
+
+    /// What it holds at this moment: what has arrived whole and was applied.
+    /// `None` where the bytes are in a directory.
+    pub fn snapshot(&self) -> Option<Snapshot> {
+        self.storage.snapshot()
+    }
+
+    /// Holds this from now on, and nothing else. Requests that are under way may
+    /// still add to it.
+    pub fn restore(&self, snapshot: &Snapshot) {
+        self.storage.restore(snapshot);
     }
 
     /// The uploads that are neither completed nor aborted, by key and age.

@@ -157,6 +157,7 @@ fn differing(one: &TransferOptions, other: &TransferOptions) -> Vec<&'static str
         ("part size", one.part_size == other.part_size),
         ("mode", one.upload_mode == other.upload_mode),
         ("network", one.network == other.network),
+        ("directory", one.root_depth == other.root_depth),
         ("range", one.range == other.range),
         ("condition", one.condition == other.condition),
         (

@@ -47,6 +47,15 @@ pub(crate) fn stream(
     }
 }
 
+/// The target of a download below a directory: nothing is in its way there, and
+/// no link.
+pub(crate) fn beneath(path: &Path, depth: u32) -> Result<(), SubmitError> {
+    towline_engine::check_beneath(path, depth).map_err(|error| SubmitError::Target {
+        path: path.to_owned(),
+        why: error.to_string(),
+    })
+}
+
 /// The target of a download: a file name in a directory that can be written.
 pub(crate) fn target(path: &Path) -> Result<(), SubmitError> {
     let unfit = |why: &str| SubmitError::Target {

@@ -34,6 +34,9 @@ pub(crate) fn settle(
     if let Some(why) = options.access.customer_key.as_ref().and_then(lacks_key) {
         return Err(bad("customer key", why));
     }
+    if options.root_depth.is_some() && direction == Direction::Upload {
+        return Err(bad("root depth", "only a download goes below a directory"));
+    }
     if let Some(towline_core::ByteRange::Within(start, end)) = options.range
         && start >= end
     {

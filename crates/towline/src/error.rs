@@ -35,6 +35,9 @@ pub enum Error {
         /// In its words.
         source: std::io::Error,
     },
+    /// A file that is compared with an object cannot be read.
+    #[error("cannot read the file: {0}")]
+    Read(#[source] std::io::Error),
     /// The utility is closed, or its store failed.
     #[error("the transfer utility is closed")]
     Closed,
@@ -115,6 +118,7 @@ impl Error {
             },
             Self::Writer { .. } => "WriterFailed",
             Self::Closed => "Closed",
+            Self::Read(_) => "SourceUnreadable",
             Self::Start(_) => "CannotStart",
             Self::Settings(error) => error.code(),
             Self::Unbounded => "Unbounded",

@@ -45,7 +45,8 @@
 //! A request is submitted by awaiting it. When that returns, the transfer is
 //! recorded and survives power loss. The same request again, while it is unfinished,
 //! is the same transfer. Bad input is refused at the call, and nothing is recorded.
-//! Many at once: [`TransferUtility::submit`].
+//! Many at once: [`TransferUtility::submit`]; all objects below a prefix:
+//! [`download_prefix`](TransferUtility::download_prefix).
 //!
 //! ```no_run
 //! # async fn example(utility: towline::TransferUtility) -> Result<(), towline::Error> {
@@ -178,6 +179,7 @@
 //! # Ok(()) }
 //! ```
 //!
+//! [`verify`](TransferUtility::verify) tells whether a file and an object are equal, mostly without fetching it.
 //! [`doctor`](TransferUtility::doctor) tells what works with a bucket, and what cannot be promised there.
 //! [`leftovers`](TransferUtility::leftovers) are uploads that nobody completes, and
 //! [`check_lifecycle`](TransferUtility::check_lifecycle) tells whether the bucket aborts them.
@@ -212,7 +214,7 @@
 //!
 //! With [`Wait`] in scope, `wait()` in place of `await` blocks the thread.
 //!
-//! Directories and caps on bandwidth are not in this crate. Nothing moves while no process has the state open. Linux is first class,
+//! Caps on bandwidth, and uploads of directories, are not in this crate. Nothing moves while no process has the state open. Linux is first class,
 //! macOS best effort, Windows not yet.
 
 mod again;
@@ -236,8 +238,10 @@ mod named;
 mod network;
 mod objects;
 mod observer;
+mod overview;
 mod path_json;
 mod place;
+mod prefix;
 mod presign;
 mod request;
 mod request_headers;
@@ -248,6 +252,7 @@ mod streams;
 mod submit;
 mod transfer;
 mod utility;
+mod verify;
 
 pub use ask::RequestError;
 pub use blocking::Wait;
@@ -264,26 +269,32 @@ pub use listener::TransferListener;
 pub use network::NetworkMonitor;
 pub use objects::{DeleteRequest, ListRequest};
 pub use observer::{TransferObserver, Updates};
+pub use overview::{PartState, TransferCounts, TransferPart, TransferParts};
+pub use prefix::{LeftOut, PrefixDownload, PrefixPage, PrefixPages, PrefixRequest};
 pub use presign::{PresignGet, PresignPut};
 pub use request::TransferRequest;
 pub use settings::SettingsError;
 pub use transfer::Transfer;
 pub use utility::{TransferChange, TransferUtility};
+pub use verify::{Verification, VerifyDoubt, VerifyProof, VerifyRequest, VerifyResult};
 
 pub use towline_core::{
     Access, AddressError, Addressing, BucketName, ByteRange, Checksum, ChecksumAlgorithm,
     ChecksumKind, Command, ConnectError, Connection, ConnectionSource, Cursor, Direction,
     Encryption, ErrorRecord, Extra, Grant, Grantee, Incident, KeyReference, ListedObject,
     NetworkClass, NetworkPolicy, ObjectAddress, ObjectKey, ObjectOptions, ObjectsPage, Operation,
-    Outcome, ParkReason, PartSize, PartSizeError, Permission, Query, ReadCondition, Reason, State,
-    StoreError, Timestamp, TransferId, TransferOptions, UploadMode, Verified, WhenSourceChanges,
-    WhenTargetExists,
+    Outcome, ParkReason, PartSize, PartSizeError, Permission, Proof, Query, ReadCondition, Reason,
+    Record, State, StoreError, Timestamp, TransferId, TransferOptions, UploadMode, Verified,
+    WhenSourceChanges, WhenTargetExists,
 };
-pub use towline_engine::{Checks, Config, Heeds, Profile as StoreProfile, Recovery};
+pub use towline_engine::{
+    COMMIT_BOUNDS_MS, Checks, Config, Heeds, Limits, Profile as StoreProfile, Recovery, Statistics,
+};
+pub use towline_engine::{key_of, path_of};
 #[cfg(feature = "cognito")]
 pub use towline_s3::CognitoIdentity;
 pub use towline_s3::{
-    Credentials, CredentialsError, CredentialsFn, CredentialsProvider, CustomerKey,
+    Connections, Credentials, CredentialsError, CredentialsFn, CredentialsProvider, CustomerKey,
     CustomerKeyError, Environment, HandedOver, PresignError, PresignedUrl, S3Connector, Secret,
     StaticCredentials,
 };

@@ -154,7 +154,10 @@ impl TransferRequest {
             Direction::Download if self.stream => None,
             Direction::Upload => Some(check::source(&path, &options)?),
             Direction::Download => {
-                check::target(&path)?;
+                match options.root_depth {
+                    Some(depth) => check::beneath(&path, depth)?,
+                    None => check::target(&path)?,
+                }
                 None
             }
         };

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
-use towline_core::{LocalFailure, Query, State, StoreError};
+use towline_core::{LocalFailure, Query, State, StoreError, TransferId};
 
 use crate::building::Body;
 use crate::{Error, SubmitError, TransferObserver, TransferRequest, TransferUtility};
@@ -88,6 +88,24 @@ impl TransferUtility {
         Ok(())
     }
 
+    /// Where copies are kept until they are uploaded. What lies there without a
+    /// transfer is removed when the state is opened.
+    pub fn spool_dir(&self) -> PathBuf {
+        self.state_dir().join(DIR)
+    }
+
+    /// Removes the copy that a transfer uploads, in
+    /// [`spool_dir`](Self::spool_dir), once it is completed or canceled, or its
+    /// record is removed. Does nothing for one that uploads another file.
+    pub async fn remove_copy_when_done(&self, id: TransferId) -> Result<(), Error> {
+        let observer = self.observe(id).await?;
+        let path = observer.transfer().path;
+        if path.parent() == Some(&self.spool_dir()) {
+            self.remove_when_done(observer, Copy { path });
+        }
+        Ok(())
+    }
+
     /// A failed one keeps its copy, for a retry.
     fn remove_when_done(&self, observer: TransferObserver, copy: Copy) {
         let watch = async move {
@@ -152,10 +170,11 @@ impl Copy {
         }
         tokio::task::block_in_place(|| {
             file.sync_all()?;
-            match self.path.parent() {
-                Some(dir) => std::fs::File::open(dir)?.sync_all(),
-                None => Ok(()),
-            }
+            // Its name, and that of the directory of copies, which may be new.
+            let above = self.path.ancestors().skip(1).take(2);
+            above
+                .into_iter()
+                .try_for_each(|dir| std::fs::File::open(dir)?.sync_all())
         })?;
         Ok(copied)
     }

@@ -59,6 +59,17 @@ impl TransferUtility {
         Ok(now.into_iter().map(Transfer::from).collect())
     }
 
+    /// As [`submit`](Self::submit), and gives the transfers as they are.
+    pub async fn submit_and_see(
+        &self,
+        requests: Vec<TransferRequest>,
+    ) -> Result<Vec<Transfer>, Error> {
+        let settled = self.settle(&requests, false)?;
+        let records = self.submit_settled(settled, None).await?;
+        let now = self.engine().look(records).await?;
+        Ok(now.into_iter().map(Transfer::from).collect())
+    }
+
     fn settle(
         &self,
         requests: &[TransferRequest],

@@ -8,13 +8,14 @@ use bytes::Bytes;
 use tokio::io::AsyncRead;
 use tokio::sync::watch;
 use towline_core::{
-    BucketName, Changed, Changes, Connection, Cursor, Incident, KeyReference, Query, Store,
+    BucketName, Changed, Changes, Connection, Cursor, Incident, KeyReference, Query, State, Store,
     StoreError, TransferId,
 };
 use towline_engine::{Config, Engine};
 use towline_s3::S3Connector;
 
 use crate::listener::Dispatcher;
+use crate::overview::Counted;
 use crate::{
     Builder, DownloadRequest, Error, StreamRequest, Transfer, TransferObserver, UploadRequest,
 };
@@ -38,6 +39,7 @@ struct Inner {
     /// One submit at a time, so that none overlooks the other.
     submitting: tokio::sync::Mutex<()>,
     dispatcher: Dispatcher,
+    counted: Counted,
 }
 
 /// One transfer that changed, see [`TransferUtility::changes`].
@@ -79,6 +81,7 @@ impl TransferUtility {
             config,
             submitting: tokio::sync::Mutex::default(),
             dispatcher: Dispatcher::default(),
+            counted: Counted::default(),
         }))
     }
 
@@ -176,6 +179,9 @@ impl TransferUtility {
 
     /// One page of the transfers that match, and where the next one starts.
     pub async fn find(&self, query: Query) -> Result<(Vec<Transfer>, Option<TransferId>), Error> {
+        if query.states == [State::InProgress] {
+            return self.find_in_progress(&query).await;
+        }
         let engine = self.engine();
         let page = self.store().find(query.clone()).await?;
         // The store knows phases; what runs or waits only the engine tells.
@@ -291,6 +297,10 @@ impl TransferUtility {
 
     pub(crate) fn connector(&self) -> &S3Connector {
         &self.0.connector
+    }
+
+    pub(crate) fn counted(&self) -> &Counted {
+        &self.0.counted
     }
 
     pub(crate) fn dispatcher(&self) -> &Dispatcher {

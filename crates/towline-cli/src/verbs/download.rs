@@ -1,4 +1,5 @@
-//! `download`: an object to a file, to the end.
+//! `download`: an object to a file, or those below a prefix to a directory, to
+//! the end.
 
 use std::path::PathBuf;
 
@@ -16,6 +17,9 @@ pub(crate) async fn run(
     common: &Common,
     output: &mut Output,
 ) -> Result<Exit, Error> {
+    if args.from.is_prefix() {
+        return crate::prefix::run(args, common, output).await;
+    }
     let key = args.from.key().map_err(Error::address)?;
     let path = target(&args, key.as_str())?;
     let identity = identity::connection(common)?;

@@ -1,21 +1,25 @@
 //! The verbs, a file each.
 
 pub(crate) mod cancel;
+pub(crate) mod completions;
 pub(crate) mod daemon;
 #[cfg(feature = "demo")]
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod download;
 pub(crate) mod list;
+pub(crate) mod man;
+pub(crate) mod open;
 pub(crate) mod pause;
 pub(crate) mod remove;
 pub(crate) mod resume;
 pub(crate) mod retry;
 pub(crate) mod show;
 pub(crate) mod upload;
+pub(crate) mod verify;
 pub(crate) mod watch;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use towline::{Connection, HandedOver, KeyReference, State, TransferRequest};
 use towline_daemon::Submit;
@@ -29,13 +33,28 @@ use crate::output::Output;
 use crate::reach::Reach;
 
 /// The SSE-C key in a file; by its whole path, since another process may read it.
-fn key_in_file(file: Option<&Path>) -> Result<Option<KeyReference>, Error> {
+pub(crate) fn key_in_file(file: Option<&Path>) -> Result<Option<KeyReference>, Error> {
     let whole = |file: &Path| {
         std::path::absolute(file)
             .map(KeyReference::File)
             .map_err(|error| Error::Failed(format!("{}: {error}", file.display())))
     };
     file.map(whole).transpose()
+}
+
+/// Where transfers are recorded; a temporary directory goes with what is given
+/// beside it.
+pub(crate) fn state_dir(
+    running: &Running,
+    common: &Common,
+) -> Result<(Option<tempfile::TempDir>, PathBuf), Error> {
+    if !running.ephemeral {
+        return Ok((None, common.state_dir()));
+    }
+    let apart = tempfile::tempdir()
+        .map_err(|error| Error::Failed(format!("cannot make a temporary directory: {error}")))?;
+    let dir = apart.path().join("state");
+    Ok((Some(apart), dir))
 }
 
 /// Submits requests and stays with them to their end, or leaves them to a
@@ -58,16 +77,7 @@ async fn carry(
     if running.detach {
         return detach(&common.state_dir(), &submit, output).await;
     }
-    let apart = match running.ephemeral {
-        true => Some(tempfile::tempdir().map_err(|error| {
-            Error::Failed(format!("cannot make a temporary directory: {error}"))
-        })?),
-        false => None,
-    };
-    let dir = match &apart {
-        Some(apart) => apart.path().join("state"),
-        None => common.state_dir(),
-    };
+    let (_apart, dir) = state_dir(running, common)?;
     let mut reach = Reach::open(dir, running.concurrency).await?;
     let submitted = reach.submit(&submit).await?;
     let attached = Attachment {

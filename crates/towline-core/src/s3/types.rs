@@ -258,6 +258,8 @@ pub struct ObjectHead {
     pub checksums: Vec<(Checksum, ChecksumKind)>,
     /// How many parts it was made of, where the answer tells.
     pub parts: Option<u32>,
+    /// The bytes that the answer is about, where it is not about all of them.
+    pub range: Option<Range<u64>>,
     /// `Content-Type`.
     pub content_type: Option<String>,
     /// `Content-Encoding`.

@@ -172,6 +172,13 @@ impl Transfer {
         self.run.exhausted = None;
     }
 
+    /// A clock that was set by once may be wrong by now, and is asked for again.
+    pub(super) fn forget_the_clock(&mut self) {
+        for history in self.run.strikes.values_mut() {
+            history.fixed.clock = false;
+        }
+    }
+
     pub(super) fn unreachable(&mut self, step: &mut Step, failure: &Failure, now: Now) {
         self.forgive();
         let error = ErrorRecord::of(failure, 0);

@@ -130,7 +130,10 @@ impl Transfer {
                 self.start(&mut step, now);
             }
             // A new process is as good a reason as any to look again.
-            (Phase::Parked(_), Event::Started | Event::Unparked) => {
+            (Phase::Parked(reason), Event::Started | Event::Unparked) => {
+                if reason == ParkReason::Clock {
+                    self.forget_the_clock();
+                }
                 self.run.doubt = self.holds_something();
                 self.start(&mut step, now);
             }
@@ -184,7 +187,10 @@ impl Transfer {
             ) => {
                 let plan = match in_one {
                     true => Ok(PartPlan::recorded(size, 0)),
-                    false => PartPlan::new(size, self.record.spec.options.part_size),
+                    false => {
+                        let asked = self.record.spec.options.part_size;
+                        PartPlan::for_download(size, asked, identity.part_size)
+                    }
                 };
                 self.object_found(&mut step, identity, plan, temp, now);
             }

@@ -1,19 +1,28 @@
 //! Steering: one transfer, or many.
 
-use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, State};
+use axum::{Extension, Json};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use towline::{Command, Credentials, Error, StoreError, TransferId, TransferUtility};
 
-use super::{App, bad};
+use super::{App, bad, bad_json};
 use crate::Problem;
 use crate::api::{Steer, Steered, SteeredOne, Verb};
+use crate::guard::Via;
 
 /// How many are steered at the same time.
 const AT_ONCE: usize = 256;
 
+/// Steer one transfer
+#[utoipa::path(
+    post,
+    path = "/v1/transfers/{id}/{verb}",
+    tag = "transfers",
+    params(("id" = u64, Path, description = "Its number"), ("verb" = Verb, Path)),
+    responses((status = 200, body = SteeredOne)),
+)]
 pub(super) async fn one(
     State(app): State<App>,
     path: Result<Path<(TransferId, Verb)>, PathRejection>,
@@ -22,6 +31,16 @@ pub(super) async fn one(
     answer(steer_one(&app.utility, verb, id).await)
 }
 
+/// Remove a transfer
+///
+/// Forgets its record. An unfinished one is canceled first, which takes as long as S3 takes.
+#[utoipa::path(
+    delete,
+    path = "/v1/transfers/{id}",
+    tag = "transfers",
+    params(("id" = u64, Path, description = "Its number")),
+    responses((status = 200, body = SteeredOne)),
+)]
 pub(super) async fn remove(
     State(app): State<App>,
     id: Result<Path<TransferId>, PathRejection>,
@@ -30,13 +49,27 @@ pub(super) async fn remove(
     answer(steer_one(&app.utility, Verb::Remove, id).await)
 }
 
+/// Steer many transfers
+///
+/// The path names what to do: `pause`, `resume`, `retry`, `cancel`, `remove`. In bulk (`all`) it
+/// is done to those it is meant for; nothing in bulk revives a canceled transfer.
+#[utoipa::path(
+    post,
+    path = "/v1/transfers/{id}",
+    tag = "transfers",
+    params(("id" = Verb, Path, description = "What to do")),
+    request_body = Steer,
+    responses((status = 200, body = Steered)),
+)]
 pub(super) async fn many(
     State(app): State<App>,
+    Extension(via): Extension<Via>,
     verb: Result<Path<Verb>, PathRejection>,
     body: Result<Json<Steer>, JsonRejection>,
 ) -> Result<Json<Steered>, Problem> {
     let Path(verb) = verb.map_err(|rejection| bad(rejection.body_text()))?;
-    let Json(body) = body.map_err(|rejection| bad(rejection.body_text()))?;
+    let Json(body) = body.map_err(bad_json)?;
+    via.refuse_credentials(body.credentials.is_some())?;
     let utility = &app.utility;
     let (_, cursor) = utility.changes(None, 0).await?;
     if let Some(credentials) = body.credentials.as_ref().map(Credentials::from) {

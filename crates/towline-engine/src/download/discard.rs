@@ -3,18 +3,20 @@
 use towline_core::{Event, Failure};
 
 use super::identity;
-use crate::act::{Context, blocking};
+use crate::act::Context;
 use crate::files::TargetDir;
 
 pub(crate) async fn discard(context: &Context) -> Result<Event, Failure> {
     if !context.spec().is_stream()
         && let Ok((_, temp)) = identity(context)
     {
-        let (path, name) = (context.spec().path.clone(), temp.name.clone());
+        let (target, name) = (context.target(), temp.name.clone());
         // A directory that is gone took the file with it.
-        let gone = path.parent().is_some_and(|dir| !dir.exists());
+        let files = context.files.clone();
+        let gone = target.dir().is_some_and(|dir| files.stat(dir).is_err());
         if !gone {
-            blocking(move || TargetDir::of(&path)?.remove_temp(&name)).await?;
+            let remove = move || TargetDir::of(&*files, &target)?.discard_temp(&name);
+            context.blocking(remove).await?;
         }
     }
     context.open.reset();

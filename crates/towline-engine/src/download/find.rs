@@ -6,14 +6,15 @@ use towline_core::{
     Outcome, RangeOf, Temp, WhenTargetExists,
 };
 
+use super::by_parts;
 use super::identical::is_identical;
 use super::seal::md5_of;
-use crate::act::{Context, blocking};
-use crate::files::{TargetDir, boot_id};
+use crate::act::Context;
+use crate::files::TargetDir;
 use crate::head;
-use crate::random::temp_name;
 
 pub(crate) async fn find(context: &Context) -> Result<Event, Failure> {
+    towline_core::failpoint!("find.begins");
     let there = target_is_there(context).await?;
     let policy = context.spec().options.when_target_exists;
     if there && policy == WhenTargetExists::Fail {
@@ -25,6 +26,7 @@ pub(crate) async fn find(context: &Context) -> Result<Event, Failure> {
     let Some(head) = head::existing(context).await? else {
         return Ok(Event::Spared(Outcome::NotModified));
     };
+    towline_core::failpoint!("find.told");
     let whole = head
         .size
         .ok_or_else(|| super::wrong_bytes(context, "its length is not told"))?;
@@ -58,9 +60,10 @@ pub(crate) async fn find(context: &Context) -> Result<Event, Failure> {
             in_one: false, // it would have to be held in memory
         });
     }
+    identity.part_size = by_parts::first_part(context, &identity, whole).await?;
     let temp = Temp {
-        name: temp_name(),
-        boot: boot_id(),
+        name: context.random.temp_name(),
+        boot: context.files.boot_id(),
     };
     let in_one = context.profile.profile().ranges() == Some(false);
     Ok(Event::ObjectFound {
@@ -75,8 +78,10 @@ async fn target_is_there(context: &Context) -> Result<bool, Failure> {
     if context.spec().is_stream() {
         return Ok(false);
     }
-    let path = context.spec().path.clone();
-    Ok(blocking(move || Ok::<_, LocalFailure>(TargetDir::of(&path)?.target_exists())).await?)
+    let target = context.target();
+    let files = context.files.clone();
+    let look = move || Ok::<_, LocalFailure>(TargetDir::of(&*files, &target)?.target_exists());
+    Ok(context.blocking(look).await?)
 }
 
 fn identity_of(head: ObjectHead) -> ObjectIdentity {
@@ -94,6 +99,7 @@ fn identity_of(head: ObjectHead) -> ObjectIdentity {
         last_modified: head.last_modified,
         checksum,
         parts: head.parts,
+        part_size: None,
         encryption: head.encryption.or(opaque),
         range: None,
     }

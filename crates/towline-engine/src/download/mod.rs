@@ -1,5 +1,6 @@
 //! The acts of a download, a file each.
 
+mod by_parts;
 mod discard;
 mod find;
 mod identical;
@@ -21,7 +22,7 @@ pub(crate) use seal::seal;
 pub(crate) use temp::Open;
 
 use towline_core::{
-    ChecksumAlgorithm, ChecksumKind, Failure, LocalFailure, ObjectIdentity, Remote, Temp,
+    ChecksumAlgorithm, ChecksumKind, Failure, LocalFailure, ObjectIdentity, PartPlan, Remote, Temp,
 };
 
 use crate::act::Context;
@@ -44,10 +45,13 @@ pub(crate) fn sink(context: &Context) -> Result<&Sink, LocalFailure> {
 }
 
 /// The algorithm by which each part is summed: the object's own where the sums
-/// of parts give that of the whole.
-pub(crate) fn part_algorithm(identity: &ObjectIdentity) -> ChecksumAlgorithm {
+/// of parts give that of the whole, or where the parts are the object's own.
+pub(crate) fn part_algorithm(identity: &ObjectIdentity, plan: PartPlan) -> ChecksumAlgorithm {
     match identity.checksum {
         Some((sum, ChecksumKind::FullObject)) if sum.algorithm().combines() => sum.algorithm(),
+        Some((sum, ChecksumKind::Composite)) if by_parts::are_its_own(identity, plan) => {
+            sum.algorithm()
+        }
         _ => ChecksumAlgorithm::Crc64Nvme,
     }
 }

@@ -1,6 +1,5 @@
 //! Fetches one range and writes it where it belongs.
 
-use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -14,7 +13,7 @@ use towline_core::{
 use super::writing::Writing;
 use super::{identity, part_algorithm, slow, whole, wrong_bytes};
 use crate::act::Context;
-use crate::files::target_failure;
+use crate::files::{OpenFile, target_failure};
 use crate::hash::checksum_of;
 use crate::profile::{Fact, Heeds};
 use crate::progress::Moved;
@@ -33,7 +32,7 @@ pub(crate) async fn part(context: &Context, number: PartNumber) -> Event {
 
 async fn fetch(context: &Context, number: PartNumber) -> Result<PartRow, Failure> {
     let (identity, _) = identity(context)?;
-    let algorithm = part_algorithm(identity);
+    let algorithm = part_algorithm(identity, context.plan());
     let range = context.plan().range(number);
     let len = range.end - range.start;
     let place = match context.spec().is_stream() {
@@ -65,7 +64,7 @@ async fn fetch(context: &Context, number: PartNumber) -> Result<PartRow, Failure
         access: context.spec().options.access.clone(),
         extra: context.spec().options.extra.clone(),
     };
-    let moved = Arc::new(Moved::of(Arc::clone(&context.progress)));
+    let moved = Arc::new(Moved::of_part(Arc::clone(&context.progress), number));
     let _grant = context.budget.take_buffers(4).await;
     let begun = Instant::now();
     let attempt = async {
@@ -103,6 +102,7 @@ async fn fetch(context: &Context, number: PartNumber) -> Result<PartRow, Failure
         Ok(sum) => sum,
         Err(error) => return Err(local.unwrap_or_else(|| changed(context, error))),
     };
+    towline_core::failpoint!("get.written");
     context.open.rates.note(len, begun.elapsed());
     if let Place::File(file) = &place {
         context.open.wrote(context, file, len).await?;
@@ -181,14 +181,16 @@ async fn ask(
         range: Some(wanted.clone()),
         ..request.clone()
     };
+    towline_core::failpoint!("get.begins");
     let body = whole::get(context, request).await??;
+    towline_core::failpoint!("get.answered");
     check_answer(context, &body, &wanted)?;
     Ok(whole::cut_out(body, &wanted, Arc::clone(moved)))
 }
 
 /// Where the bytes go.
 enum Place<'a> {
-    File(Arc<File>),
+    File(Arc<dyn OpenFile>),
     Sink(&'a Sink),
 }
 
@@ -279,14 +281,19 @@ async fn collect(
 async fn write(
     context: &Context,
     incoming: &mut Incoming<'_>,
-    file: &Arc<File>,
+    file: &Arc<dyn OpenFile>,
     range: Range<u64>,
     algorithm: ChecksumAlgorithm,
     moved: &Moved,
 ) -> Result<Checksum, Failure> {
     let failed = |error| target_failure(&context.spec().path, &error);
     let mut left = range.end - range.start;
-    let mut writing = Writing::new(Arc::clone(file), range.start, algorithm);
+    let mut writing = Writing::new(
+        context.files.clone(),
+        Arc::clone(file),
+        range.start,
+        algorithm,
+    );
     let read = async {
         while let Some(bytes) = incoming.next().await? {
             let len = bytes.len() as u64;

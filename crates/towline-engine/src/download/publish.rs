@@ -4,7 +4,7 @@ use towline_core::{Event, Failure, LocalFailure, WhenTargetExists};
 
 use super::identity;
 use super::seal::{Bytes, prove};
-use crate::act::{Context, blocking};
+use crate::act::Context;
 use crate::files::TargetDir;
 
 pub(crate) async fn publish(context: &Context) -> Result<Event, Failure> {
@@ -23,10 +23,11 @@ pub(crate) async fn publish(context: &Context) -> Result<Event, Failure> {
     if context.spec().is_stream() {
         return Ok(Event::Finished(proof));
     }
-    let (path, name) = (context.spec().path.clone(), temp.name.clone());
+    let (target, name) = (context.target(), temp.name.clone());
     let policy = context.spec().options.when_target_exists;
-    proof.renamed = blocking(move || {
-        let dir = TargetDir::of(&path)?;
+    let files = context.files.clone();
+    let publish = move || {
+        let dir = TargetDir::of(&*files, &target)?;
         match policy {
             WhenTargetExists::Rename => dir.publish_beside(&name),
             WhenTargetExists::Fail => dir.publish(&name, false).map(|()| None),
@@ -34,7 +35,7 @@ pub(crate) async fn publish(context: &Context) -> Result<Event, Failure> {
                 dir.publish(&name, true).map(|()| None)
             }
         }
-    })
-    .await?;
+    };
+    proof.renamed = context.blocking(publish).await?;
     Ok(Event::Finished(proof))
 }

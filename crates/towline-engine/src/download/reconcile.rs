@@ -4,8 +4,8 @@ use towline_core::{Event, Failure, Found, PartNumber};
 
 use super::seal::{Bytes, checksum_of_range, prove};
 use super::{identity, part_algorithm};
-use crate::act::{Context, blocking};
-use crate::files::{TargetDir, boot_id, check_room, numbered, target_failure};
+use crate::act::Context;
+use crate::files::{TargetDir, check_room, target_failure};
 
 pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
     let Ok((identity, temp)) = identity(context) else {
@@ -15,26 +15,31 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
         super::sink(context)?; // what it has, it keeps
         return Ok(Event::Reconciled(Found::Temp { lost: Vec::new() }));
     }
-    let (path, name) = (context.spec().path.clone(), temp.name.clone());
+    towline_core::failpoint!("reconcile-temp.begins");
+    let (target, name) = (context.target(), temp.name.clone());
     let (size, sealed) = (context.plan().size(), context.record.sealed);
-    let (there, published, file) = blocking(move || {
-        let dir = TargetDir::of(&path)?;
-        let file = dir.open_temp(&name, size)?.map(std::sync::Arc::new);
+    let files = context.files.clone();
+    let look = move || {
+        let dir = TargetDir::of(&*files, &target)?;
+        let file = dir.open_temp(&name, size)?;
         let published = sealed.and_then(|sealed| dir.published_as(sealed));
+        if published.is_some() {
+            dir.sync_name()?; // whoever renamed it may have been killed before that
+        }
         Ok::<_, Failure>((dir.temp_identity(&name), published, file))
-    })
-    .await?;
+    };
+    let (there, published, file) = context.blocking(look).await?;
+    towline_core::failpoint!("reconcile-temp.told");
     let Some(file) = file else {
         context.open.reset(); // what this process has open has no name any more
         return Ok(Event::Reconciled(
             match (context.record.sealed, published) {
                 // Renamed before the crash.
                 (Some(_), Some(renamed)) if there.is_none() => {
-                    let path = numbered(&context.spec().path, renamed);
+                    let (target, files) = (context.target(), context.files.clone());
                     let open =
-                        blocking(move || std::fs::File::open(&path).map(std::sync::Arc::new))
-                            .await
-                            .map_err(|error| target_failure(&context.spec().path, &error))?;
+                        move || TargetDir::of(&*files, &target)?.open_named(&*files, renamed);
+                    let open = context.blocking(open).await?;
                     let mut proof = prove(context, identity, &Bytes::File(open)).await?;
                     proof.renamed = renamed;
                     Found::Landed(proof)
@@ -45,28 +50,30 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
             },
         ));
     };
-    check_room(&context.spec().path, &file, size, context.record.bytes_done)?;
-    if temp.boot == boot_id() && !temp.boot.is_empty() {
+    check_room(
+        &context.spec().path,
+        &*file,
+        size,
+        context.record.bytes_done,
+    )?;
+    if temp.boot == context.files.boot_id() && !temp.boot.is_empty() {
         return Ok(Event::Reconciled(Found::Temp { lost: Vec::new() }));
     }
     // Written before a reboot: what did not reach the disk is fetched again.
-    let algorithm = part_algorithm(identity);
-    let (parts, plan, path) = (
-        context.parts.clone(),
-        context.plan(),
-        context.spec().path.clone(),
-    );
-    let lost = blocking(move || {
+    let algorithm = part_algorithm(identity, context.plan());
+    let (parts, plan, path) = (context.parts.clone(), context.plan(), &context.spec().path);
+    let check = move || {
         let mut lost: Vec<PartNumber> = Vec::new();
         for part in parts {
-            let found = checksum_of_range(&file, plan.range(part.number), algorithm)?;
+            let found = checksum_of_range(&*file, plan.range(part.number), algorithm)?;
             if Some(found) != part.checksum {
                 lost.push(part.number);
             }
         }
         Ok(lost)
-    })
-    .await
-    .map_err(|error: std::io::Error| target_failure(&path, &error))?;
+    };
+    let lost = context.blocking(check).await;
+    let lost = lost.map_err(|error: std::io::Error| target_failure(path, &error))?;
+    towline_core::failpoint!("reconcile-temp.read-back");
     Ok(Event::Reconciled(Found::Temp { lost }))
 }

@@ -1,7 +1,6 @@
 //! Proves the bytes of a download and makes them durable under the temporary name.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::io;
 use std::sync::Arc;
 
 use towline_core::{
@@ -9,15 +8,16 @@ use towline_core::{
     ObjectIdentity, Proof, Timestamp, Verified,
 };
 
-use super::identity;
-use crate::act::{Context, blocking};
+use super::{by_parts, identity};
+use crate::act::Context;
 use crate::budget::BUFFER;
-use crate::files::{TargetDir, target_failure};
+use crate::files::{OpenFile, TargetDir, target_failure};
 use crate::hash::{Hasher, etag_md5};
 use crate::head;
 use crate::upload::whole_of;
 
 pub(crate) async fn seal(context: &Context) -> Result<Event, Failure> {
+    towline_core::failpoint!("seal.begins");
     let (identity, temp) = identity(context)?;
     if context.spec().is_stream() {
         let sum = super::sink(context)?.complete();
@@ -30,10 +30,12 @@ pub(crate) async fn seal(context: &Context) -> Result<Event, Failure> {
     context
         .open
         .keep_proof(prove(context, identity, &bytes).await?);
-    let (path, name) = (context.spec().path.clone(), temp.name.clone());
+    towline_core::failpoint!("seal.proven");
+    let (target, name) = (context.target(), temp.name.clone());
     let modified = modified(context, identity).await?;
-    let sealed = blocking(move || TargetDir::of(&path)?.seal_temp(&name, &file, modified)).await?;
-    Ok(Event::Sealed(sealed))
+    let files = context.files.clone();
+    let seal = move || TargetDir::of(&*files, &target)?.seal_temp(&name, &*file, modified);
+    Ok(Event::Sealed(context.blocking(seal).await?))
 }
 
 /// The time that the file gets: that of the object. No checksum covers it, so
@@ -54,7 +56,7 @@ async fn modified(
 /// The bytes to be proven.
 pub(crate) enum Bytes {
     /// In the file.
-    File(Arc<File>),
+    File(Arc<dyn OpenFile>),
     /// Given away; their checksum, if it was needed.
     Taken(Option<Checksum>),
 }
@@ -116,6 +118,12 @@ pub(crate) async fn prove(
             Some((expected, ChecksumKind::FullObject)),
         ));
     }
+    if let Some(checksum @ (expected, ChecksumKind::Composite)) = identity.checksum
+        && let Some(ours) = by_parts::sum(context, identity, bytes, expected).await?
+    {
+        agree(context, expected, ours)?;
+        return Ok(proof(Verified::Composite, Some(checksum)));
+    }
     if let Some(expected) = md5_of(identity) {
         let ours = bytes.sum(context, ChecksumAlgorithm::Md5).await?;
         agree(context, expected, ours)?;
@@ -139,7 +147,7 @@ fn agree(context: &Context, expected: Checksum, ours: Checksum) -> Result<(), Fa
 
 async fn read_back(
     context: &Context,
-    file: &Arc<File>,
+    file: &Arc<dyn OpenFile>,
     algorithm: ChecksumAlgorithm,
 ) -> Result<Checksum, Failure> {
     let (file, size, path) = (
@@ -147,25 +155,40 @@ async fn read_back(
         context.plan().size(),
         context.spec().path.clone(),
     );
-    blocking(move || checksum_of_range(&file, 0..size, algorithm))
-        .await
-        .map_err(|error| target_failure(&path, &error).into())
+    let sum = move || checksum_of_range(&*file, 0..size, algorithm);
+    let sum = context.blocking(sum).await;
+    sum.map_err(|error| target_failure(&path, &error).into())
 }
 
 /// The checksum of a range of a file as it is on disk.
 pub(crate) fn checksum_of_range(
-    file: &File,
+    file: &dyn OpenFile,
     range: std::ops::Range<u64>,
     algorithm: ChecksumAlgorithm,
-) -> std::io::Result<Checksum> {
+) -> io::Result<Checksum> {
     let mut hasher = Hasher::new(algorithm);
     let mut buffer = vec![0; BUFFER];
     let mut at = range.start;
     while at < range.end {
         let len = usize::try_from(range.end - at).map_or(BUFFER, |left| left.min(BUFFER));
-        file.read_exact_at(&mut buffer[..len], at)?;
+        read_exact(file, &mut buffer[..len], at)?;
         hasher.update(&buffer[..len]);
         at += len as u64;
     }
     Ok(hasher.finish())
+}
+
+fn read_exact(file: &dyn OpenFile, mut bytes: &mut [u8], mut at: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match file.read_at(bytes, at) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => {
+                at += read as u64;
+                bytes = &mut bytes[read..];
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }

@@ -1,20 +1,19 @@
 //! Writes the bytes of a range as they arrive, and hashes them on the way.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::task::JoinHandle;
 use towline_core::{Checksum, ChecksumAlgorithm};
 
 use crate::budget::BUFFER;
+use crate::files::{Files, OpenFile, Work};
 use crate::hash::Hasher;
 
 /// Works off the runtime's threads, so that a slow disk holds up nobody else,
 /// and a buffer at a time, so that no thread waits for a slow network.
 pub(super) struct Writing {
+    files: Files,
     gathered: Vec<Bytes>,
     len: usize,
     at_work: AtWork,
@@ -22,7 +21,7 @@ pub(super) struct Writing {
 
 enum AtWork {
     /// With what was gathered before.
-    Yes(JoinHandle<io::Result<Place>>),
+    Yes(Work<io::Result<Place>>),
     No(Place),
     /// It failed.
     Over,
@@ -30,15 +29,21 @@ enum AtWork {
 
 /// Where the next bytes go.
 struct Place {
-    file: Arc<File>,
+    file: Arc<dyn OpenFile>,
     at: u64,
     hasher: Hasher,
 }
 
 impl Writing {
-    pub(super) fn new(file: Arc<File>, at: u64, algorithm: ChecksumAlgorithm) -> Self {
+    pub(super) fn new(
+        files: Files,
+        file: Arc<dyn OpenFile>,
+        at: u64,
+        algorithm: ChecksumAlgorithm,
+    ) -> Self {
         let hasher = Hasher::new(algorithm);
         Self {
+            files,
             gathered: Vec::new(),
             len: 0,
             at_work: AtWork::No(Place { file, at, hasher }),
@@ -65,10 +70,12 @@ impl Writing {
         let mut place = self.place().await?;
         let gathered = std::mem::take(&mut self.gathered);
         self.len = 0;
-        self.at_work = AtWork::Yes(tokio::task::spawn_blocking(move || {
+        self.at_work = AtWork::Yes(self.files.begin(move || {
             for bytes in gathered {
+                towline_core::failpoint!("write.begins");
                 place.hasher.update(&bytes);
                 place.file.write_all_at(&bytes, place.at)?;
+                towline_core::failpoint!("write.ended");
                 place.at += bytes.len() as u64;
             }
             Ok(place)
@@ -80,10 +87,7 @@ impl Writing {
     async fn place(&mut self) -> io::Result<Place> {
         match std::mem::replace(&mut self.at_work, AtWork::Over) {
             AtWork::No(place) => Ok(place),
-            AtWork::Yes(work) => match work.await {
-                Ok(written) => written,
-                Err(error) => std::panic::resume_unwind(error.into_panic()),
-            },
+            AtWork::Yes(work) => work.end().await,
             AtWork::Over => Err(io::Error::other("an earlier write failed")),
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use towline_core::{Event, TransferId};
+use tracing::Instrument as _;
 
 use super::{EventLoop, Message};
 use crate::act::{self, Act, Context, Stop};
@@ -74,7 +75,9 @@ impl EventLoop {
             s3: Arc::clone(&live.s3),
             profile: Arc::clone(&live.profile),
             budget: self.budget.clone(),
-            clock: self.clock,
+            clock: self.machine.clock,
+            random: self.machine.random.clone(),
+            files: self.machine.files.clone(),
             config: Arc::clone(&self.config),
             progress: Arc::clone(&live.progress),
             open: Arc::clone(&live.open),
@@ -82,8 +85,15 @@ impl EventLoop {
             stop,
             inbox: self.inbox.clone(),
         };
-        tracing::debug!(transfer = %id, ?act, "act begins");
         self.next_act += 1;
+        let part = match act {
+            Act::Part(part) => Some(part.get()),
+            _ => None,
+        };
+        let attempt = tracing::info_span!(
+            parent: &live.span, "attempt", act = act.as_str(), part, attempt = self.next_act
+        );
+        attempt.in_scope(|| tracing::debug!("act begins"));
         let number = self.next_act;
         live.began(number, act, stopper);
         self.acts.insert(number, live.site);
@@ -95,10 +105,11 @@ impl EventLoop {
             act: number,
             event: None,
         };
-        tokio::spawn(async move {
+        let work = async move {
             let mut end = end;
             end.event = act::perform(act, context).await;
-        });
+        };
+        self.machine.tasks.spawn(work.instrument(attempt));
     }
 }
 

@@ -10,6 +10,8 @@ use towline_core::{
 
 use super::{EventLoop, Load, Message, Reply};
 use crate::live::Live;
+use crate::metered::Metered;
+use crate::progress::Progress;
 use crate::stream::Stream;
 use crate::unusable;
 
@@ -21,6 +23,11 @@ impl EventLoop {
             }
             let room = self.room() > 0;
             if self.backlog.more || self.backlog.loading || !room {
+                if record.id <= self.backlog.after {
+                    // A later one was begun before it, so the backlog is past it.
+                    self.returning.push_back(record.id);
+                    continue;
+                }
                 self.backlog.more = true; // it comes when its turn does
                 self.backlog.grew = self.backlog.loading;
                 continue;
@@ -99,7 +106,7 @@ impl EventLoop {
             self.backlog.after,
             self.inbox.clone(),
         );
-        tokio::spawn(async move {
+        self.machine.tasks.spawn(async move {
             let _ = inbox.send(Message::Backlog(read_backlog(&*store, after, room).await));
         });
     }
@@ -139,10 +146,11 @@ impl EventLoop {
         if let Some(load) = self.loads.get_mut(&id) {
             load.stale = true;
         }
-        let connection = &record.spec.connection;
+        let (connection, direction) = (&record.spec.connection, record.spec.direction);
         let s3 = self
             .connector
             .connect(id, connection)
+            .map(|s3| Metered::client(s3, &self.meter))
             .unwrap_or_else(unusable::client);
         let profile = self
             .profiles
@@ -151,6 +159,7 @@ impl EventLoop {
             .with_late_limit(self.config.late_answer_limit);
         let site = self.sites.of(transfer.record());
         let mut live = Live::new(transfer, s3, profile, site);
+        live.progress = Arc::new(Progress::counted(self.meter.bytes(direction)));
         live.stream = self.streams.get(&id).cloned();
         self.count_parked(false, live.is_parked());
         self.live.insert(id, live);
@@ -191,6 +200,11 @@ impl EventLoop {
             let passed_over = std::mem::take(&mut self.coming.passed_over);
             self.on_carry(passed_over);
         }
+    }
+
+    pub(super) fn close_streams(&mut self) {
+        let all = std::mem::take(&mut self.streams);
+        all.into_values().for_each(|stream| stream.close());
     }
 
     fn close_stream(&mut self, id: TransferId) {
@@ -243,7 +257,7 @@ impl EventLoop {
         };
         let connection = &live.transfer.record().spec.connection;
         if let Ok(s3) = self.connector.connect(id, connection) {
-            live.s3 = s3;
+            live.s3 = Metered::client(s3, &self.meter);
         }
     }
 
@@ -258,7 +272,7 @@ impl EventLoop {
 
     fn load(&self, id: TransferId) {
         let (store, inbox) = (Arc::clone(&self.store), self.inbox.clone());
-        tokio::spawn(async move {
+        self.machine.tasks.spawn(async move {
             let read = Box::new(read_one(&*store, id).await);
             let _ = inbox.send(Message::Loaded { id, read });
         });
@@ -348,6 +362,7 @@ async fn read_backlog(
     limit: usize,
 ) -> Result<Vec<(Record, Vec<PartRow>)>, StoreError> {
     let mut page = Vec::new();
+    towline_core::failpoint!("recovery.begins");
     for record in store.next(after, limit).await? {
         let parts = match record.remote {
             Some(_) => store.parts(record.id).await?,
@@ -355,5 +370,6 @@ async fn read_backlog(
         };
         page.push((record, parts));
     }
+    towline_core::failpoint!("recovery.read");
     Ok(page)
 }

@@ -6,23 +6,23 @@ mod holding;
 mod waiting;
 mod watching;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use towline_core::{
     Action, Command, Connector, ErrorRecord, Event, Fix, Incident, Item, NetworkClass, Now,
-    PartRow, Record, S3Error, Step, Store, StoreError, TransferId,
+    PartNumber, PartRow, Record, S3Error, Step, Store, StoreError, TransferId,
 };
 
 use crate::act::Act;
 use crate::budget::Budget;
-use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::EngineError;
 use crate::live::{ActId, Live};
+use crate::machine::Machine;
+use crate::meter::Meter;
 use crate::profile::Profiles;
-use crate::random::jitter;
 use crate::scheduler::Scheduler;
 use crate::site::{Sign, SiteId, Sites};
 use crate::snapshot::{Snapshot, Watch};
@@ -105,6 +105,14 @@ pub(crate) enum Message {
         records: Vec<Record>,
         reply: oneshot::Sender<Vec<Snapshot>>,
     },
+    /// Somebody wants to see which parts of a transfer are being moved.
+    Parts {
+        id: TransferId,
+        reply: oneshot::Sender<BTreeMap<PartNumber, u64>>,
+    },
+    /// Somebody wants to know how many are in progress, and how many wait for
+    /// the network.
+    Tally(oneshot::Sender<(u64, u64)>),
     /// Somebody wants to see all that are under way.
     UnderWay(oneshot::Sender<Vec<Snapshot>>),
     /// The store changed without the loop's doing.
@@ -120,7 +128,8 @@ pub(crate) struct EventLoop {
     store: Arc<dyn Store>,
     connector: Arc<dyn Connector>,
     config: Arc<Config>,
-    clock: Clock,
+    machine: Machine,
+    meter: Arc<Meter>,
     budget: Budget,
     profiles: Profiles,
     inbox: mpsc::UnboundedSender<Message>,
@@ -133,10 +142,11 @@ pub(crate) struct EventLoop {
     /// When the loop last looked at the clocks.
     looked_at: Now,
     parts_per_transfer: usize,
-    live: HashMap<TransferId, Live>,
+    /// In an order, so that a seed of the simulation repeats all that follows.
+    live: BTreeMap<TransferId, Live>,
     /// How many of them are parked.
     parked: usize,
-    watchers: HashMap<TransferId, watch::Sender<Snapshot>>,
+    watchers: BTreeMap<TransferId, watch::Sender<Snapshot>>,
     /// Counts what became durable, for those who follow the store.
     durable: watch::Sender<u64>,
     pending: VecDeque<Pending>,
@@ -151,7 +161,7 @@ pub(crate) struct EventLoop {
     returning: VecDeque<TransferId>,
     loads: HashMap<TransferId, Load>,
     /// Of the unfinished transfers of this process that have one.
-    streams: HashMap<TransferId, Stream>,
+    streams: BTreeMap<TransferId, Stream>,
     coming: Coming,
     closing: Option<oneshot::Sender<()>>,
     broken: bool,
@@ -204,27 +214,30 @@ impl EventLoop {
         inbox: mpsc::UnboundedSender<Message>,
         left_out: Option<TransferId>,
         durable: watch::Sender<u64>,
-        clock: Clock,
+        machine: Machine,
     ) -> Self {
-        let writer = Writer::start(Arc::clone(&store), inbox.clone());
+        let meter = Arc::<Meter>::default();
+        let (tasks, counts) = (&machine.tasks, Arc::clone(&meter));
+        let writer = Writer::start(Arc::clone(&store), inbox.clone(), tasks, counts);
         Self {
             store,
             connector,
-            clock,
+            meter,
             budget: Budget::new(config.byte_budget),
             scheduler: Scheduler::new(config.requests),
             sites: Sites::new(config.requests),
             network: NetworkClass::default(),
             looks_for_silent: 0,
-            looked_at: clock.now(),
+            looked_at: machine.clock.now(),
+            machine,
             parts_per_transfer: config.parts_per_transfer.max(1),
             config: Arc::new(config),
             profiles: Profiles::default(),
             inbox,
             writer,
-            live: HashMap::new(),
+            live: BTreeMap::new(),
             parked: 0,
-            watchers: HashMap::new(),
+            watchers: BTreeMap::new(),
             durable,
             pending: VecDeque::new(),
             flushed: 0,
@@ -241,11 +254,16 @@ impl EventLoop {
                 touched: HashSet::new(),
             },
             loads: HashMap::new(),
-            streams: HashMap::new(),
+            streams: BTreeMap::new(),
             coming: Coming::default(),
             closing: None,
             broken: false,
         }
+    }
+
+    /// Where what it does is counted.
+    pub(crate) fn meter(&self) -> Arc<Meter> {
+        Arc::clone(&self.meter)
     }
 
     pub(crate) async fn run(mut self, mut messages: mpsc::UnboundedReceiver<Message>) {
@@ -254,11 +272,12 @@ impl EventLoop {
         self.load_backlog();
         loop {
             tokio::select! {
+                biased; // a tick is seldom, so it holds up no message
+                _ = ticks.tick() => self.on_tick(),
                 message = messages.recv() => match message {
                     Some(message) => self.on_message(message),
                     None => return,
                 },
-                _ = ticks.tick() => self.on_tick(),
             }
             while let Ok(message) = messages.try_recv() {
                 self.on_message(message);
@@ -303,7 +322,10 @@ impl EventLoop {
                 step.actions.push(Action::Note { part: None, error });
                 self.take(id, step, None);
             }
-            Message::WaitOver { id, item } => self.advance(id, Event::WaitOver(item)),
+            Message::WaitOver { id, item } => {
+                towline_core::failpoint!("wait.over");
+                self.advance(id, Event::WaitOver(item));
+            }
             Message::LookAgain { id } => self.look_again(id),
             Message::Probe { site, question } => self.probe(site, question),
             Message::Probed {
@@ -316,12 +338,15 @@ impl EventLoop {
             Message::Watch { at_rest, reply } => self.on_watch(*at_rest, reply),
             Message::Refresh(snapshot) => self.on_refresh(*snapshot),
             Message::Look { records, reply } => self.on_look(records, reply),
+            Message::Parts { id, reply } => self.on_parts(id, reply),
+            Message::Tally(reply) => self.on_tally(reply),
             Message::UnderWay(reply) => self.on_under_way(reply),
             Message::StoreChanged => self.tell_durable(),
             Message::Close { reply } => {
+                towline_core::failpoint!("close.begins");
                 self.closing = Some(reply);
                 self.live.values_mut().for_each(Live::stop);
-                self.streams.drain().for_each(|(_, stream)| stream.close());
+                self.close_streams();
             }
         }
     }
@@ -335,7 +360,7 @@ impl EventLoop {
             return self.load_for(id, |load| load.commands.push((command, reply)));
         };
         let was_parked = live.is_parked();
-        let done = live.transfer.on_command(command, self.clock.now());
+        let done = live.transfer.on_command(command, self.machine.clock.now());
         let is_parked = live.is_parked();
         self.count_parked(was_parked, is_parked);
         match done {
@@ -388,6 +413,7 @@ impl EventLoop {
             };
             match &event {
                 Event::ActFailed(failure) | Event::PartFailed { failure, .. } => {
+                    self.meter.failed(failure);
                     if failure.lacks_descriptors() {
                         self.scheduler.hold_back();
                     }
@@ -413,11 +439,11 @@ impl EventLoop {
         if self.closing.is_some() && !landed {
             return;
         }
-        let now = self.clock.now();
+        let now = self.machine.clock.now();
         let Some(live) = self.live.get_mut(&id) else {
             return;
         };
-        tracing::debug!(transfer = %id, ?event, "event");
+        live.span.in_scope(|| tracing::debug!(?event, "event"));
         let was_parked = live.is_parked();
         let step = live.transfer.on_event(event, now);
         let is_parked = live.is_parked();
@@ -436,13 +462,17 @@ impl EventLoop {
         } = step;
         if actions.contains(&Action::Stop) {
             // The wire stops at once, and what was decided before is moot.
+            towline_core::failpoint!("stop.begins");
             live.stop();
             for pending in self.pending.iter_mut().filter(|pending| pending.id == id) {
                 pending.actions.clear();
             }
             actions.retain(|action| *action != Action::Stop);
         }
-        let (at, generation) = (self.clock.now().wall, live.transfer.record().generation);
+        let (at, generation) = (
+            self.machine.clock.now().wall,
+            live.transfer.record().generation,
+        );
         let notes = actions.extract_if(.., |action| matches!(action, Action::Note { .. }));
         let incidents: Vec<Incident> = notes
             .filter_map(|action| match action {
@@ -519,7 +549,8 @@ impl EventLoop {
                 up_to,
                 at_least,
             } => {
-                let wait = jitter(at_least, up_to);
+                towline_core::failpoint!("wait.begins");
+                let wait = self.machine.random.jitter(at_least, up_to);
                 self.later(wait, Message::WaitOver { id, item });
             }
             Action::WatchFor(reason) => self.watch_for(id, reason),
@@ -532,8 +563,8 @@ impl EventLoop {
     }
 
     fn later(&self, wait: std::time::Duration, message: Message) {
-        let (clock, inbox) = (self.clock, self.inbox.clone());
-        tokio::spawn(async move {
+        let (clock, inbox) = (self.machine.clock, self.inbox.clone());
+        self.machine.tasks.spawn(async move {
             clock.sleep(wait).await;
             let _ = inbox.send(message);
         });
@@ -545,7 +576,7 @@ impl EventLoop {
         self.broken = true;
         self.pending.clear();
         self.live.values_mut().for_each(Live::give_up);
-        self.streams.drain().for_each(|(_, stream)| stream.close());
+        self.close_streams();
         self.watchers.clear();
     }
 

@@ -9,7 +9,6 @@ use towline_core::{
 
 use super::{EventLoop, Message};
 use crate::live::{ActId, Live};
-use crate::random::jitter;
 use crate::site::{self, Found, Sample, Sign, SiteId};
 
 /// A disk and its rights are looked at again at least this often.
@@ -48,11 +47,13 @@ impl EventLoop {
             ParkReason::NetworkClass => self.reconsider(id),
             ParkReason::DiskFull | ParkReason::ReadOnly => {
                 let wait = live.next_look(most.min(LOCAL_LOOK));
-                self.later(jitter(wait / 2, wait), Message::LookAgain { id });
+                let wait = self.machine.random.jitter(wait / 2, wait);
+                self.later(wait, Message::LookAgain { id });
             }
             ParkReason::Credentials | ParkReason::Clock | ParkReason::Throttled => {
                 let wait = live.next_look(most);
-                self.later(jitter(wait / 2, wait), Message::LookAgain { id });
+                let wait = self.machine.random.jitter(wait / 2, wait);
+                self.later(wait, Message::LookAgain { id });
             }
         }
     }
@@ -154,7 +155,7 @@ impl EventLoop {
     /// that is sending nobody can tell: its bytes may be in the system's buffers.
     /// So its store is asked whether it is there.
     pub(super) fn look_at_silent(&mut self, then: Vec<(TransferId, (u64, Vec<ActId>))>) {
-        let now = self.clock.now().monotonic;
+        let now = self.machine.clock.now().monotonic;
         let mut doubtful = Vec::new();
         for (id, signs) in then {
             let Some(live) = self.live.get_mut(&id) else {
@@ -207,7 +208,7 @@ impl EventLoop {
 
     /// What the end of an act tells of its store.
     pub(super) fn note_sign(&mut self, id: SiteId, sign: Sign) {
-        let now = self.clock.now().monotonic;
+        let now = self.machine.clock.now().monotonic;
         let site = self.sites.get(id);
         let found = match sign {
             Sign::Nothing => return,
@@ -320,7 +321,8 @@ impl EventLoop {
     fn ask_later(&mut self, site: SiteId, wait: Duration) {
         let wait = wait.min(self.config.service_check_interval);
         let question = self.sites.get(site).reach.put_off();
-        self.later(jitter(wait / 2, wait), Message::Probe { site, question });
+        let wait = self.machine.random.jitter(wait / 2, wait);
+        self.later(wait, Message::Probe { site, question });
     }
 
     /// Asks whether a store answers, on a connection of its own.
@@ -337,7 +339,7 @@ impl EventLoop {
         };
         sample.s3.reset_connections();
         let inbox = self.inbox.clone();
-        tokio::spawn(async move {
+        self.machine.tasks.spawn(async move {
             let result = site::probe(&sample).await;
             let _ = inbox.send(Message::Probed {
                 site,
@@ -362,7 +364,7 @@ impl EventLoop {
 
     /// Notices that the machine slept.
     pub(super) fn notice_sleep(&mut self) {
-        let now = self.clock.now();
+        let now = self.machine.clock.now();
         let before = std::mem::replace(&mut self.looked_at, now);
         let passed = now.monotonic.saturating_sub(before.monotonic);
         let wall = now.wall.as_millis() - before.wall.as_millis();

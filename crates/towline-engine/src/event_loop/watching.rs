@@ -1,7 +1,9 @@
 //! What is seen of transfers from outside.
 
+use std::collections::BTreeMap;
+
 use tokio::sync::{oneshot, watch};
-use towline_core::{Phase, Record, State, Status, TransferId};
+use towline_core::{PartNumber, Phase, Record, State, Status, TransferId};
 
 use super::EventLoop;
 use crate::snapshot::{Snapshot, Watch};
@@ -9,6 +11,11 @@ use crate::snapshot::{Snapshot, Watch};
 impl EventLoop {
     /// Shows it as it is now; an end only once it is durable.
     pub(super) fn publish(&mut self, id: TransferId) {
+        if let Some(live) = self.live.get_mut(&id)
+            && live.last_step <= self.flushed
+        {
+            live.log_state();
+        }
         if let (Some(live), Some(watcher)) = (self.live.get_mut(&id), self.watchers.get(&id)) {
             let now = live.snapshot();
             if live.last_step <= self.flushed || !now.status.state.is_final() {
@@ -76,6 +83,25 @@ impl EventLoop {
             .unwrap_or_else(|| Snapshot::at_rest(record))
         });
         let _ = reply.send(looks.collect());
+    }
+
+    pub(super) fn on_parts(
+        &self,
+        id: TransferId,
+        reply: oneshot::Sender<BTreeMap<PartNumber, u64>>,
+    ) {
+        let live = self.live.get(&id);
+        let _ = reply.send(live.map(|live| live.progress.parts()).unwrap_or_default());
+    }
+
+    pub(super) fn on_tally(&self, reply: oneshot::Sender<(u64, u64)>) {
+        let states = self.live.values().map(|live| live.transfer.status().state);
+        let (mut moving, mut waiting) = (0, self.aside.len() + self.returning.len());
+        for state in states {
+            moving += usize::from(state == State::InProgress);
+            waiting += usize::from(state == State::WaitingForNetwork);
+        }
+        let _ = reply.send((moving as u64, waiting as u64));
     }
 
     /// All that is neither at rest nor parked.

@@ -1,36 +1,112 @@
 //! The only place that opens, names and removes files, so that a simulation
 //! can replace it.
 
+mod beneath;
+mod disk;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
+mod names;
 mod room;
 mod source;
+mod system;
 mod target;
 
-use std::fs::Metadata;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::ops::Deref;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::io::Errno;
-use towline_core::{Fingerprint, LocalFailure};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use towline_core::LocalFailure;
 
+pub(crate) use beneath::Target;
+pub use beneath::{BeneathError, check_beneath, folds_names, make_beneath};
+pub use disk::{Disk, OpenDir, OpenFile, Room, Stat};
+pub use names::{KeyNames, KeyPlace, Unnameable, key_of, path_of};
 pub(crate) use room::check_room;
-pub(crate) use source::{Planned, changed, check_source, open_source, read_source};
-pub use source::{inspect_source, kind_if_special};
+pub use source::inspect_source;
+pub(crate) use source::{Planned, changed, check_source, inspect, open_source, read_source};
+pub use system::kind_if_special;
 pub use target::numbered;
 pub(crate) use target::{TargetDir, target_failure};
 
-fn fingerprint(meta: &Metadata) -> Fingerprint {
-    Fingerprint {
-        device: meta.dev(),
-        inode: meta.ino(),
-        size: meta.size(),
-        modified_ns: nanos(meta.mtime(), meta.mtime_nsec()),
-        changed_ns: nanos(meta.ctime(), meta.ctime_nsec()),
+use crate::tasks::Tasks;
+
+/// The file system that an engine works on, and where that work is done.
+#[derive(Clone, Debug)]
+pub(crate) struct Files {
+    disk: Arc<dyn Disk>,
+    tasks: Tasks,
+}
+
+impl Files {
+    /// Those of this machine.
+    pub(crate) fn of_system() -> Self {
+        Self::on(Arc::new(system::System), Tasks::default())
+    }
+
+    pub(crate) fn on(disk: Arc<dyn Disk>, tasks: Tasks) -> Self {
+        Self { disk, tasks }
+    }
+
+    /// Does blocking work off the runtime's threads, to its end even where
+    /// nobody waits for it any more.
+    pub(crate) fn begin<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Work<T> {
+        let Some(delay) = self.disk.simulated_delay() else {
+            return Work::OnThread(tokio::task::spawn_blocking(work));
+        };
+        let (done, result) = oneshot::channel();
+        self.tasks.spawn(async move {
+            tokio::time::sleep(delay).await;
+            let _ = done.send(work());
+        });
+        Work::Simulated(result)
+    }
+
+    /// The same, and waits for it.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        self.begin(work).end().await
+    }
+
+    /// Whether there are no threads, as in a simulation.
+    pub(crate) fn are_simulated(&self) -> bool {
+        self.disk.simulated_delay().is_some()
     }
 }
 
-fn nanos(secs: i64, nanos: i64) -> i64 {
-    secs.saturating_mul(1_000_000_000).saturating_add(nanos)
+/// Blocking work that was begun.
+pub(crate) enum Work<T> {
+    OnThread(JoinHandle<T>),
+    Simulated(oneshot::Receiver<T>),
+}
+
+impl<T> Work<T> {
+    /// Waits for it.
+    pub(crate) async fn end(self) -> T {
+        match self {
+            Self::OnThread(work) => match work.await {
+                Ok(result) => result,
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            },
+            Self::Simulated(result) => result.await.expect("it panicked"),
+        }
+    }
+}
+
+impl Deref for Files {
+    type Target = dyn Disk;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.disk
+    }
 }
 
 /// No file or socket can be opened for now, by this process or by all.
@@ -43,14 +119,6 @@ pub(crate) fn out_of_descriptors(path: &Path, error: &io::Error) -> Option<Local
             path: shown(path),
             why: error.to_string(),
         })
-}
-
-/// Names this boot of the machine: what was written in an earlier one may not
-/// have reached the disk.
-pub(crate) fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map(|id| id.trim().to_owned())
-        .unwrap_or_default()
 }
 
 /// A path as error messages show it.

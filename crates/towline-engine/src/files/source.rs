@@ -1,41 +1,44 @@
 //! The files that uploads read.
 
-use std::fs::{File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::Arc;
 
-use rustix::fs::OFlags;
 use towline_core::{Fingerprint, LocalFailure};
 
-use super::{fingerprint, out_of_descriptors, shown};
+use super::disk::{Disk, OpenFile, Stat};
+use super::system::System;
+use super::{out_of_descriptors, shown};
 
 /// What the file at `path` is, for an upload to be planned from.
 ///
 /// Fails where it is not there, not readable, or not a regular file.
 pub fn inspect_source(path: &Path) -> Result<Fingerprint, LocalFailure> {
-    open_source(path).map(|(_, fingerprint)| fingerprint)
+    inspect(&System, path)
+}
+
+/// The same, on any disk.
+pub(crate) fn inspect(disk: &dyn Disk, path: &Path) -> Result<Fingerprint, LocalFailure> {
+    open_source(disk, path).map(|(_, fingerprint)| fingerprint)
 }
 
 /// Opens a source for reading. Nothing but a regular file is opened, as long as
 /// nobody swaps it at this moment, and even then it never hangs: to open a
 /// device may have effects, and a FIFO waits for its other end.
-pub(crate) fn open_source(path: &Path) -> Result<(File, Fingerprint), LocalFailure> {
+pub(crate) fn open_source(
+    disk: &dyn Disk,
+    path: &Path,
+) -> Result<(Arc<dyn OpenFile>, Fingerprint), LocalFailure> {
     let unreadable = |error: io::Error| source_failure(path, &error);
-    be_regular(path, &std::fs::metadata(path).map_err(unreadable)?)?;
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(i32::try_from(flags.bits()).unwrap_or(0))
-        .open(path)
-        .map_err(unreadable)?;
-    let meta = file.metadata().map_err(unreadable)?;
-    be_regular(path, &meta)?;
-    Ok((file, fingerprint(&meta)))
+    be_regular(path, &disk.stat(path).map_err(unreadable)?)?;
+    let file = disk.open_source(path).map_err(unreadable)?;
+    let stat = file.stat().map_err(unreadable)?;
+    be_regular(path, &stat)?;
+    Ok((file, stat.fingerprint))
 }
 
-fn be_regular(path: &Path, meta: &Metadata) -> Result<(), LocalFailure> {
-    match kind_if_special(meta) {
+fn be_regular(path: &Path, stat: &Stat) -> Result<(), LocalFailure> {
+    match stat.special {
         None => Ok(()),
         Some(kind) => Err(LocalFailure::SourceUnreadable {
             path: shown(path),
@@ -43,19 +46,6 @@ fn be_regular(path: &Path, meta: &Metadata) -> Result<(), LocalFailure> {
             missing: false,
         }),
     }
-}
-
-/// What it is, in words, unless it is a regular file.
-pub fn kind_if_special(meta: &Metadata) -> Option<&'static str> {
-    let kind = meta.file_type();
-    Some(match kind {
-        _ if kind.is_file() => return None,
-        _ if kind.is_dir() => "a directory",
-        _ if kind.is_fifo() => "a FIFO",
-        _ if kind.is_socket() => "a socket",
-        _ if kind.is_char_device() || kind.is_block_device() => "a device",
-        _ => "something else",
-    })
 }
 
 /// A source as it was planned.
@@ -82,10 +72,15 @@ impl Planned {
 }
 
 /// Whether an open source is still what was planned, under its name too.
-pub(crate) fn check_source(path: &Path, file: &File, planned: Planned) -> Result<(), LocalFailure> {
+pub(crate) fn check_source(
+    disk: &dyn Disk,
+    path: &Path,
+    file: &dyn OpenFile,
+    planned: Planned,
+) -> Result<(), LocalFailure> {
     let failed = |error: io::Error| source_failure(path, &error);
-    for meta in [file.metadata(), std::fs::metadata(path)] {
-        planned.allows(path, fingerprint(&meta.map_err(failed)?))?;
+    for stat in [file.stat(), disk.stat(path)] {
+        planned.allows(path, stat.map_err(failed)?.fingerprint)?;
     }
     Ok(())
 }
@@ -114,7 +109,7 @@ pub(crate) fn changed(path: &Path, was: Fingerprint, found: Fingerprint) -> Loca
 /// Fills `bytes` from the source, at a place in it.
 pub(crate) fn read_source(
     path: &Path,
-    file: &File,
+    file: &dyn OpenFile,
     planned: Planned,
     mut bytes: &mut [u8],
     mut at: u64,
@@ -123,7 +118,7 @@ pub(crate) fn read_source(
         match file.read_at(bytes, at) {
             // Shorter than planned: it was truncated.
             Ok(0) => {
-                let now = file.metadata().map(|meta| fingerprint(&meta));
+                let now = file.stat().map(|stat| stat.fingerprint);
                 return Err(changed(path, planned.was, now.unwrap_or(planned.was)));
             }
             Ok(read) => {

@@ -1,44 +1,43 @@
 //! The files that downloads write, and their directories.
 
-use std::ffi::OsStr;
-use std::fs::{File, Permissions};
+use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use towline_core::{FileIdentity, LocalFailure, Timestamp};
 
-use super::room::{disk_full, reserve};
-use super::{fingerprint, nanos, out_of_descriptors, shown};
+use super::disk::{Disk, OpenDir, OpenFile};
+use super::room::disk_full;
+use super::source::open_source;
+use super::{Target, out_of_descriptors, shown};
 
 /// The directory of a target, held open: whatever happens to its path
 /// meanwhile, names are resolved in it and no symbolic link is followed.
 pub(crate) struct TargetDir {
-    dir: File,
-    name: std::ffi::OsString,
+    dir: Box<dyn OpenDir>,
+    name: OsString,
+    target: Target,
     path: PathBuf,
 }
 
 impl TargetDir {
-    pub(crate) fn of(target: &Path) -> Result<Self, LocalFailure> {
-        let fail = |why: &str| LocalFailure::TargetUnwritable {
-            path: shown(target),
-            why: why.into(),
-            read_only: false,
-        };
-        let name = target
+    pub(crate) fn of(disk: &dyn Disk, target: &Target) -> Result<Self, LocalFailure> {
+        let path = target.path();
+        let name = path
             .file_name()
-            .ok_or_else(|| fail("it has no file name"))?
-            .to_owned();
-        let parent = target.parent().ok_or_else(|| fail("it has no directory"))?;
-        let dir = File::open(parent).map_err(|error| target_failure(target, &error))?;
+            .ok_or_else(|| LocalFailure::TargetUnwritable {
+                path: shown(path),
+                why: "it has no file name".into(),
+                read_only: false,
+            })?;
         Ok(Self {
-            dir,
-            name,
-            path: target.to_owned(),
+            dir: target.open_dir(disk)?,
+            name: name.to_owned(),
+            path: path.to_owned(),
+            target: target.clone(),
         })
     }
 
@@ -49,40 +48,49 @@ impl TargetDir {
 
     /// Makes the temporary file, readable by us alone, with `size` bytes
     /// reserved so that a full disk shows now.
-    pub(crate) fn create_temp(&self, temp: &str, size: u64) -> Result<File, LocalFailure> {
-        let flags =
-            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = Mode::RUSR | Mode::WUSR;
-        let file = rustix::fs::openat(&self.dir, temp, flags, mode)
-            .map(File::from)
-            .map_err(|errno| self.failure(errno))?;
-        if let Err(errno) = reserve(&file, size) {
+    pub(crate) fn create_temp(
+        &self,
+        temp: &str,
+        size: u64,
+    ) -> Result<Arc<dyn OpenFile>, LocalFailure> {
+        towline_core::failpoint!("temp.begins");
+        let temp = OsStr::new(temp);
+        let failed = |error: io::Error| self.failure(&error);
+        let file = self.dir.create(temp).map_err(failed)?;
+        towline_core::failpoint!("temp.created");
+        if size > 0
+            && let Err(error) = file.reserve(size)
+        {
             // Nothing is recorded in it yet, so a later try may start over.
-            let _ = rustix::fs::unlinkat(&self.dir, temp, AtFlags::empty());
-            return Err(match errno {
-                Errno::NOSPC | Errno::DQUOT => disk_full(&self.path, &errno.into(), Some(size)),
-                other => self.failure(other),
+            let _ = self.dir.remove(temp);
+            return Err(match error.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    disk_full(&self.path, &error, Some(size))
+                }
+                _ => self.failure(&error),
             });
         }
+        towline_core::failpoint!("temp.reserved");
         Ok(file)
     }
 
     /// Opens the temporary file again; `None` when it is not there, or is not
     /// the file that we made.
-    pub(crate) fn open_temp(&self, temp: &str, size: u64) -> Result<Option<File>, LocalFailure> {
-        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = match rustix::fs::openat(&self.dir, temp, flags, Mode::empty()) {
-            Ok(file) => File::from(file),
-            Err(Errno::NOENT | Errno::LOOP) => return Ok(None),
-            Err(errno) => return Err(self.failure(errno)),
+    pub(crate) fn open_temp(
+        &self,
+        temp: &str,
+        size: u64,
+    ) -> Result<Option<Arc<dyn OpenFile>>, LocalFailure> {
+        let file = match self.dir.open(OsStr::new(temp)) {
+            Ok(file) => file,
+            Err(error) if is(&error, Errno::NOENT) || is(&error, Errno::LOOP) => return Ok(None),
+            Err(error) => return Err(self.failure(&error)),
         };
-        let meta = file
-            .metadata()
-            .map_err(|error| target_failure(&self.path, &error))?;
-        let ours = meta.is_file()
-            && meta.nlink() == 1
-            && meta.size() == size
-            && meta.uid() == rustix::process::geteuid().as_raw();
+        let stat = file.stat().map_err(|error| self.failure(&error))?;
+        let ours = stat.special.is_none()
+            && stat.names == 1
+            && stat.fingerprint.size == size
+            && stat.is_ours;
         Ok(ours.then_some(file))
     }
 
@@ -90,20 +98,26 @@ impl TargetDir {
     pub(crate) fn seal_temp(
         &self,
         temp: &str,
-        file: &File,
+        file: &dyn OpenFile,
         modified: Option<Timestamp>,
     ) -> Result<FileIdentity, LocalFailure> {
-        let failed = |error: io::Error| target_failure(&self.path, &error);
-        let mode = Permissions::from_mode(0o666 & !umask().map_err(failed)?);
-        forgive(file.set_permissions(mode), "the mode").map_err(failed)?;
+        let failed = |error: io::Error| self.failure(&error);
+        forgive(file.share(), "the mode").map_err(failed)?;
         if let Some(at) = modified {
             let millis = u64::try_from(at.as_millis()).unwrap_or(0);
             let time = SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
             forgive(file.set_modified(time), "the time").map_err(failed)?;
         }
+        towline_core::failpoint!("seal.dressed");
         self.sync_temp(temp, || file.sync_all())?;
-        let meta = file.metadata().map_err(failed)?;
-        Ok(fingerprint(&meta).into())
+        towline_core::failpoint!("seal.synced");
+        let stat = file.stat().map_err(failed)?;
+        Ok(stat.fingerprint.into())
+    }
+
+    /// Makes what was written to the temporary file durable, and that it has a name.
+    pub(crate) fn sync_written(&self, temp: &str, file: &dyn OpenFile) -> Result<(), LocalFailure> {
+        self.sync_temp(temp, || file.sync_data().and_then(|()| self.dir.sync()))
     }
 
     /// Syncs the temporary file. After a failure the kernel takes what it could
@@ -127,47 +141,38 @@ impl TargetDir {
 
     /// Gives the temporary file the target's name and makes that durable.
     pub(crate) fn publish(&self, temp: &str, replace: bool) -> Result<(), LocalFailure> {
-        let flags = if replace {
-            RenameFlags::empty()
-        } else {
-            RenameFlags::NOREPLACE
-        };
-        let renamed = if replace {
-            rustix::fs::renameat(&self.dir, temp, &self.dir, &self.name)
-        } else {
-            rustix::fs::renameat_with(&self.dir, temp, &self.dir, &self.name, flags)
-        };
-        renamed.map_err(|errno| match errno {
-            Errno::EXIST if !replace => LocalFailure::TargetExists {
-                path: shown(&self.path),
-            },
-            Errno::NOENT => LocalFailure::TempGone {
-                path: shown(&self.path),
-            },
-            other => self.failure(other),
+        self.publish_as(temp, &self.name, replace)
+    }
+
+    fn publish_as(&self, temp: &str, name: &OsStr, replace: bool) -> Result<(), LocalFailure> {
+        towline_core::failpoint!("rename.begins");
+        let renamed = self.dir.rename(OsStr::new(temp), name, replace);
+        renamed.map_err(|error| {
+            let path = shown(&self.path);
+            if is(&error, Errno::EXIST) && !replace {
+                LocalFailure::TargetExists { path }
+            } else if is(&error, Errno::NOENT) {
+                LocalFailure::TempGone { path }
+            } else {
+                self.failure(&error)
+            }
         })?;
-        self.dir
-            .sync_all()
-            .map_err(|error| LocalFailure::TargetUnwritable {
-                path: shown(&self.path),
-                why: format!("it is there, but its directory could not be synced: {error}"),
-                read_only: false,
-            })
+        towline_core::failpoint!("rename.ended");
+        self.sync_name()?;
+        towline_core::failpoint!("rename.synced");
+        Ok(())
+    }
+
+    /// Makes durable that the finished file has its name.
+    pub(crate) fn sync_name(&self) -> Result<(), LocalFailure> {
+        self.sync("it is there, but its directory could not be synced")
     }
 
     /// Gives it the target's name, or the first numbered one that is free:
     /// `name (1).ext`. Gives the number it took.
     pub(crate) fn publish_beside(&self, temp: &str) -> Result<Option<u32>, LocalFailure> {
         for number in (0..MOST_NUMBERS).map(|n| (n > 0).then_some(n)) {
-            let beside = Self {
-                dir: self
-                    .dir
-                    .try_clone()
-                    .map_err(|error| target_failure(&self.path, &error))?,
-                name: file_name(&numbered(&self.path, number)),
-                path: self.path.clone(),
-            };
-            match beside.publish(temp, false) {
+            match self.publish_as(temp, &file_name(&numbered(&self.path, number)), false) {
                 Err(LocalFailure::TargetExists { .. }) => {}
                 other => return other.map(|()| number),
             }
@@ -175,6 +180,26 @@ impl TargetDir {
         Err(LocalFailure::TargetExists {
             path: shown(&self.path),
         })
+    }
+
+    /// Opens the file that has the target's name, or the one with a number in it,
+    /// to be read. It is a regular one; where the name comes from a key, no link
+    /// is followed.
+    pub(crate) fn open_named(
+        &self,
+        disk: &dyn Disk,
+        number: Option<u32>,
+    ) -> Result<Arc<dyn OpenFile>, LocalFailure> {
+        let path = numbered(&self.path, number);
+        if !self.target.is_beneath() {
+            return open_source(disk, &path).map(|(file, _)| file);
+        }
+        let failed = |error: io::Error| self.failure(&error);
+        let file = self.dir.open(&file_name(&path)).map_err(failed)?;
+        match file.stat().map_err(failed)?.special {
+            None => Ok(file),
+            Some(_) => Err(failed(Errno::INVAL.into())),
+        }
     }
 
     /// Under which number the sealed file is there, `Some(None)` under the
@@ -200,37 +225,51 @@ impl TargetDir {
     }
 
     pub(crate) fn remove_temp(&self, temp: &str) -> Result<(), LocalFailure> {
-        match rustix::fs::unlinkat(&self.dir, temp, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
+        towline_core::failpoint!("unlink.begins");
+        match self.dir.remove(OsStr::new(temp)) {
+            Ok(()) => {
+                towline_core::failpoint!("unlink.ended");
+                Ok(())
+            }
+            Err(error) if is(&error, Errno::NOENT) => Ok(()),
             // Whoever cancels is told what is left behind, instead of waiting for a right.
-            Err(errno @ (Errno::ACCESS | Errno::PERM)) => Err(LocalFailure::TargetUnwritable {
-                path: shown(&self.path),
-                why: format!("the temporary file {temp} cannot be removed: {errno}"),
-                read_only: false,
-            }),
-            Err(errno) => Err(self.failure(errno)),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                Err(LocalFailure::TargetUnwritable {
+                    path: shown(&self.path),
+                    why: format!("the temporary file {temp} cannot be removed: {error}"),
+                    read_only: false,
+                })
+            }
+            Err(error) => Err(self.failure(&error)),
         }
     }
 
-    fn stat(&self, name: &OsStr) -> rustix::io::Result<FileIdentity> {
-        use rustix::fs::{StatxFlags, statx};
-        let stat = statx(
-            &self.dir,
-            name,
-            AtFlags::SYMLINK_NOFOLLOW,
-            StatxFlags::BASIC_STATS,
-        )?;
-        Ok(FileIdentity {
-            device: rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor),
-            inode: stat.stx_ino,
-            size: stat.stx_size,
-            modified_ns: nanos(stat.stx_mtime.tv_sec, i64::from(stat.stx_mtime.tv_nsec)),
-        })
+    /// Removes it so that no loss of power brings it back.
+    pub(crate) fn discard_temp(&self, temp: &str) -> Result<(), LocalFailure> {
+        self.remove_temp(temp)?;
+        self.sync("the directory of its temporary file could not be synced")
     }
 
-    fn failure(&self, errno: Errno) -> LocalFailure {
-        target_failure(&self.path, &io::Error::from(errno))
+    fn sync(&self, failed: &str) -> Result<(), LocalFailure> {
+        let why = |error| LocalFailure::TargetUnwritable {
+            path: shown(&self.path),
+            why: format!("{failed}: {error}"),
+            read_only: false,
+        };
+        self.dir.sync().map_err(why)
     }
+
+    fn stat(&self, name: &OsStr) -> io::Result<FileIdentity> {
+        self.dir.stat(name)
+    }
+
+    fn failure(&self, error: &io::Error) -> LocalFailure {
+        target_failure(&self.path, error)
+    }
+}
+
+fn is(error: &io::Error, errno: Errno) -> bool {
+    error.raw_os_error() == Some(errno.raw_os_error())
 }
 
 /// So many names are tried for a target whose own is taken.
@@ -252,7 +291,7 @@ pub fn numbered(path: &Path, number: Option<u32>) -> PathBuf {
     path.with_file_name(name)
 }
 
-fn file_name(path: &Path) -> std::ffi::OsString {
+fn file_name(path: &Path) -> OsString {
     path.file_name().unwrap_or_default().to_owned()
 }
 
@@ -297,23 +336,6 @@ fn forgive(set: io::Result<()>, what: &str) -> io::Result<()> {
     }
 }
 
-/// The umask, read from the kernel's own words: the system call that returns it
-/// would change it for a moment, for all threads.
-fn umask() -> io::Result<u32> {
-    const USUAL: u32 = 0o022;
-    let status = match std::fs::read_to_string("/proc/self/status") {
-        // Not Linux.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(USUAL),
-        // Guessing could give others the right to read.
-        status => status?,
-    };
-    let mask = status
-        .lines()
-        .find_map(|line| line.strip_prefix("Umask:"))
-        .and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok());
-    Ok(mask.unwrap_or(USUAL))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -322,7 +344,7 @@ mod tests {
     fn f62_a_temporary_file_that_was_not_synced_is_gone_and_its_sync_is_not_tried_again() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("target");
-        let place = TargetDir::of(&target).unwrap();
+        let place = TargetDir::of(&super::super::system::System, &Target::at(&target)).unwrap();
         let file = place.create_temp("temp", 5).unwrap();
         let mut syncs = 0;
         let failed = place.sync_temp("temp", || {

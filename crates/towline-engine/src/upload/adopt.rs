@@ -18,10 +18,12 @@ pub(crate) async fn adopt(context: &Context, asked_at: Timestamp) -> Result<Foun
         }
         told => told?,
     };
+    towline_core::failpoint!("adopt.listed");
     for id in candidates {
         let upload = super::upload_named(context, id);
         // One with parts is somebody's who is at work.
         if is_empty(context, &upload).await? {
+            towline_core::failpoint!("adopt.chosen");
             return Ok(Found::Upload {
                 id: upload.id,
                 parts: Vec::new(),

@@ -12,8 +12,8 @@ use super::object::{self, whole_of};
 use super::open::of_object;
 use super::piece::{self, Wanted};
 use super::{condition, learn_of_condition, open_upload};
-use crate::act::{Context, blocking};
-use crate::files::inspect_source;
+use crate::act::Context;
+use crate::files::inspect;
 use crate::stall;
 
 /// S3 may take minutes to put a large object together, and says so with white
@@ -21,18 +21,21 @@ use crate::stall;
 const PATIENCE: Duration = Duration::from_secs(30 * 60);
 
 pub(crate) async fn complete(context: &Context) -> Result<Event, Failure> {
+    towline_core::failpoint!("complete.begins");
     if !context.spec().is_stream() {
         let path = context.spec().path.clone();
         let planned = piece::planned(context)?;
-        let found = blocking(move || {
-            let found = inspect_source(&path)?;
+        let files = context.files.clone();
+        let look = move || {
+            let found = inspect(&*files, &path)?;
             planned.allows(&path, found).map(|()| found)
-        })
-        .await?;
+        };
+        let found = context.blocking(look).await?;
         if found != planned.was {
             has_only_grown(context).await?;
         }
     }
+    towline_core::failpoint!("complete.source-checked");
     let Some(upload) = open_upload(context) else {
         return Err(LocalFailure::Connection {
             why: "no upload is open".into(),
@@ -54,8 +57,10 @@ pub(crate) async fn complete(context: &Context) -> Result<Event, Failure> {
             Ok(stored) => break stored,
         }
     };
+    towline_core::failpoint!("complete.answered");
     ladder.worked(context);
     let proof = object::prove(context, whole, &stored).await?;
+    towline_core::failpoint!("complete.proven");
     Ok(Event::Finished(proof))
 }
 
@@ -84,8 +89,10 @@ async fn ask(
         checksum_kind: kind.map(|(_, kind)| kind),
         condition: condition(context),
     };
+    towline_core::failpoint!("complete.asks");
     let asked = context.s3.complete_multipart_upload(request);
     tokio::select! {
+        biased;
         stored = stall::within(Operation::CompleteMultipartUpload, PATIENCE, asked) => Ok(stored?),
         silent = silence(context, upload) => Err(silent.into()),
     }

@@ -21,11 +21,13 @@ const ROUNDS: u32 = 10;
 const UNSEEN_ROUNDS: u32 = 3;
 
 pub(crate) async fn discard(context: &Context) -> Result<Event, Failure> {
+    towline_core::failpoint!("discard.begins");
     let asked = context.record.asked;
     if let Some(upload) = open_upload(context) {
         if let Some(proof) = completed_meanwhile(context, &upload).await? {
             return Ok(Event::Finished(proof)); // too late to take it back
         }
+        towline_core::failpoint!("discard.not-completed");
         abort(context, &upload).await?;
     } else if let Some(Asked {
         request: Request::Create,
@@ -71,10 +73,12 @@ async fn completed_meanwhile(context: &Context, upload: &Upload) -> Result<Optio
 /// Gives an open upload up, until S3 knows it no more.
 pub(super) async fn abort(context: &Context, upload: &Upload) -> Result<(), Failure> {
     for round in 0..ROUNDS {
+        towline_core::failpoint!("abort.begins");
         let asked = context.s3.abort_multipart_upload(upload);
         let operation = Operation::AbortMultipartUpload;
         let answer = stall::within(operation, SMALL_REQUEST, asked).await;
         context.learn_right(operation, &answer);
+        towline_core::failpoint!("abort.answered");
         let gone = match answer {
             Ok(()) => false,
             Err(error) if error.kind == S3ErrorKind::Answer && error.is_not_found() => true,
@@ -85,7 +89,10 @@ pub(super) async fn abort(context: &Context, upload: &Upload) -> Result<(), Fail
             }
         };
         match list_parts(context, upload).await {
-            Ok(None) => return Ok(()),
+            Ok(None) => {
+                towline_core::failpoint!("abort.gone");
+                return Ok(());
+            }
             Ok(Some(_)) => {}
             // Who may not look has to believe S3.
             Err(failure) if head::is_denied(&failure) => {

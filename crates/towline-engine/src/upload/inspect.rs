@@ -3,8 +3,8 @@
 use towline_core::{Event, Failure, Fingerprint};
 
 use super::piece;
-use crate::act::{Context, blocking};
-use crate::files::inspect_source;
+use crate::act::Context;
+use crate::files;
 use crate::stream::Begun;
 
 pub(crate) async fn inspect(context: &Context) -> Result<Event, Failure> {
@@ -15,6 +15,9 @@ pub(crate) async fn inspect(context: &Context) -> Result<Event, Failure> {
         });
     }
     let path = context.spec().path.clone();
-    let source = blocking(move || inspect_source(&path)).await?;
+    let files = context.files.clone();
+    let look = move || files::inspect(&*files, &path);
+    let source = context.blocking(look).await?;
+    towline_core::failpoint!("inspect.told");
     Ok(Event::Inspected(source))
 }

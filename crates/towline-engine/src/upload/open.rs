@@ -31,8 +31,11 @@ async fn create(context: &Context, algorithm: ChecksumAlgorithm) -> Result<Strin
         access: context.spec().options.access.clone(),
         extra: context.spec().options.extra.clone(),
     };
+    towline_core::failpoint!("create.begins");
     let create = context.s3.create_multipart_upload(request);
-    Ok(stall::within(Operation::CreateMultipartUpload, SMALL_REQUEST, create).await?)
+    let id = stall::within(Operation::CreateMultipartUpload, SMALL_REQUEST, create).await?;
+    towline_core::failpoint!("create.answered");
+    Ok(id)
 }
 
 /// The algorithm of the parts, and what the object's own checksum will cover.

@@ -11,9 +11,9 @@ use towline_core::{
 use super::ladder::Ladder;
 use super::piece::{self, Piece, Wanted};
 use super::{condition, learn_of_condition, object, open_upload};
-use crate::act::{Context, blocking};
+use crate::act::Context;
 use crate::body::SourceRange;
-use crate::files::inspect_source;
+use crate::files::inspect;
 use crate::progress::Moved;
 use crate::stall;
 
@@ -48,16 +48,18 @@ async fn attempt(
     number: PartNumber,
     algorithm: ChecksumAlgorithm,
 ) -> Option<Result<Event, Failure>> {
-    let moved = Arc::new(Moved::of(Arc::clone(&context.progress)));
+    let moved = Arc::new(Moved::of_part(Arc::clone(&context.progress), number));
     let expected = context.plan().len(number);
     let work = send(context, number, algorithm, Arc::clone(&moved));
     let mut work = std::pin::pin!(work);
     Some(tokio::select! {
+        biased;
         result = &mut work => result,
         () = context.stop.requested() => {
             if moved.bytes() < expected {
                 return None;
             }
+            towline_core::failpoint!("upload-part.grace");
             tokio::time::timeout(GRACE, work).await.ok()?
         }
     })
@@ -84,6 +86,7 @@ async fn send(
                 number: number.get(),
                 checksum: Some(sum),
             };
+            towline_core::failpoint!("upload-part.begins");
             let attempt = context.s3.upload_part(request, body);
             let operation = Operation::UploadPart;
             stall::watch(operation, attempt, &moved, Some(len), context.patience())
@@ -100,6 +103,7 @@ async fn send(
                 access: context.spec().options.access.clone(),
                 extra: context.spec().options.extra.clone(),
             };
+            towline_core::failpoint!("put.begins");
             let attempt = context.s3.put_object(request, body);
             let operation = Operation::PutObject;
             stall::watch(operation, attempt, &moved, Some(len), context.patience())
@@ -114,8 +118,10 @@ async fn send(
     };
     match answer {
         Answer::Part(stored) => {
+            towline_core::failpoint!("upload-part.answered");
             let etag = stored.etag.ok_or_else(|| no_etag(len))?;
             object::check_echo(context, &sum, stored.checksum.as_ref(), Some(&etag))?;
+            towline_core::failpoint!("upload-part.proven");
             let sum = match stored.checksum {
                 Some(_) => sum,
                 None => object::checksum_that_the_store_shows(context, source, sum, &etag).await?,
@@ -149,8 +155,10 @@ async fn put_proof(
     sum: towline_core::Checksum,
     stored: Stored,
 ) -> Result<Proof, Failure> {
+    towline_core::failpoint!("put.answered");
     let echoed = stored.checksum.as_ref().map(|(sum, _)| sum);
     object::check_echo(context, &sum, echoed, stored.etag.as_deref())?;
+    towline_core::failpoint!("put.proven");
     let sum = match (&stored.checksum, &stored.etag) {
         (None, Some(etag)) => {
             object::checksum_that_the_store_shows(context, source.clone(), sum, etag).await?
@@ -158,14 +166,16 @@ async fn put_proof(
         _ => sum,
     };
     if let Piece::File(SourceRange { path, planned, .. }) = source.clone() {
-        let found = blocking(move || {
-            let found = inspect_source(&path)?;
+        let files = context.files.clone();
+        let look = move || {
+            let found = inspect(&*files, &path)?;
             planned.allows(&path, found).map(|()| found)
-        });
-        if found.await? != planned.was {
+        };
+        if context.blocking(look).await? != planned.was {
             piece::is_unchanged(context, source, sum).await?;
         }
     }
+    towline_core::failpoint!("put.source-checked");
     object::prove(context, Some(sum), &stored).await
 }
 

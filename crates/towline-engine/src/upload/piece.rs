@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use towline_core::{Checksum, ChecksumAlgorithm, LocalFailure, PartNumber, WhenSourceChanges};
 
-use crate::act::{Context, blocking};
+use crate::act::Context;
 use crate::body::{self, Prepared, SourceRange};
 use crate::files::{Planned, shown};
 use crate::stream::{Given, Source, Stream};
@@ -100,12 +100,12 @@ pub(crate) async fn prepare(
     piece: Piece,
     algorithm: ChecksumAlgorithm,
 ) -> Result<Prepared, LocalFailure> {
-    let budget = context.budget.clone();
-    blocking(move || match piece {
-        Piece::File(source) => body::prepare(source, algorithm, &budget),
+    let (files, budget) = (context.files.clone(), context.budget.clone());
+    let prepare = move || match piece {
+        Piece::File(source) => body::prepare(&files, source, algorithm, &budget),
         Piece::Held(bytes) => Ok(body::held(&bytes, algorithm)),
-    })
-    .await
+    };
+    context.blocking(prepare).await
 }
 
 /// Its checksum.

@@ -23,6 +23,7 @@ use crate::stall::{self, SMALL_REQUEST};
 pub(super) const MAX_PAGES: u32 = 1000;
 
 pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
+    towline_core::failpoint!("reconcile.begins");
     let asked = context.record.asked;
     let found = match (open_upload(context), asked) {
         (Some(upload), _) => open_or_landed(context, upload).await?,
@@ -68,6 +69,7 @@ async fn open_or_landed(context: &Context, upload: Upload) -> Result<Found, Fail
         }
         told => told?,
     };
+    towline_core::failpoint!("reconcile.parts-listed");
     let Some(completing) = completing else {
         return match listed {
             Some(listed) => open(context, upload, listed).await,
@@ -101,10 +103,12 @@ async fn landed_or_late(context: &Context, asked_at: Timestamp) -> Result<Found,
         Err(failure) if head::is_denied(&failure) && !must_not_replace => return Ok(Found::Gone),
         told => told?,
     };
+    towline_core::failpoint!("reconcile.object-told");
     let Some(there) = there else {
         return Ok(Found::Unseen);
     };
     let judgement = object::is_ours(context, &there).await?;
+    towline_core::failpoint!("reconcile.object-judged");
     if let Some(found) = decided(context, &judgement) {
         return Ok(found);
     }
@@ -122,6 +126,7 @@ async fn landed_or_late(context: &Context, asked_at: Timestamp) -> Result<Found,
 /// Who may not list the parts believes what is recorded of them; a Complete
 /// will tell the rest.
 async fn unlisted(context: &Context, upload: Upload, completing: bool) -> Result<Found, Failure> {
+    towline_core::failpoint!("reconcile.listing-denied");
     if completing {
         match head::now(context, None).await {
             Ok(Some(there)) => {
@@ -279,6 +284,7 @@ async fn put_landed(context: &Context) -> Result<Found, Failure> {
         Err(failure) if head::is_denied(&failure) => None,
         told => told?,
     };
+    towline_core::failpoint!("reconcile.put-told");
     let Some(there) = there else {
         return Ok(Found::Nothing);
     };

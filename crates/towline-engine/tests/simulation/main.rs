@@ -7,6 +7,7 @@ mod credentials;
 mod many;
 mod metered;
 mod outages;
+mod power;
 mod scene;
 mod steering;
 mod throttling;

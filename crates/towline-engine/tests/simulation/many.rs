@@ -128,3 +128,30 @@ async fn two_thousand_that_wait_for_a_dead_store_keep_none_of_a_healthy_one_wait
     }
     println!("2,000 done after {:?}", scene.s3.elapsed() - back);
 }
+
+/// Found by a random world: it waited for a backlog that was past it.
+#[tokio::test(start_paused = true)]
+async fn one_that_is_begun_after_a_later_one_is_not_passed_over_when_others_are_in_its_way() {
+    let scene = Scene::with(|config| config.window = 1).await;
+    scene.s3.set_bandwidth(Some(MIB));
+    let (first, recorded_first) = scene.record_upload("first", 10_000).await;
+    let (second, recorded_second) = scene.record_upload("second", 4 * MIB).await;
+    scene.engine().begin(&recorded_second).unwrap();
+    scene.engine().begin(&recorded_first).unwrap();
+    scene.completes(&second, secs(60)).await;
+    scene.completes(&first, secs(60)).await;
+}
+
+/// Found by a random world: a clock that had been set by S3's once was never set
+/// again, so that what was parked for it stayed so.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_twice_is_set_twice() {
+    let scene = Scene::new().await;
+    scene.s3.set_bandwidth(Some(MIB));
+    let upload = scene.upload("object", 12 * MIB).await;
+    for ahead in [3600, -3600, 0] {
+        tokio::time::sleep(secs(1)).await;
+        scene.s3.set_clock_ahead(ahead);
+    }
+    scene.completes(&upload, secs(600)).await;
+}

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use towline_core::{
-    Command, Connection, Direction, NewTransfer, ObjectAddress, Operation, PartSize, Phase, Record,
-    Spec, State, Status, Store, Timestamp, TransferId, TransferOptions,
+    Command, Connection, Created, Direction, NewTransfer, ObjectAddress, Operation, PartSize,
+    Phase, Record, Spec, State, Status, Store, Timestamp, TransferId, TransferOptions,
 };
 use towline_engine::{Config, Engine, inspect_source};
 use towline_testkit::simulation::{End, Request, SimulatedS3, SimulatedStores};
@@ -101,6 +101,31 @@ impl Scene {
         len: u64,
         set: impl FnOnce(&mut TransferOptions),
     ) -> Moved {
+        let (new, moved) = self.prepare(store, direction, key, len, set);
+        let created = self.engine.submit(vec![new]).await.unwrap();
+        Moved {
+            id: created[0].record().id,
+            ..moved
+        }
+    }
+
+    /// Records an upload, and leaves it to who begins it.
+    pub(crate) async fn record_upload(&self, key: &str, len: u64) -> (Moved, Vec<Created>) {
+        let (new, moved) = self.prepare(STORE, Direction::Upload, key, len, |_| ());
+        let created = self.engine.record(vec![new]).await.unwrap();
+        let id = created[0].record().id;
+        (Moved { id, ..moved }, created)
+    }
+
+    /// A request, and what it is about; its number is not known yet.
+    fn prepare(
+        &self,
+        store: &str,
+        direction: Direction,
+        key: &str,
+        len: u64,
+        set: impl FnOnce(&mut TransferOptions),
+    ) -> (NewTransfer, Moved) {
         let path = self.dir.path().join(key);
         let source = match direction {
             Direction::Upload => {
@@ -139,14 +164,14 @@ impl Scene {
             },
             created_at: Timestamp::from_millis(1),
         };
-        let created = self.engine.submit(vec![new]).await.unwrap();
-        Moved {
-            id: created[0].record().id,
+        let moved = Moved {
+            id: TransferId::START,
             direction,
             key: key.to_owned(),
             path,
             len,
-        }
+        };
+        (new, moved)
     }
 
     pub(crate) async fn command(&self, of: &Moved, command: Command) {

@@ -19,12 +19,15 @@ impl S3Client {
             .extra(&request.extra)?;
         let answer = self.send(call).await?;
         expect_object(&answer)?;
-        let size = match headers::content_range(&answer.headers) {
-            Some((_, total)) => total,
-            None if answer.status.as_u16() == 206 => None,
-            None => headers::number(&answer.headers, "content-length"),
+        let (range, size) = match headers::content_range(&answer.headers) {
+            Some((range, total)) => (Some(range), total),
+            None if answer.status.as_u16() == 206 => (None, None),
+            None => (None, headers::number(&answer.headers, "content-length")),
         };
-        Ok(headers::object_head(&answer.headers, size))
+        Ok(ObjectHead {
+            range,
+            ..headers::object_head(&answer.headers, size)
+        })
     }
 }
 

@@ -58,8 +58,21 @@ pub struct Asked {
     pub versions: Vec<Content>,
     /// What stood at its destination before.
     pub before: Option<Content>,
-    /// Whether source, object and server are sound, so that it must complete.
-    pub sound: bool,
+    /// How it may end.
+    pub fate: Fate,
+}
+
+/// How a transfer that was asked for may end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Source, object and server are sound: it must complete.
+    Completes,
+    /// They are, but commands that cancel it are given beside.
+    MayBeCanceled,
+    /// Commands that have its record forgotten are given as well.
+    MayBeRemoved,
+    /// It may also fail.
+    MayFail,
 }
 
 /// Where a content is seen.

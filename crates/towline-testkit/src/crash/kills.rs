@@ -16,9 +16,8 @@ pub enum Whom {
 /// The kills of one run.
 pub struct Kills<'a> {
     pub(crate) most: u64,
-    pub(crate) signal: Signal,
+    pub(crate) signal: Box<dyn FnMut() -> Signal + 'a>,
     pub(crate) whom: Whom,
-    pub(crate) again_on: Vec<i32>,
     pub(crate) draw: Box<dyn FnMut() -> Trigger + 'a>,
 }
 
@@ -37,9 +36,8 @@ impl<'a> Kills<'a> {
     pub fn at_most(most: u64, draw: impl FnMut() -> Trigger + 'a) -> Self {
         Self {
             most,
-            signal: Signal::Kill,
+            signal: Box::new(|| Signal::Kill),
             whom: Whom::Itself,
-            again_on: Vec::new(),
             draw: Box::new(draw),
         }
     }
@@ -47,7 +45,7 @@ impl<'a> Kills<'a> {
     /// By another signal than SIGKILL.
     #[must_use]
     pub fn by(mut self, signal: Signal) -> Self {
-        self.signal = signal;
+        self.signal = Box::new(move || signal);
         self
     }
 
@@ -55,14 +53,6 @@ impl<'a> Kills<'a> {
     #[must_use]
     pub fn whom(mut self, whom: Whom) -> Self {
         self.whom = whom;
-        self
-    }
-
-    /// A process that ends by itself with this exit code is started again, and
-    /// has not failed: 4, where several commands want one state.
-    #[must_use]
-    pub fn again_on(mut self, code: i32) -> Self {
-        self.again_on.push(code);
         self
     }
 }

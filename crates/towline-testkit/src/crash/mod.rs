@@ -44,7 +44,9 @@
     reason = "these are tests, though other crates run them"
 )]
 
+mod canary;
 mod content;
+mod crowd;
 mod evidence;
 mod kills;
 #[cfg(test)]
@@ -59,13 +61,17 @@ mod survey;
 mod trigger;
 mod until_done;
 mod watcher;
+mod weather;
 
+pub use canary::Canaries;
 pub use content::{Content, bytes};
-pub use evidence::{Asked, Evidence, Place, Row, Seen, Survey, Twins};
+pub use crowd::Crowd;
+pub use evidence::{Asked, Evidence, Fate, Place, Row, Seen, Survey, Twins};
 pub use kills::{Kills, Whom};
 pub use oracle::{Oracle, PROMISES, Promise, Violation, violations};
 pub use process::{End, Kill, Run, Signal};
 pub use scene::{BUCKET, Scene, Task};
-pub use seed::{kill_count, seed};
+pub use seed::{kills, seed, soak_time};
 pub use trigger::{Flow, Sighting, Trigger};
 pub use until_done::Story;
+pub use weather::Weather;

@@ -33,6 +33,19 @@ pub(crate) fn two_owners(pids: &[u32], state_dir: &Path) -> Option<(u32, u32)> {
     holds_lock(*first, state_dir).then_some((*first, *second))
 }
 
+/// The processes that a command left in the background on this state.
+pub(crate) fn background(state_dir: &Path) -> Vec<u32> {
+    let dir = state_dir.as_os_str().as_encoded_bytes();
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = processes.filter_map(|process| process.file_name().to_str()?.parse().ok());
+    let on_this_state = |pid: &u32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let args: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
+        args.contains(&&b"--until-idle"[..]) && args.contains(&dir)
+    };
+    pids.filter(on_this_state).collect()
+}
+
 /// <https://man7.org/linux/man-pages/man5/proc_pid_fdinfo.5.html>
 fn has_exclusive_lock(info: &str) -> bool {
     info.lines().any(|line| {

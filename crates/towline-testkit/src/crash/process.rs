@@ -75,6 +75,19 @@ impl Run {
     }
 }
 
+/// Whether there was such a process to be signalled.
+pub(crate) fn send(pid: u32, signal: Signal) -> bool {
+    let signal = match signal {
+        Signal::Kill => rustix::process::Signal::KILL,
+        Signal::Terminate => rustix::process::Signal::TERM,
+        Signal::Interrupt => rustix::process::Signal::INT,
+    };
+    let pid = i32::try_from(pid)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
+    rustix::process::kill_process(pid.unwrap(), signal).is_ok()
+}
+
 /// A process that runs. Its output goes to files, so it never waits for a reader.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -134,19 +147,13 @@ impl Process {
             return false;
         }
         self.killed = Some((signal, trigger, Instant::now()));
-        let signal = match signal {
-            Signal::Kill => rustix::process::Signal::KILL,
-            Signal::Terminate => rustix::process::Signal::TERM,
-            Signal::Interrupt => rustix::process::Signal::INT,
-        };
         // Not waited for yet, so the number is still its own.
-        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)
-            .unwrap();
+        assert!(send(self.pid(), signal));
         true
     }
 
     /// What became of it. Waits for its end.
-    pub(crate) fn into_run(mut self, also_fine: &[i32]) -> Run {
+    pub(crate) fn into_run(mut self) -> Run {
         let end = self.child.wait().unwrap().into();
         // It may have been quicker than the signal.
         let killed = self.killed.take().filter(|(signal, ..)| match signal {
@@ -166,7 +173,7 @@ impl Process {
                 trigger,
                 took: at.elapsed(),
             }),
-            also_fine: also_fine.to_vec(),
+            also_fine: Vec::new(),
             stdout: said("out"),
             stderr: said("err"),
             state_dir: self.state_dir.clone(),

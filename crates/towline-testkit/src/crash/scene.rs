@@ -1,21 +1,35 @@
 //! A server, a directory, and the command in a clean environment.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{OsStr, OsString};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use tempfile::TempDir;
 use towline_testserver::TestServer;
 
+use super::canary::Canaries;
 use super::content::bytes;
+use super::crowd::Crowd;
+use super::evidence::Row;
+use super::kills::Whom;
 use super::oracle::Oracle;
-use super::process::Run;
+use super::owner;
+use super::process::{self, Run, Signal};
+use super::trigger::Trigger;
+use super::until_done::LOOK;
 use super::watcher::Watcher;
+use crate::fault_proxy::FaultProxy;
 
 /// The bucket that every scene has.
 pub const BUCKET: &str = "bucket";
+
+/// Longer than anything here takes.
+const DEADLINE: Duration = Duration::from_secs(240);
 
 /// A server with its history, a temporary directory, and the command.
 ///
@@ -28,6 +42,9 @@ pub struct Scene {
     pub(crate) runs: RefCell<Vec<Run>>,
     pub(crate) surveys: RefCell<Vec<super::evidence::Survey>>,
     pub(crate) runtime: tokio::runtime::Runtime,
+    pub(crate) proxy: Option<Arc<FaultProxy>>,
+    said: Cell<usize>,
+    env: Vec<(&'static str, String)>,
     binary: PathBuf,
     /// Without links in it, as `/proc` shows paths.
     root: PathBuf,
@@ -39,6 +56,7 @@ pub struct Scene {
 pub struct Task {
     pub(crate) args: Vec<OsString>,
     pub(crate) state_dir: PathBuf,
+    pub(crate) fine: Vec<i32>,
 }
 
 impl Scene {
@@ -71,10 +89,120 @@ impl Scene {
             runs: RefCell::default(),
             surveys: RefCell::default(),
             runtime,
+            proxy: None,
+            said: Cell::new(0),
+            env: Vec::new(),
             binary: binary.into(),
             root: dir.path().canonicalize().unwrap(),
             _dir: dir,
         }
+    }
+
+    /// The same, with secrets that can be recognised, and commands that log
+    /// whatever they can.
+    pub fn with_canaries(binary: impl Into<PathBuf>) -> Self {
+        let mut scene = Self::with_credentials(binary, "test", Canaries::SECRET);
+        scene.env = Canaries::environment();
+        scene
+    }
+
+    /// Commands that are made from now on reach the server through a proxy,
+    /// which passes everything until there is [`Weather`](super::Weather).
+    pub fn put_proxy_between(&mut self) {
+        let server = SocketAddr::from((Ipv4Addr::LOCALHOST, self.server.port()));
+        let proxy = self.runtime.block_on(FaultProxy::start(server));
+        self.proxy = Some(Arc::new(proxy.unwrap()));
+    }
+
+    fn endpoint(&self) -> String {
+        match &self.proxy {
+            Some(proxy) => format!("http://{}", proxy.address()),
+            None => self.server.endpoint(),
+        }
+    }
+
+    /// What `--detach` has left in the background on the state of this task.
+    pub fn background(&self, task: &Task) -> Vec<u32> {
+        owner::background(&task.state_dir)
+    }
+
+    /// Signals what `--detach` has left in the background on the state of this
+    /// task; says how many.
+    pub fn signal_background(&self, task: &Task, signal: Signal) -> usize {
+        let pids = self.background(task);
+        for pid in &pids {
+            process::send(*pid, signal);
+            self.watcher.watched().last_kill = Some(SystemTime::now());
+        }
+        pids.len()
+    }
+
+    /// The transfers of the state of this task.
+    pub fn rows_of(&self, task: &Task) -> Vec<Row> {
+        self.rows(&task.state_dir)
+    }
+
+    /// A file in the state directory of this task.
+    pub fn file_of_state(&self, task: &Task, name: &str) -> PathBuf {
+        task.state_dir.join(name)
+    }
+
+    /// The process that holds the lock on the state of this task, of those that the
+    /// harness started or `--detach` left.
+    pub fn owner(&self, task: &Task) -> Option<u32> {
+        let running = self.watcher.watched().running.get(&task.state_dir).cloned();
+        let mut pids = running.unwrap_or_default();
+        pids.extend(self.background(task));
+        let holds_lock = |pid: &u32| owner::holds_lock(*pid, &task.state_dir);
+        pids.into_iter().find(holds_lock)
+    }
+
+    /// Whether somebody serves the state of this task.
+    pub fn has_owner(&self, task: &Task) -> bool {
+        UnixStream::connect(task.state_dir.join("towline.sock")).is_ok()
+    }
+
+    /// Carries out a task in one process, to the end that it comes to, by itself or
+    /// by this signal at this moment.
+    pub fn once(&self, task: &Task, doom: Option<(Trigger, Signal)>) -> Run {
+        let mut crowd = Crowd::of(self);
+        crowd.start(0, task, doom);
+        let mut ended = Vec::new();
+        self.until("a command ends", || {
+            crowd.kill_those_due(Whom::Itself, 1);
+            ended.extend(crowd.reap());
+            crowd.is_empty()
+        });
+        ended.remove(0)
+    }
+
+    /// Waits for something that is to come.
+    pub fn until(&self, what: &str, mut is_so: impl FnMut() -> bool) {
+        let start = Instant::now();
+        while !is_so() {
+            assert!(start.elapsed() < DEADLINE, "waited in vain until {what}");
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// Forgets what the server was asked so far, for tests of many minutes without
+    /// an oracle.
+    pub fn forget_history(&self) {
+        self.server.history().clear();
+        self.runs.borrow_mut().clear();
+        self.surveys.borrow_mut().clear();
+    }
+
+    /// Removes what the commands wrote, which [`Run`] has as well.
+    pub fn forget_what_was_said(&self) {
+        std::fs::remove_dir_all(self.path(".said")).unwrap();
+    }
+
+    /// Panics if a secret is in what the commands said, or in a file of this
+    /// state; says how many texts and files were looked through.
+    pub fn assert_no_canary(&self, task: &Task) -> usize {
+        let said = Canaries::assert_none_in_files(&self.path(".said"));
+        said + Canaries::assert_none_in_files(&task.state_dir)
     }
 
     /// A path in the scene's directory.
@@ -107,6 +235,7 @@ impl Scene {
         Task {
             args: args.into_iter().map(|arg| arg.as_ref().into()).collect(),
             state_dir: self.path("state"),
+            fine: Vec::new(),
         }
     }
 
@@ -118,12 +247,13 @@ impl Scene {
             .args(&task.args)
             .env_clear()
             .env("HOME", "/nonexistent")
-            .env("AWS_ENDPOINT_URL", self.server.endpoint())
+            .env("AWS_ENDPOINT_URL", self.endpoint())
             .env("AWS_REGION", "us-east-1")
             .env("AWS_EC2_METADATA_DISABLED", "true") // nothing beyond loopback is asked
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "testsecret")
             .env("TOWLINE_STATE_DIR", &task.state_dir)
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.root)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -141,8 +271,9 @@ impl Scene {
         self.server.history().count_where(|_| true) as u64
     }
 
-    /// Where the process with this number writes what it says.
-    pub(crate) fn output_path(&self, number: usize) -> PathBuf {
+    /// Where the next process writes what it says.
+    pub(crate) fn output_path(&self) -> PathBuf {
+        let number = self.said.replace(self.said.get() + 1);
         let dir = self.path(".said");
         std::fs::create_dir_all(&dir).unwrap();
         dir.join(number.to_string())
@@ -154,6 +285,24 @@ impl Task {
     #[must_use]
     pub fn in_state(mut self, dir: impl Into<PathBuf>) -> Self {
         self.state_dir = dir.into();
+        self
+    }
+
+    /// The same in the state directory of another.
+    #[must_use]
+    pub fn on_state_of(self, other: &Self) -> Self {
+        self.in_state(&other.state_dir)
+    }
+
+    /// Whether this is its state directory.
+    pub fn has_state(&self, dir: &Path) -> bool {
+        self.state_dir == dir
+    }
+
+    /// It may also end with this exit code, and has not failed.
+    #[must_use]
+    pub fn or_code(mut self, code: i32) -> Self {
+        self.fine.push(code);
         self
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout};
 use towline_core::{Body, Operation, S3Error, S3ErrorKind, Timestamp};
 
 use super::Server;
+use super::faults::{Applied, Fault};
 use super::history::{End, Entry, Request};
 use super::objects::Objects;
 use super::wire::{Broken, Network};
@@ -35,6 +36,8 @@ impl Refusal {
 pub(super) struct Line {
     pub(super) server: Arc<Server>,
     signer: Mutex<Signer>,
+    /// Which client it is.
+    number: u32,
     /// Connections that carry nothing now.
     idle: AtomicUsize,
 }
@@ -50,6 +53,7 @@ struct Signer {
 /// A request that was answered: at work until this is dropped.
 pub(super) struct Answered {
     pub(super) entry: Entry,
+    pub(super) fault: Option<Fault>,
     _at_work: AtWork,
 }
 
@@ -65,6 +69,7 @@ impl Drop for AtWork {
 struct Facts {
     operation: Operation,
     entry: Entry,
+    fault: Option<Fault>,
     reused: bool,
     sent: AtomicU64,
     whole: AtomicBool,
@@ -72,7 +77,9 @@ struct Facts {
 
 impl Line {
     pub(super) fn new(server: Arc<Server>) -> Self {
+        let number = server.rules().next_client();
         Self {
+            number,
             server,
             signer: Mutex::new(Signer {
                 issued: Instant::now(),
@@ -89,17 +96,18 @@ impl Line {
         (operation, key): (Operation, &str),
         note: impl FnOnce(&mut Request),
         body: Option<Body>,
-        answer: impl FnOnce(&mut Objects, Bytes, Timestamp) -> Result<T, Refusal>,
+        answer: impl Answer<T>,
     ) -> Result<(T, Answered), S3Error> {
         let taken = |idle: usize| idle.checked_sub(1);
         let facts = Facts {
             operation,
-            entry: self.server.history.begin(operation, key),
+            entry: self.server.history.begin(self.number, operation, key, note),
+            fault: self.server.rules().draw(operation),
             reused: self.idle.fetch_update(Relaxed, Relaxed, taken).is_ok(),
             sent: AtomicU64::new(0),
             whole: AtomicBool::new(false),
         };
-        facts.entry.note(note);
+        facts.entry.note(|request| request.fault = facts.fault);
         if let Err(error) = self.connect(&facts).await {
             facts.entry.end(End::NoAnswer);
             return Err(error);
@@ -108,9 +116,16 @@ impl Line {
         match self.server.wire.on_connection(work).await {
             Ok(Ok((told, at_work))) => {
                 self.idle.fetch_add(1, Relaxed);
-                let entry = facts.entry;
+                let Facts { entry, fault, .. } = facts;
                 let _at_work = at_work;
-                Ok((told, Answered { entry, _at_work }))
+                Ok((
+                    told,
+                    Answered {
+                        entry,
+                        fault,
+                        _at_work,
+                    },
+                ))
             }
             Ok(Err(error)) => {
                 let status = error.status.unwrap_or_default();
@@ -159,25 +174,57 @@ impl Line {
         &self,
         facts: &Facts,
         body: Option<Body>,
-        answer: impl FnOnce(&mut Objects, Bytes, Timestamp) -> Result<T, Refusal>,
+        answer: impl Answer<T>,
     ) -> Result<(T, AtWork), S3Error> {
         let (server, wire) = (&self.server, &self.server.wire);
         let signed_at = self.sign();
         facts.whole.store(body.is_none(), Relaxed);
         wire.one_way().await;
-        let at_work = match self.admit(signed_at) {
+        let at_work = match self.admit(facts.operation, signed_at) {
             Ok(at_work) => at_work,
             Err(refusal) => {
                 wire.one_way().await;
                 return Err(facts.refused(&refusal, server.now()));
             }
         };
+        if let Some(Fault::Refuse(status)) = facts.fault {
+            wire.one_way().await;
+            return Err(facts.refused(&Refusal::new(status, code_of(status)), server.now()));
+        }
         let bytes = match body {
             Some(body) => self.receive(facts, body).await?,
             None => Bytes::new(),
         };
-        let now = server.now();
-        let told = answer(&mut server.objects(), bytes, now);
+        let place = facts.entry.place;
+        let told = match facts.fault {
+            Some(Fault::CutAt(_)) => return Err(facts.cut()),
+            Some(
+                fault @ (Fault::RefuseAfter(_, applied)
+                | Fault::CutAfter(applied)
+                | Fault::Silent(applied)),
+            ) => {
+                match applied {
+                    Applied::Yes => drop(server.apply(place, bytes, &answer)),
+                    Applied::No => {}
+                    Applied::Late(after) => server.apply_later(place, bytes, after, answer),
+                }
+                wire.one_way().await;
+                return match fault {
+                    Fault::RefuseAfter(status, _) => {
+                        let refusal = Refusal::new(status, code_of(status));
+                        Err(facts.refused(&refusal, server.now()))
+                    }
+                    Fault::Silent(_) => std::future::pending().await,
+                    _ => Err(facts.cut()),
+                };
+            }
+            Some(Fault::Twice(after)) => {
+                let told = server.apply(place, bytes.clone(), &answer);
+                server.apply_later(place, bytes, after, answer);
+                told
+            }
+            _ => server.apply(place, bytes, &answer),
+        };
         wire.one_way().await;
         match told {
             Ok(told) => Ok((told, at_work)),
@@ -189,6 +236,10 @@ impl Line {
     async fn receive(&self, facts: &Facts, mut body: Body) -> Result<Bytes, S3Error> {
         let link = &self.server.wire.up;
         let mut all = Vec::with_capacity(usize::try_from(body.len).unwrap_or_default());
+        let cut_at = match facts.fault {
+            Some(Fault::CutAt(percent)) => body.len * u64::from(percent) / 100,
+            _ => u64::MAX,
+        };
         while let Some(bytes) = std::future::poll_fn(|cx| body.stream.as_mut().poll_next(cx)).await
         {
             let bytes = bytes.map_err(|cause| {
@@ -201,6 +252,9 @@ impl Line {
                 facts.entry.moved(piece.len());
                 facts.sent.fetch_add(piece.len() as u64, Relaxed);
                 all.extend_from_slice(piece);
+                if all.len() as u64 > cut_at {
+                    return Err(facts.cut());
+                }
             }
         }
         if all.len() as u64 != body.len {
@@ -220,9 +274,16 @@ impl Line {
         (signer.issued, self.server.our_millis() + signer.offset)
     }
 
-    fn admit(&self, (issued, signed_at): (Instant, i64)) -> Result<AtWork, Refusal> {
+    fn admit(
+        &self,
+        operation: Operation,
+        (issued, signed_at): (Instant, i64),
+    ) -> Result<AtWork, Refusal> {
         let now = self.server.now().as_millis();
         let mut rules = self.server.rules();
+        if rules.denied.contains(&operation) {
+            return Err(Refusal::new(403, "AccessDenied"));
+        }
         if now.abs_diff(signed_at) > MOST_SKEW_MS {
             return Err(Refusal::new(403, "RequestTimeTooSkewed"));
         }
@@ -234,6 +295,13 @@ impl Line {
         }
         rules.at_work += 1;
         Ok(AtWork(Arc::clone(&self.server)))
+    }
+
+    /// What a client says that does not ask.
+    pub(super) fn denied(&self) -> S3Error {
+        let mut error = S3Error::new(Operation::HeadObject, S3ErrorKind::Answer, "");
+        error.status = Some(404);
+        error
     }
 
     pub(super) fn refresh_credentials(&self) {
@@ -251,7 +319,31 @@ impl Line {
     }
 }
 
+/// Answers a request: once, or once more where it is applied twice.
+pub(super) trait Answer<T>:
+    Fn(&mut Objects, Bytes, Timestamp) -> Result<T, Refusal> + Send + Sync + 'static
+{
+}
+
+impl<T, A> Answer<T> for A where
+    A: Fn(&mut Objects, Bytes, Timestamp) -> Result<T, Refusal> + Send + Sync + 'static
+{
+}
+
+fn code_of(status: u16) -> &'static str {
+    match status {
+        429 | 503 => "SlowDown",
+        408 => "ProxyTimeout", // not S3's own, which is 400 RequestTimeout
+        502 => "BadGateway",
+        _ => "InternalError",
+    }
+}
+
 impl Facts {
+    fn cut(&self) -> S3Error {
+        self.error(S3ErrorKind::Transport, "the connection was reset")
+    }
+
     fn error(&self, kind: S3ErrorKind, why: &str) -> S3Error {
         let mut error = S3Error::new(self.operation, kind, why);
         error.body_sent = self.sent.load(Relaxed);

@@ -12,7 +12,8 @@ use towline_core::{
 };
 
 use super::Server;
-use super::call::{Answered, Line, Refusal};
+use super::call::{Answer, Answered, Line, Refusal};
+use super::faults::Fault;
 use super::history::{End, Request};
 use super::objects::{Objects, fits, sum};
 
@@ -30,7 +31,7 @@ impl Client {
         what: (Operation, &str),
         note: impl FnOnce(&mut Request),
         body: Option<Body>,
-        answer: impl FnOnce(&mut Objects, Bytes, Timestamp) -> Result<T, Refusal>,
+        answer: impl Answer<T>,
     ) -> Result<T, S3Error> {
         let (told, answered) = self.0.ask(what, note, body, answer).await?;
         answered.entry.end(End::Done);
@@ -43,11 +44,11 @@ impl S3 for Client {
     async fn put_object(&self, request: PutObject, body: Body) -> Result<Stored, S3Error> {
         let at = (request.bucket, request.key.clone());
         let if_absent = request.condition == Some(WriteCondition::Absent);
-        let store = |objects: &mut Objects, bytes: Bytes, now| {
+        let store = move |objects: &mut Objects, bytes: Bytes, now| {
             if request.checksum.is_some_and(|sent| !fits(&sent, &bytes)) {
                 return Err(Refusal::new(400, "BadDigest"));
             }
-            objects.put(at, bytes, now, if_absent)
+            objects.put(at.clone(), bytes, now, if_absent)
         };
         let what = (Operation::PutObject, request.key.as_str());
         self.ask(what, |_| (), Some(body), store).await
@@ -60,7 +61,7 @@ impl S3 for Client {
             what,
             |_| (),
             None,
-            |objects, _, now| Ok(objects.open(at, now)),
+            move |objects, _, now| Ok(objects.open(at.clone(), now)),
         )
         .await
     }
@@ -71,16 +72,20 @@ impl S3 for Client {
             number,
             checksum,
         } = request;
-        let store = |objects: &mut Objects, bytes: Bytes, _| {
+        let id = upload.id.clone();
+        let store = move |objects: &mut Objects, bytes: Bytes, _| {
             if checksum.is_some_and(|sent| !fits(&sent, &bytes)) {
                 return Err(Refusal::new(400, "BadDigest"));
             }
             let checksum = Some(sum(&bytes));
-            let etag = Some(objects.put_part(&upload.id, number, bytes)?);
+            let etag = Some(objects.put_part(&id, number, bytes)?);
             Ok(PartStored { etag, checksum })
         };
         let what = (Operation::UploadPart, upload.key.as_str());
-        let note = |noted: &mut Request| noted.part = Some(number);
+        let note = |noted: &mut Request| {
+            noted.part = Some(number);
+            noted.upload = Some(upload.id.clone());
+        };
         self.ask(what, note, Some(body), store).await
     }
 
@@ -95,51 +100,38 @@ impl S3 for Client {
         } = request;
         let if_absent = condition == Some(WriteCondition::Absent);
         let what = (Operation::CompleteMultipartUpload, upload.key.as_str());
-        self.ask(
-            what,
-            |_| (),
-            None,
-            |objects, _, now| objects.complete(&upload.id, &parts, size, checksum, now, if_absent),
-        )
-        .await
+        let (note, id) = (of_upload(&upload), upload.id.clone());
+        let complete = move |objects: &mut Objects, _, now| {
+            objects.complete(&id, &parts, size, checksum, now, if_absent)
+        };
+        self.ask(what, note, None, complete).await
     }
 
     async fn abort_multipart_upload(&self, upload: &Upload) -> Result<(), S3Error> {
         let what = (Operation::AbortMultipartUpload, upload.key.as_str());
-        self.ask(
-            what,
-            |_| (),
-            None,
-            |objects, _, _| {
-                objects.upload(&upload.id)?;
-                objects.uploads.remove(&upload.id);
-                Ok(())
-            },
-        )
-        .await
+        let id = upload.id.clone();
+        let abort = move |objects: &mut Objects, _, _| objects.abort(&id);
+        self.ask(what, of_upload(upload), None, abort).await
     }
 
     async fn list_parts(&self, upload: &Upload, _: Option<u32>) -> Result<PartsPage, S3Error> {
         let what = (Operation::ListParts, upload.key.as_str());
-        self.ask(
-            what,
-            |_| (),
-            None,
-            |objects, _, _| {
-                let parts = objects.listed_parts(&upload.id)?;
-                Ok(PartsPage { parts, next: None })
-            },
-        )
-        .await
+        let id = upload.id.clone();
+        let list = move |objects: &mut Objects, _, _| {
+            let parts = objects.listed_parts(&id)?;
+            Ok(PartsPage { parts, next: None })
+        };
+        self.ask(what, of_upload(upload), None, list).await
     }
 
     async fn list_multipart_uploads(&self, request: ListUploads) -> Result<UploadsPage, S3Error> {
-        let what = (Operation::ListMultipartUploads, request.prefix.as_str());
+        let prefix = request.prefix.clone();
+        let what = (Operation::ListMultipartUploads, prefix.as_str());
         self.ask(
             what,
             |_| (),
             None,
-            |objects, _, _| {
+            move |objects, _, _| {
                 let uploads = objects.listed_uploads(&request.bucket, &request.prefix);
                 let next = None;
                 Ok(UploadsPage { uploads, next })
@@ -149,13 +141,16 @@ impl S3 for Client {
     }
 
     async fn head_object(&self, request: GetObject) -> Result<ObjectHead, S3Error> {
+        if self.0.server.objects().rules.denies_objects {
+            return Err(self.0.denied());
+        }
         let what = (Operation::HeadObject, request.key.as_str());
         let at = (request.bucket, request.key.clone());
         self.ask(
             what,
             |_| (),
             None,
-            |objects, _, now| Ok(objects.object(&at)?.head(now)),
+            move |objects, _, now| objects.head(&at, now),
         )
         .await
     }
@@ -164,24 +159,34 @@ impl S3 for Client {
         let what = (Operation::GetObject, request.key.as_str());
         let at = (request.bucket, request.key.clone());
         let note = |noted: &mut Request| noted.range = request.range.clone();
-        let read = |objects: &mut Objects, _, now| {
+        let (asked, wanted) = (request.range.clone(), request.condition.if_match);
+        let read = move |objects: &mut Objects, _, now| {
+            let head = objects.head(&at, now)?;
             let object = objects.object(&at)?;
-            let wanted = request.condition.if_match.as_ref();
+            let wanted = wanted.as_ref();
             if wanted.is_some_and(|etag| *etag != object.etag) {
                 return Err(Refusal::new(412, "PreconditionFailed"));
             }
             let len = object.bytes.len() as u64;
-            let range = request.range.clone().unwrap_or(0..len);
+            let range = asked.clone().unwrap_or(0..len);
             let range = range.start..range.end.min(len);
             if range.is_empty() && len > 0 {
                 return Err(Refusal::new(416, "InvalidRange"));
             }
             let at = |offset| usize::try_from(offset).unwrap_or(usize::MAX);
             let bytes = object.bytes.slice(at(range.start)..at(range.end));
-            Ok((object.head(now), range, bytes))
+            Ok((head, range, bytes, object.bytes.clone()))
         };
-        let ((head, range, bytes), answered) = self.0.ask(what, note, None, read).await?;
+        let ((head, range, bytes, all), answered) = self.0.ask(what, note, None, read).await?;
         let status = if request.range.is_some() { 206 } else { 200 };
+        let whole = 0..all.len() as u64;
+        let (status, range, bytes) = match answered.fault {
+            Some(Fault::Flip) => (status, range, flipped(&bytes)),
+            Some(Fault::Longer) => (status, range, Bytes::from([&*bytes, b"!"].concat())),
+            Some(Fault::OtherRange) => (status, range.start + 1..range.end + 1, bytes),
+            Some(Fault::Whole) => (200, whole, all),
+            _ => (status, range, bytes),
+        };
         Ok(ObjectBody {
             head,
             status,
@@ -191,12 +196,13 @@ impl S3 for Client {
     }
 
     async fn list_objects(&self, request: ListObjects) -> Result<ObjectsPage, S3Error> {
-        let what = (Operation::ListObjects, request.prefix.as_str());
+        let prefix = request.prefix.clone();
+        let what = (Operation::ListObjects, prefix.as_str());
         self.ask(
             what,
             |_| (),
             None,
-            |objects, _, _| {
+            move |objects, _, _| {
                 let all = objects.objects.iter();
                 let its = all.filter(|((bucket, key), _)| {
                     *bucket == request.bucket && key.starts_with(&request.prefix)
@@ -223,7 +229,7 @@ impl S3 for Client {
             what,
             |_| (),
             None,
-            |objects, _, _| {
+            move |objects, _, _| {
                 objects.objects.remove(&at);
                 Ok(())
             },
@@ -244,30 +250,64 @@ impl S3 for Client {
     }
 }
 
+fn of_upload(upload: &Upload) -> impl FnOnce(&mut Request) + use<'_> {
+    |noted| noted.upload = Some(upload.id.clone())
+}
+
+fn flipped(bytes: &Bytes) -> Bytes {
+    let mut bytes = bytes.to_vec();
+    let middle = bytes.len() / 2;
+    if let Some(byte) = bytes.get_mut(middle) {
+        *byte ^= 1;
+    }
+    bytes.into()
+}
+
 /// The bytes of an answer as they arrive.
 fn stream(server: Arc<Server>, answered: Answered, bytes: Bytes) -> ByteStream {
-    let start = (server, Some(answered), bytes);
-    let next = |(server, answered, mut left): (Arc<Server>, Option<Answered>, Bytes)| async move {
+    let of_all = |percent: u8| bytes.len() * usize::from(percent) / 100;
+    let ends_at = match answered.fault {
+        Some(Fault::BodyCutAt(percent) | Fault::BodySilentAt(percent)) => Some(of_all(percent)),
+        _ => None,
+    };
+    let start = (server, Some(answered), bytes, ends_at);
+    let next = |(server, answered, mut left, ends_at): Left| async move {
         let answered = answered?; // it broke
         if left.is_empty() {
             answered.entry.end(End::Done);
             return None;
         }
         let link = &server.wire.down;
-        let piece = left.split_to(link.step().min(left.len()));
+        let step = link
+            .step()
+            .min(left.len())
+            .min(ends_at.unwrap_or(usize::MAX));
+        if step == 0 {
+            if let Some(Fault::BodySilentAt(_)) = answered.fault {
+                std::future::pending::<()>().await;
+            }
+            answered.entry.end(End::NoAnswer);
+            let broken = Err("the connection was reset".into());
+            return Some((broken, (server, None, Bytes::new(), None)));
+        }
+        let piece = left.split_to(step);
+        let ends_at = ends_at.map(|left| left - step);
         match server.wire.on_connection(link.pass(piece.len())).await {
             Ok(()) => {
                 answered.entry.moved(piece.len());
-                Some((Ok(piece), (server, Some(answered), left)))
+                Some((Ok(piece), (server, Some(answered), left, ends_at)))
             }
             Err(_) => {
                 answered.entry.end(End::NoAnswer);
                 Some((
                     Err("the connection was reset".into()),
-                    (server, None, Bytes::new()),
+                    (server, None, Bytes::new(), None),
                 ))
             }
         }
     };
     Box::pin(futures_util::stream::unfold(start, next))
 }
+
+/// What is left of an answer, and how much of it still comes before it ends early.
+type Left = (Arc<Server>, Option<Answered>, Bytes, Option<usize>);

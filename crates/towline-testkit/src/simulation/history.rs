@@ -4,12 +4,20 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
 use towline_core::Operation;
+
+use super::faults::Fault;
+use super::trace::Trace;
 
 /// One request. Times are those since the store was made.
 #[derive(Clone, Debug)]
 pub struct Request {
+    /// The place in the trace where it began …
+    pub place: u64,
+    /// … and where it ended.
+    pub end_place: Option<u64>,
+    /// Which client asked, counted from 1.
+    pub client: u32,
     /// When its client began with it.
     pub at: Duration,
     /// When it ended; `None` while it is under way.
@@ -18,6 +26,8 @@ pub struct Request {
     pub operation: Operation,
     /// Of which object.
     pub key: String,
+    /// Of which upload.
+    pub upload: Option<String>,
     /// Of which part.
     pub part: Option<u32>,
     /// Which bytes.
@@ -28,6 +38,10 @@ pub struct Request {
     pub moved_at: Option<Duration>,
     /// What became of it.
     pub end: End,
+    /// What was done to it, if anything.
+    pub fault: Option<Fault>,
+    /// It stored an object.
+    pub made: bool,
 }
 
 /// What became of a request.
@@ -48,14 +62,14 @@ pub enum End {
 /// All requests, oldest first.
 #[derive(Clone)]
 pub(super) struct History {
-    start: Instant,
+    trace: Trace,
     all: Arc<Mutex<Vec<Request>>>,
 }
 
 impl History {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(trace: Trace) -> Self {
         Self {
-            start: Instant::now(),
+            trace,
             all: Arc::default(),
         }
     }
@@ -64,23 +78,48 @@ impl History {
         self.lock().clone()
     }
 
-    pub(super) fn begin(&self, operation: Operation, key: &str) -> Entry {
-        let request = Request {
-            at: self.start.elapsed(),
+    pub(super) fn begin(
+        &self,
+        client: u32,
+        operation: Operation,
+        key: &str,
+        note: impl FnOnce(&mut Request),
+    ) -> Entry {
+        let mut request = Request {
+            place: 0,
+            end_place: None,
+            client,
+            at: self.trace.elapsed(),
             ended: None,
             operation,
             key: key.to_owned(),
+            upload: None,
             part: None,
             range: None,
             bytes: 0,
             moved_at: None,
             end: End::UnderWay,
+            fault: None,
+            made: false,
         };
+        note(&mut request);
         let mut all = self.lock();
+        let number = all.len();
+        request.place = self.trace.note(format_args!(
+            "s3: request {number} of client {client}: {operation} {key} {:?} {:?} {:?}",
+            request.upload, request.part, request.range
+        ));
         all.push(request);
         Entry {
             history: self.clone(),
             place: all.len() - 1,
+        }
+    }
+
+    /// The request stored an object.
+    pub(super) fn made(&self, place: usize) {
+        if let Some(request) = self.lock().get_mut(place) {
+            request.made = true;
         }
     }
 
@@ -92,7 +131,7 @@ impl History {
 /// A request under way; given up when it is dropped before it ended.
 pub(super) struct Entry {
     history: History,
-    place: usize,
+    pub(super) place: usize,
 }
 
 impl Entry {
@@ -101,7 +140,7 @@ impl Entry {
     }
 
     pub(super) fn moved(&self, bytes: usize) {
-        let now = self.history.start.elapsed();
+        let now = self.history.trace.elapsed();
         self.note(|request| {
             request.bytes += bytes as u64;
             request.moved_at = Some(now);
@@ -109,9 +148,13 @@ impl Entry {
     }
 
     pub(super) fn end(&self, end: End) {
-        let now = self.history.start.elapsed();
+        let (trace, place) = (self.history.trace.clone(), self.place);
+        let now = trace.elapsed();
         self.note(|request| {
             if request.end == End::UnderWay {
+                let (bytes, fault) = (request.bytes, &request.fault);
+                let what = format_args!("s3: request {place}: {end:?}, {bytes} bytes, {fault:?}");
+                request.end_place = Some(trace.note(what));
                 request.end = end;
                 request.ended = Some(now);
             }

@@ -23,24 +23,35 @@
 
 mod call;
 mod client;
+mod disk;
+mod faults;
 mod history;
 mod objects;
+pub mod oracle;
+mod store;
+mod trace;
 mod wire;
+pub mod world;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::Instant;
-use towline_core::{ConnectError, Connection, Connector, S3, Timestamp, TransferId};
+use towline_core::{ConnectError, Connection, Connector, Operation, S3, Timestamp, TransferId};
 
+use call::Answer;
 use client::Client;
 use history::History;
 use objects::Objects;
 use wire::Wire;
 
+pub use disk::{DiskRules, Named, SimulatedDisk};
+pub use faults::{Applied, Fault, Weather};
 pub use history::{End, Request};
+pub use objects::{ObjectRules, Version};
+pub use store::{Committed, SimulatedState, StoreRules};
+pub use trace::Trace;
 pub use wire::Network;
 
 /// What the wall clock shows when a store is made, in milliseconds.
@@ -51,16 +62,23 @@ const WALL_START: i64 = 1_700_000_000_000;
 pub struct SimulatedS3(Arc<Server>);
 
 struct Server {
-    start: Instant,
+    trace: Trace,
     wire: Wire,
     history: History,
     objects: Mutex<Objects>,
     rules: Mutex<Rules>,
+    late: Mutex<BTreeMap<(Duration, usize), Late>>,
 }
 
+/// What is done to the objects once its time has come.
+type Late = Box<dyn FnOnce(&mut Objects) + Send>;
+
 /// What it refuses.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct Rules {
+    dice: fastrand::Rng,
+    weather: Weather,
+    clients: u32,
     /// More requests than these at one time.
     most: Option<usize>,
     /// Requests at work.
@@ -71,6 +89,8 @@ struct Rules {
     no_credentials: bool,
     /// How much its clock is ahead, in milliseconds.
     ahead_ms: i64,
+    /// What nobody has the right to.
+    denied: Vec<Operation>,
 }
 
 impl Default for SimulatedS3 {
@@ -82,13 +102,53 @@ impl Default for SimulatedS3 {
 impl SimulatedS3 {
     /// An empty store with 20 ms of latency and no other limit.
     pub fn new() -> Self {
+        Self::traced(Trace::default(), 0)
+    }
+
+    /// One of a world with a trace and a seed.
+    pub fn traced(trace: Trace, seed: u64) -> Self {
+        let dice = fastrand::Rng::with_seed(seed);
         Self(Arc::new(Server {
-            start: Instant::now(),
             wire: Wire::new(),
-            history: History::new(),
+            history: History::new(trace.clone()),
             objects: Mutex::default(),
-            rules: Mutex::default(),
+            rules: Mutex::new(Rules {
+                dice,
+                ..Rules::default()
+            }),
+            late: Mutex::default(),
+            trace,
         }))
+    }
+
+    /// Changes how it lies for good.
+    pub fn rule(&self, change: impl FnOnce(&mut ObjectRules)) {
+        change(&mut self.0.objects().rules);
+    }
+
+    /// How often what goes wrong with single requests.
+    pub fn set_weather(&self, weather: Weather) {
+        self.0.rules().weather = weather;
+    }
+
+    /// Every object there has been, in the order in which they were stored.
+    pub fn versions(&self) -> Vec<Version> {
+        self.0.objects().versions.clone()
+    }
+
+    /// Uploads that were ever opened: key, id, and by which request of the history.
+    pub fn opened(&self) -> Vec<(String, String, Option<usize>)> {
+        self.0.objects().opened.clone()
+    }
+
+    /// The ids of the uploads that are open.
+    pub fn open_upload_ids(&self) -> Vec<String> {
+        self.0.objects().uploads.keys().cloned().collect()
+    }
+
+    /// How many clients there have been.
+    pub fn clients(&self) -> u32 {
+        self.0.rules().clients
     }
 
     /// Opens or closes the way to it.
@@ -165,6 +225,33 @@ impl SimulatedS3 {
         self.0.objects().uploads.len()
     }
 
+    /// Somebody opens an upload of this key, and sends a part or none.
+    pub fn open_upload(&self, bucket: &str, key: &str, part: Option<Bytes>) {
+        let at = (bucket.to_owned(), key.to_owned());
+        let now = self.0.now();
+        let mut objects = self.0.objects();
+        let id = objects.open(at, now);
+        let sent = part.map(|bytes| objects.put_part(&id, 1, bytes).is_ok());
+        assert!(sent != Some(false), "it was just opened");
+    }
+
+    /// Somebody aborts all open uploads.
+    pub fn abort_uploads(&self) {
+        self.0.objects().uploads.clear();
+    }
+
+    /// How often an object was stored under this key.
+    pub fn times_stored(&self, key: &str) -> usize {
+        let objects = self.0.objects();
+        let of_key = objects.versions.iter().filter(|it| it.key == key);
+        of_key.count()
+    }
+
+    /// From now on nobody has the right to these.
+    pub fn deny(&self, operations: &[Operation]) {
+        self.0.rules().denied = operations.to_vec();
+    }
+
     /// Every request, oldest first.
     pub fn history(&self) -> Vec<Request> {
         self.0.history.requests()
@@ -172,7 +259,7 @@ impl SimulatedS3 {
 
     /// The time since it was made, in which its history tells times.
     pub fn elapsed(&self) -> Duration {
-        self.0.start.elapsed()
+        self.0.trace.elapsed()
     }
 
     /// A client with credentials of this moment.
@@ -186,8 +273,67 @@ impl Server {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// With all that was late and whose time has come.
     fn objects(&self) -> MutexGuard<'_, Objects> {
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.trace.elapsed();
+        while let Some(next) = late.first_entry().filter(|next| next.key().0 <= now) {
+            next.remove()(&mut objects);
+        }
+        objects
+    }
+
+    /// Does what a request asks for, and notes whether it stored an object.
+    fn apply<T>(
+        &self,
+        place: usize,
+        bytes: Bytes,
+        answer: &impl Answer<T>,
+    ) -> Result<T, call::Refusal> {
+        let now = self.now();
+        self.apply_to(&mut self.objects(), place, bytes, now, answer)
+    }
+
+    fn apply_to<T>(
+        &self,
+        objects: &mut Objects,
+        place: usize,
+        bytes: Bytes,
+        now: Timestamp,
+        answer: &impl Answer<T>,
+    ) -> Result<T, call::Refusal> {
+        objects.asked_by = Some(place);
+        let before = objects.versions.len();
+        let told = answer(objects, bytes, now);
+        objects.asked_by = None;
+        if objects.versions.len() > before {
+            self.history.made(place);
+        }
+        told
+    }
+
+    fn apply_later<T>(
+        self: &Arc<Self>,
+        place: usize,
+        bytes: Bytes,
+        after: Duration,
+        answer: impl Answer<T>,
+    ) {
+        let at = self.trace.elapsed() + after;
+        let server = Arc::downgrade(self);
+        let apply = move |objects: &mut Objects| {
+            let Some(server) = server.upgrade() else {
+                return;
+            };
+            server
+                .trace
+                .note(format_args!("s3: request {place} is applied late"));
+            let now = server.now();
+            let _ = server.apply_to(objects, place, bytes, now, &answer);
+        };
+        let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        late.insert((at, place), Box::new(apply));
     }
 
     /// What its clock shows.
@@ -197,8 +343,19 @@ impl Server {
 
     /// What our own clock shows.
     fn our_millis(&self) -> i64 {
-        let passed = i64::try_from(self.start.elapsed().as_millis());
+        let passed = i64::try_from(self.trace.elapsed().as_millis());
         WALL_START + passed.unwrap_or(i64::MAX / 2)
+    }
+}
+
+impl Rules {
+    fn next_client(&mut self) -> u32 {
+        self.clients += 1;
+        self.clients
+    }
+
+    fn draw(&mut self, operation: Operation) -> Option<Fault> {
+        self.weather.draw(&mut self.dice, operation)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a simulated store holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use towline_core::{
@@ -14,6 +14,15 @@ use super::call::Refusal;
 #[derive(Default)]
 pub(super) struct Objects {
     last: u64,
+    /// Whose request it is that is answered now.
+    pub(super) asked_by: Option<usize>,
+    pub(super) rules: ObjectRules,
+    /// Uploads that it says are gone.
+    pub(super) said_gone: BTreeSet<String>,
+    /// Every object there has been, in the order in which they were stored.
+    pub(super) versions: Vec<Version>,
+    /// Every upload that was opened: its key, and by which request.
+    pub(super) opened: Vec<(String, String, Option<usize>)>,
     pub(super) objects: BTreeMap<(String, String), Object>,
     pub(super) uploads: BTreeMap<String, Open>,
 }
@@ -24,6 +33,30 @@ pub(super) struct Object {
     pub(super) bytes: Bytes,
     pub(super) etag: String,
     pub(super) stored: Timestamp,
+}
+
+/// How a store lies for good.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ObjectRules {
+    /// Uploads are aborted in words only.
+    pub keeps_uploads: bool,
+    /// Nothing shows a checksum.
+    pub shows_no_checksums: bool,
+    /// Whoever asks for an object is told, before anybody is asked, that it is not there.
+    pub denies_objects: bool,
+}
+
+/// An object as it was stored.
+#[derive(Clone, Debug)]
+pub struct Version {
+    /// Of which key.
+    pub key: String,
+    /// Its ETag.
+    pub etag: String,
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// By which request of the history; `None` by somebody else.
+    pub by: Option<usize>,
 }
 
 /// An open upload.
@@ -67,6 +100,12 @@ impl Objects {
             version_id: None,
             checksum: Some((sum(&object.bytes), ChecksumKind::FullObject)),
         };
+        self.versions.push(Version {
+            key: at.1.clone(),
+            etag: object.etag.clone(),
+            bytes: object.bytes.clone(),
+            by: self.asked_by,
+        });
         self.objects.insert(at, object);
         Ok(stored)
     }
@@ -78,12 +117,17 @@ impl Objects {
             since: now,
             parts: BTreeMap::new(),
         };
+        self.opened
+            .push((open.at.1.clone(), id.clone(), self.asked_by));
         self.uploads.insert(id.clone(), open);
         id
     }
 
     pub(super) fn upload(&mut self, id: &str) -> Result<&mut Open, Refusal> {
         let gone = || Refusal::new(404, "NoSuchUpload");
+        if self.said_gone.contains(id) {
+            return Err(gone());
+        }
         self.uploads.get_mut(id).ok_or_else(gone)
     }
 
@@ -140,7 +184,10 @@ impl Objects {
     }
 
     pub(super) fn listed_uploads(&self, bucket: &str, prefix: &str) -> Vec<ListedUpload> {
-        let open = self.uploads.iter();
+        let open = self
+            .uploads
+            .iter()
+            .filter(|(id, _)| !self.said_gone.contains(*id));
         let its = open.filter(|(_, open)| open.at.0 == bucket && open.at.1.starts_with(prefix));
         its.map(|(id, open)| ListedUpload {
             key: open.at.1.clone(),
@@ -149,6 +196,27 @@ impl Objects {
             initiator: None,
         })
         .collect()
+    }
+
+    pub(super) fn abort(&mut self, id: &str) -> Result<(), Refusal> {
+        self.upload(id)?;
+        match self.rules.keeps_uploads {
+            true => drop(self.said_gone.insert(id.to_owned())),
+            false => drop(self.uploads.remove(id)),
+        }
+        Ok(())
+    }
+
+    pub(super) fn head(
+        &self,
+        at: &(String, String),
+        now: Timestamp,
+    ) -> Result<ObjectHead, Refusal> {
+        let mut head = self.object(at)?.head(now);
+        if self.rules.shows_no_checksums {
+            head.checksums.clear();
+        }
+        Ok(head)
     }
 
     pub(super) fn object(&self, at: &(String, String)) -> Result<&Object, Refusal> {

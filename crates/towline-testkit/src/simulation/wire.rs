@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 /// What becomes of whoever uses the way.
@@ -26,7 +26,9 @@ pub(super) struct Broken;
 
 /// The way.
 pub(super) struct Wire {
-    network: watch::Sender<Network>,
+    network: Mutex<Network>,
+    /// Wakes who waits in the order in which they came.
+    changed: Notify,
     latency: Mutex<Duration>,
     pub(super) up: Link,
     pub(super) down: Link,
@@ -35,7 +37,8 @@ pub(super) struct Wire {
 impl Wire {
     pub(super) fn new() -> Self {
         Self {
-            network: watch::Sender::new(Network::Up),
+            network: Mutex::new(Network::Up),
+            changed: Notify::new(),
             latency: Mutex::new(Duration::from_millis(20)),
             up: Link::default(),
             down: Link::default(),
@@ -43,17 +46,28 @@ impl Wire {
     }
 
     pub(super) fn set_network(&self, network: Network) {
-        self.network.send_replace(network);
+        *self.network.lock().unwrap_or_else(PoisonError::into_inner) = network;
+        self.changed.notify_waiters();
     }
 
     pub(super) fn network(&self) -> Network {
-        *self.network.borrow()
+        *self.network.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Until it works.
     pub(super) async fn opened(&self) {
-        let mut seen = self.network.subscribe();
-        let _ = seen.wait_for(|network| *network == Network::Up).await;
+        self.becomes(|network| network == Network::Up).await;
+    }
+
+    async fn becomes(&self, is: impl Fn(Network) -> bool) {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if is(self.network()) {
+                return;
+            }
+            changed.await;
+        }
     }
 
     pub(super) fn set_latency(&self, latency: Duration) {
@@ -71,10 +85,9 @@ impl Wire {
         &self,
         work: impl Future<Output = T>,
     ) -> Result<T, Broken> {
-        let mut seen = self.network.subscribe();
         tokio::select! {
             biased;
-            _ = seen.wait_for(|network| *network != Network::Up) => {}
+            () = self.becomes(|network| network != Network::Up) => {}
             done = work => return Ok(done),
         }
         match self.network() {

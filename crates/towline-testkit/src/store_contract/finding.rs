@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use towline_core::{Direction, ParkReason, Phase, Query, State, TransferId};
+use towline_core::{Counts, Direction, ParkReason, Phase, Query, State, TransferId};
 
 use super::samples::{Sample, phase};
 use super::{Store, StoreFactory};
@@ -33,6 +33,79 @@ pub async fn next_leaves_out_final_and_paused_transfers(factory: &dyn StoreFacto
     }
     assert_eq!(store.next(TransferId::new(u64::MAX), 5).await.unwrap(), []);
     assert_eq!(store.next(TransferId::START, 0).await.unwrap(), []);
+}
+
+/// In one phase each, and none is counted twice or left out.
+pub async fn each_transfer_is_counted_once_in_its_phase(factory: &dyn StoreFactory) {
+    let store = factory.open();
+    assert_eq!(store.count().await.unwrap(), Counts::default());
+    let (_, phases) = one_in_each_phase(&*store).await;
+    let mut expected = Counts::default();
+    phases.iter().for_each(|phase| expected.add(*phase, 1));
+    let counted = store.count().await.unwrap();
+    assert_eq!(counted, expected);
+    assert_eq!(counted.all(), phases.len() as u64);
+}
+
+/// Anywhere in the key or the path, and what means something elsewhere is text.
+pub async fn search_finds_a_part_of_a_key_or_path(factory: &dyn StoreFactory) {
+    let store = factory.open();
+    let names = ["Cat.jpg", "cats/10%_off", "dog", "a\\b", "q\"'--"];
+    let new = names.map(|name| Sample::upload(name).build());
+    let made = store.create_many(new.into()).await.unwrap();
+    let cases: [(&str, &[usize]); 9] = [
+        ("cat", &[0, 1]),
+        ("CAT.J", &[0]),
+        ("ts/10%_", &[1]),
+        ("%", &[1]),
+        ("_", &[1]),
+        ("\\", &[3]),
+        ("\"'-", &[4]),
+        ("/data/in/d", &[2]), // the path of the sample
+        ("cow", &[]),
+    ];
+    for (text, expected) in cases {
+        let query = Query {
+            search: Some(text.into()),
+            ..Query::default()
+        };
+        let page = store.find(query).await.unwrap();
+        let found: Vec<_> = page.transfers.iter().map(|record| record.id).collect();
+        let expected: Vec<_> = expected.iter().map(|at| made[*at].record().id).collect();
+        assert_eq!(found, expected, "{text}");
+    }
+}
+
+/// Whoever asks on finds all of it, wherever a page was cut short.
+pub async fn a_query_that_looks_at_few_goes_on_where_it_ended(factory: &dyn StoreFactory) {
+    let store = factory.open();
+    let names: Vec<_> = (0..40).map(|n| format!("{}/{n}", n % 10)).collect();
+    let new = names.iter().map(|name| Sample::upload(name).build());
+    store.create_many(new.collect()).await.unwrap();
+    for (newest_first, look_at, limit) in [(false, 7, 100), (true, 7, 100), (false, 13, 1)] {
+        let mut query = Query {
+            search: Some("in/3/".into()),
+            newest_first,
+            look_at,
+            limit,
+            ..Query::default()
+        };
+        let mut found = Vec::new();
+        loop {
+            let page = store.find(query.clone()).await.unwrap();
+            assert!(page.transfers.len() <= limit);
+            found.extend(page.transfers.into_iter().map(|record| record.id));
+            query.after = page.next;
+            if query.after.is_none() {
+                break;
+            }
+        }
+        let mut expected: Vec<_> = [4, 14, 24, 34].map(TransferId::new).into();
+        if newest_first {
+            expected.reverse();
+        }
+        assert_eq!(found, expected);
+    }
 }
 
 /// Direction, bucket, key and path.
@@ -137,6 +210,8 @@ pub async fn find_takes_each_condition_and_all_together(factory: &dyn StoreFacto
                 newest_first: true,
                 after: Some(id(3)),
                 limit: 9,
+                search: Some("A".into()),
+                look_at: 0,
             },
             vec![0],
         ),

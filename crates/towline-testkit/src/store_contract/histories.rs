@@ -169,6 +169,7 @@ fn object(rng: &mut Rng) -> ObjectIdentity {
         last_modified: maybe(rng, moment),
         checksum: maybe(rng, checksum),
         parts: maybe(rng, |rng| rng.u32(..)),
+        part_size: maybe(rng, |rng| rng.u64(..)),
         encryption: maybe(rng, text),
         range: maybe(rng, |rng| RangeOf {
             start: rng.u64(..),

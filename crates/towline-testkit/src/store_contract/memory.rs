@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use towline_core::{
     Change, Changed, Changes, Created, Cursor, Incident, NewTransfer, Page, ParkReason, PartNumber,
-    PartRow, Phase, Query, Record, State, Store, StoreError, TransferId,
+    PartRow, Phase, Query, Record, Spec, State, Store, StoreError, TransferId,
 };
 
 use super::StoreFactory;
@@ -318,8 +318,17 @@ impl Takes for Query {
                 .as_ref()
                 .is_none_or(|path| spec.path.as_os_str() == path.as_os_str())
             && (self.group.is_none() || self.group == spec.group)
+            && self
+                .search
+                .as_ref()
+                .is_none_or(|text| contains(spec, &text.to_ascii_lowercase()))
             && self.after.is_none_or(beyond)
     }
+}
+
+fn contains(spec: &Spec, text: &str) -> bool {
+    let holds = |name: &str| name.to_ascii_lowercase().contains(text);
+    holds(spec.object.key.as_str()) || holds(&spec.path.to_string_lossy())
 }
 
 fn is_in(phase: Phase, state: State) -> bool {

@@ -67,6 +67,9 @@ macro_rules! store_contract_tests {
             next_leaves_out_final_and_paused_transfers
             find_takes_each_condition_and_all_together
             find_tells_states_by_their_phases
+            each_transfer_is_counted_once_in_its_phase
+            search_finds_a_part_of_a_key_or_path
+            a_query_that_looks_at_few_goes_on_where_it_ended
             pages_hold_everything_once_in_either_order
             pages_stay_stable_while_transfers_come_and_go
             only_final_transfers_are_removed

@@ -37,14 +37,18 @@ pub(crate) struct Storage {
     index: Mutex<Index>,
 }
 
-#[derive(Debug, Default)]
+/// All that a server in memory held at one moment; its bytes are shared with it.
+#[derive(Clone, Debug)]
+pub struct Snapshot(Index);
+
+#[derive(Clone, Debug, Default)]
 struct Index {
     /// The last sequence number given out, to versions and uploads alike.
     sequence: u64,
     buckets: BTreeMap<String, BucketIndex>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct BucketIndex {
     bucket: Bucket,
     /// The versions of each key, oldest first; never an empty list.
@@ -89,6 +93,16 @@ impl Storage {
             directory: Some(directory),
             index: Mutex::new(index),
         })
+    }
+
+    /// `None` in directory mode, whose files come and go.
+    pub(crate) fn snapshot(&self) -> Option<Snapshot> {
+        let in_memory = self.directory.is_none();
+        in_memory.then(|| Snapshot(self.index().clone()))
+    }
+
+    pub(crate) fn restore(&self, snapshot: &Snapshot) {
+        *self.index() = snapshot.0.clone();
     }
 
     /// A place for bytes that arrive.

@@ -1,12 +1,11 @@
 //! Rows 70 and 71: where the temporary file is, and a directory that goes, is
 //! read-only or may not be written any more.
 
-use fuser::Errno;
 use towline::State;
 use towline_testserver::Operation;
 
-use crate::sick_disk::{Health, SickDisk};
 use crate::{MIB, Scene, completed, content, failed, names, parked, until};
+use towline_testkit::disk::{Disk, Errno, Health};
 use towline_testkit::small_disk::SmallDisk;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,7 +35,7 @@ async fn f71_a_file_that_cannot_be_made_is_waited_for_before_anything_is_fetched
             names: Some(errno),
             ..Health::default()
         };
-        let Some(disk) = SickDisk::mount(refusing) else {
+        let Some(disk) = Disk::mount(refusing) else {
             return;
         };
         let scene = Scene::start().await;
@@ -58,7 +57,7 @@ async fn f71_a_file_that_cannot_be_made_is_waited_for_before_anything_is_fetched
 #[tokio::test(flavor = "multi_thread")]
 async fn f71_a_name_that_cannot_be_given_is_waited_for_and_nothing_is_fetched_again() {
     for errno in [Errno::EROFS, Errno::EACCES] {
-        let Some(disk) = SickDisk::mount(Health::default()) else {
+        let Some(disk) = Disk::mount(Health::default()) else {
             return;
         };
         let scene = Scene::start().await;
@@ -129,7 +128,7 @@ async fn f71_a_download_whose_directory_is_gone_can_be_canceled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f71_a_disk_that_refuses_a_write_fails_the_download_with_its_path_and_leaves_nothing() {
-    let Some(disk) = SickDisk::mount(Health::default()) else {
+    let Some(disk) = Disk::mount(Health::default()) else {
         return;
     };
     let scene = Scene::start().await;
@@ -150,7 +149,7 @@ async fn f71_a_disk_that_refuses_a_write_fails_the_download_with_its_path_and_le
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f71_what_a_canceled_download_cannot_remove_is_named() {
-    let Some(disk) = SickDisk::mount(Health::default()) else {
+    let Some(disk) = Disk::mount(Health::default()) else {
         return;
     };
     let scene = Scene::start().await;

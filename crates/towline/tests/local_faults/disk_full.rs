@@ -3,12 +3,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use fuser::Errno;
 use towline::{State, TransferObserver};
 use towline_testserver::Operation;
 
-use crate::sick_disk::{Health, SickDisk};
 use crate::{BUCKET, MIB, Scene, completed, content, names, open, parked, until};
+use towline_testkit::disk::{Disk, Errno, Health};
 use towline_testkit::small_disk::SmallDisk;
 
 /// Waits without a request for bytes and without a file, and goes on by itself.
@@ -67,7 +66,7 @@ async fn f60_room_is_reserved_or_looked_for_before_anything_is_fetched() {
             reserves,
             ..Health::default()
         };
-        let Some(disk) = SickDisk::mount(small) else {
+        let Some(disk) = Disk::mount(small) else {
             return;
         };
         // A disk without reserving has room until it has none.
@@ -89,7 +88,7 @@ async fn f60_a_quota_that_is_used_up_is_waited_for_alike() {
         writes: Some(Errno::EDQUOT),
         ..Health::default()
     };
-    let Some(disk) = SickDisk::mount(used_up) else {
+    let Some(disk) = Disk::mount(used_up) else {
         return;
     };
     let scene = Scene::start().await;
@@ -151,7 +150,7 @@ async fn f60_a_full_disk_is_looked_at_less_and_less_often() {
         capacity: MIB,
         ..Health::default()
     };
-    let Some(disk) = SickDisk::mount(small) else {
+    let Some(disk) = Disk::mount(small) else {
         return;
     };
     let mut scene = Scene::start().await;

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use towline_testserver::Operation;
 
-use crate::sick_disk::{Health, SickDisk};
 use crate::{BUCKET, MIB, Scene, completed, content, failed, names};
+use towline_testkit::disk::{Disk, Health};
 
-fn healthy() -> Option<SickDisk> {
-    SickDisk::mount(Health::default())
+fn healthy() -> Option<Disk> {
+    Disk::mount(Health::default())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,6 @@ mod directories;
 mod disk_full;
 mod growing;
 mod io_errors;
-mod sick_disk;
 mod source_changes;
 mod special_files;
 mod state_store;

@@ -19,7 +19,7 @@ use self::histories::{Op, Start, everything, outages, start};
 use super::Command;
 use crate::{Direction, Phase};
 
-const CASES: u32 = 2_000;
+const CASES: u32 = 10_000;
 
 const RETRY_LIMIT: u32 = 3;
 

@@ -159,7 +159,8 @@ pub(super) fn progress_only_grows(evidence: &Evidence) -> Vec<Violation> {
         };
         if let Some(before) = last.insert((by, &row.state_dir, row.id), row) {
             let back = (before.generation, before.moved) > (row.generation, row.moved);
-            if back {
+            // What is canceled holds nothing any more.
+            if back && row.state != "canceled" {
                 let what = format!("{} after {}", shown(row), shown(before));
                 broken.push(asked.broken(7, what));
             }

@@ -17,7 +17,7 @@ use std::path::Path;
 use towline_core::Direction;
 
 use super::content::Content;
-use super::evidence::{Asked, Evidence, Place, Row, Survey};
+use super::evidence::{Asked, Evidence, Fate, Place, Row, Survey};
 use super::scene::{BUCKET, Scene};
 use super::survey;
 use super::watcher::content_at;
@@ -130,7 +130,7 @@ impl<'a> Oracle<'a> {
             path: path.to_owned(),
             versions: vec![now],
             before: content_at(&self.scene.server, &to),
-            sound: true,
+            fate: Fate::Completes,
         });
         self.scene.watcher.watched().places.insert(to);
     }
@@ -146,7 +146,12 @@ impl<'a> Oracle<'a> {
 
     /// What was asked last may fail: its source, object or server is not sound.
     pub fn may_fail(&mut self) {
-        self.asked.last_mut().unwrap().sound = false;
+        self.last_may_end(Fate::MayFail);
+    }
+
+    /// What was asked last may end like this.
+    pub fn last_may_end(&mut self, fate: Fate) {
+        self.asked.last_mut().unwrap().fate = fate;
     }
 
     /// Panics if a promise is broken; else forgets what was asked and watches
@@ -259,6 +264,11 @@ impl Asked {
             Direction::Upload => Place::Object(self.key.clone()),
             Direction::Download => Place::File(self.path.clone()),
         }
+    }
+
+    /// Whether nothing but a command may keep it from completing.
+    pub fn is_sound(&self) -> bool {
+        self.fate != Fate::MayFail
     }
 
     /// Its name in a message.

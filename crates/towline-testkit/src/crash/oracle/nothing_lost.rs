@@ -5,7 +5,7 @@ use towline_core::Direction;
 use towline_testserver::{Operation, Request};
 
 use super::Violation;
-use crate::crash::evidence::{Asked, Evidence, Row};
+use crate::crash::evidence::{Asked, Evidence, Fate, Row};
 use crate::crash::process::End;
 
 /// Promise 1: a transfer that was once recorded, told of or begun is still
@@ -23,6 +23,7 @@ pub(super) fn accepted_survives(evidence: &Evidence) -> Vec<Violation> {
             .iter()
             .find(|left| (&left.state_dir, left.id) == (&row.state_dir, row.id));
         match left {
+            None if asked.fate == Fate::MayBeRemoved => {}
             None => {
                 let what = format!("transfer {} was {} and is gone", row.id, row.state);
                 broken.push(asked.broken(1, what));
@@ -38,7 +39,8 @@ pub(super) fn accepted_survives(evidence: &Evidence) -> Vec<Violation> {
             Some(_) => {}
         }
     }
-    for asked in &evidence.asked {
+    let kept = |asked: &&Asked| asked.fate != Fate::MayBeRemoved;
+    for asked in evidence.asked.iter().filter(kept) {
         let mut requests = evidence.requests.iter();
         let begun = requests.find(|request| request.key.as_deref() == Some(&asked.key));
         if let (Some(request), None) = (begun, evidence.rows_of(asked).next()) {
@@ -54,7 +56,7 @@ pub(super) fn accepted_survives(evidence: &Evidence) -> Vec<Violation> {
 /// second version without having asked what became of the first.
 pub(super) fn nothing_is_lost_or_failed_falsely(evidence: &Evidence) -> Vec<Violation> {
     let mut broken = Vec::new();
-    for asked in evidence.asked.iter().filter(|asked| asked.sound) {
+    for asked in evidence.asked.iter().filter(|asked| asked.is_sound()) {
         let told = evidence.told.iter().map(|(_, row)| row);
         let rows = told.filter(|row| row.is_of(asked));
         let rows: Vec<&Row> = rows.chain(evidence.rows_of(asked)).collect();
@@ -63,12 +65,21 @@ pub(super) fn nothing_is_lost_or_failed_falsely(evidence: &Evidence) -> Vec<Viol
             let what = format!("transfer {} failed, and all was sound: {error}", row.id);
             broken.push(asked.broken(4, what));
         }
-        if !evidence.rows_of(asked).any(|row| row.state == "completed") {
-            let states: Vec<_> = evidence.rows_of(asked).map(|row| &row.state).collect();
+        let states: Vec<&str> = evidence
+            .rows_of(asked)
+            .map(|row| row.state.as_str())
+            .collect();
+        let ended = match asked.fate {
+            Fate::Completes | Fate::MayFail => states.contains(&"completed"),
+            Fate::MayBeCanceled | Fate::MayBeRemoved => states
+                .iter()
+                .all(|state| matches!(*state, "completed" | "canceled")),
+        };
+        if !ended {
             broken.push(asked.broken(4, format!("it never completed; states: {states:?}")));
         }
     }
-    if evidence.asked.iter().all(|asked| asked.sound) {
+    if evidence.asked.iter().all(Asked::is_sound) {
         let alone = evidence.runs.iter().filter(|run| run.killed.is_none());
         for run in alone {
             let fine =
@@ -88,7 +99,9 @@ pub(super) fn nothing_is_lost_or_failed_falsely(evidence: &Evidence) -> Vec<Viol
     }
     let mut keys = Vec::new();
     for asked in &evidence.asked {
-        if asked.direction == Direction::Upload && !keys.contains(&&asked.key) {
+        // How many there were is known as long as their records are.
+        let known = asked.fate != Fate::MayBeRemoved;
+        if known && asked.direction == Direction::Upload && !keys.contains(&&asked.key) {
             keys.push(&asked.key);
             broken.extend(made_twice(evidence, asked));
         }

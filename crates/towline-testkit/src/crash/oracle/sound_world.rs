@@ -7,7 +7,7 @@ use towline_core::Direction;
 use towline_testserver::Request;
 
 use super::*;
-use crate::crash::evidence::Seen;
+use crate::crash::evidence::{Fate, Seen};
 use crate::crash::process::{End, Kill, Run, Signal};
 
 pub(super) const SIZE: u64 = 20;
@@ -95,7 +95,7 @@ pub(super) fn sound(direction: Direction) -> Evidence {
         path: "dir/file".into(),
         versions: vec![source()],
         before: Some(other()),
-        sound: true,
+        fate: Fate::Completes,
     };
     let place = asked.destination();
     let get = |sequence, range, sent| {

@@ -7,7 +7,7 @@ use towline_core::Direction;
 
 use super::sound_world::*;
 use super::*;
-use crate::crash::evidence::{Seen, Twins};
+use crate::crash::evidence::{Fate, Seen, Twins};
 use crate::crash::process::End;
 
 const BOTH: [Direction; 2] = [Direction::Upload, Direction::Download];
@@ -104,7 +104,7 @@ fn p3_a_moment_with_part_of_the_bytes_is_noticed() {
 #[test]
 fn p3_what_a_failed_transfer_did_to_what_stood_there_is_noticed() {
     let failed = |world: &mut Evidence| {
-        world.asked[0].sound = false;
+        world.asked[0].fate = Fate::MayFail;
         world.rows[0].state = "failed".into();
         world.told.clear();
     };
@@ -134,8 +134,33 @@ fn p4_an_exit_code_that_was_expected_and_a_failure_that_was_allowed_are_no_viola
     world.runs[1].end = End::Code(4);
     assert_eq!(violations(&world), []);
     world.runs[1].end = End::Code(1);
-    world.asked[0].sound = false;
+    world.asked[0].fate = Fate::MayFail;
     assert_eq!(violations(&world), []);
+}
+
+#[test]
+fn p4_what_may_be_canceled_or_removed_ends_so_or_completed_and_no_other_way() {
+    let end = |fate, state: Option<&str>| {
+        let mut world = sound(Direction::Upload);
+        world.surveys.clear();
+        world.told.clear();
+        world.seen.clear();
+        world.left = [(world.asked[0].destination(), other())].into();
+        world.asked[0].fate = fate;
+        match state {
+            Some(state) => (world.rows[0].state, world.rows[0].moved) = (state.into(), 0),
+            None => world.rows.clear(),
+        }
+        world.in_flight = 100;
+        let broken = violations(&world);
+        broken.iter().map(|v| v.promise).collect::<Vec<_>>()
+    };
+    assert_eq!(end(Fate::MayBeCanceled, Some("canceled")), [] as [u8; 0]);
+    assert_eq!(end(Fate::MayBeRemoved, None), [] as [u8; 0]);
+    assert_eq!(end(Fate::MayBeCanceled, Some("failed")), [4, 4]);
+    assert_eq!(end(Fate::MayBeCanceled, Some("waiting")), [4]);
+    assert_eq!(end(Fate::MayBeCanceled, None), [1]);
+    assert_eq!(end(Fate::Completes, Some("canceled")), [4]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `watch`: a line for each change of state, as it happens.
+//! A line for each change of state, as it happens.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -6,16 +6,16 @@ use std::time::Duration;
 use towline::{Cursor, Reason, SqliteReader, State, Transfer, TransferId};
 use towline_daemon::{Client, Event, Follow};
 
-use super::list::row;
 use crate::args::{Common, Watch};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{Output, to_json};
+use crate::verbs::list::row;
 
 /// How long until an owner is looked for again.
 const NOBODY: Duration = Duration::from_millis(500);
 
-pub(crate) async fn run(args: Watch, common: &Common, output: &mut Output) -> Result<Exit, Error> {
+pub(super) async fn run(args: Watch, common: &Common, output: &mut Output) -> Result<Exit, Error> {
     let mut watched = Watched {
         only: args.ids.iter().copied().collect(),
         open: args.ids.iter().copied().collect(),

@@ -1,0 +1,181 @@
+//! What changes, read once for all who follow: states from the store, none of
+//! them lost, and how far transfers are, from the engine.
+//!
+//! Nothing is kept for one who does not read. The last few messages are shared
+//! by all; who has fallen behind them reads on from the store, by its cursor.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit, broadcast};
+use tokio::time::Instant;
+use towline::{Cursor, Error, Reason, TransferChange, TransferId, TransferUtility};
+
+use crate::api::Event;
+use crate::sse;
+
+/// How often progress is told.
+const PROGRESS: Duration = Duration::from_millis(200);
+/// The store is asked for changes at most this often.
+const BREATH: Duration = Duration::from_millis(10);
+/// Changes that are read at one time.
+pub(crate) const PAGE: usize = 64;
+/// Messages that are shared.
+const KEPT: usize = 64;
+/// How many of those who have fallen behind read at one time.
+const READERS: usize = 2;
+
+/// A change, as it is sent.
+pub(crate) type Frame = (TransferId, Bytes);
+
+/// Some changes, for all who follow.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    /// Told to who has read up to here...
+    pub(crate) after: Cursor,
+    /// ...and then has read up to here. The same where only progress is told.
+    pub(crate) upto: Cursor,
+    pub(crate) frames: Vec<Frame>,
+}
+
+/// Reads for all who follow, while anybody does.
+pub(crate) struct Hub {
+    utility: TransferUtility,
+    messages: broadcast::Sender<Arc<Message>>,
+    /// Held while the store is read for all.
+    place: Mutex<Option<Cursor>>,
+    readers: Semaphore,
+}
+
+impl Hub {
+    pub(crate) fn new(utility: TransferUtility) -> Arc<Self> {
+        Arc::new(Self {
+            utility,
+            messages: broadcast::channel(KEPT).0,
+            place: Mutex::new(None),
+            readers: Semaphore::new(READERS),
+        })
+    }
+
+    /// What comes from now on.
+    pub(crate) async fn join(self: &Arc<Self>) -> Result<broadcast::Receiver<Arc<Message>>, Error> {
+        let mut place = self.place.lock().await;
+        let messages = self.messages.subscribe();
+        if place.is_none() {
+            *place = Some(self.utility.changes(None, 0).await?.1);
+            tokio::spawn(Arc::clone(self).run());
+        }
+        Ok(messages)
+    }
+
+    /// A page of changes after a cursor, for one who has fallen behind.
+    pub(crate) async fn catch_up(&self, after: Cursor) -> Result<(Vec<Frame>, Cursor), Error> {
+        let _turn: Option<SemaphorePermit<'_>> = self.readers.acquire().await.ok();
+        let (changes, cursor) = self.utility.changes(Some(after), PAGE).await?;
+        Ok((changes.into_iter().map(frame).collect(), cursor))
+    }
+
+    /// Until nobody follows any more, or the utility is closed.
+    async fn run(self: Arc<Self>) {
+        let mut durable = self.utility.durable();
+        let mut told = HashMap::new();
+        let mut next_look = Instant::now();
+        loop {
+            // Progress first: a store that always changes is no reason to tell none.
+            let looked = tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(next_look) => {
+                    next_look = Instant::now() + PROGRESS;
+                    self.look(&mut told).await
+                }
+                changed = durable.changed() => match changed {
+                    Ok(()) => self.read_changes(&mut told).await,
+                    Err(_) => Err(Error::Closed),
+                },
+            };
+            let mut place = self.place.lock().await;
+            if let Err(error) = looked {
+                if !matches!(error, Error::Closed) {
+                    tracing::warn!(%error, "event streams end");
+                }
+                *place = None;
+                return;
+            }
+            // Under the lock: who joins after this starts anew.
+            if self.messages.receiver_count() == 0 {
+                *place = None;
+                return;
+            }
+        }
+    }
+
+    async fn read_changes(&self, told: &mut Told) -> Result<(), Error> {
+        let mut place = self.place.lock().await;
+        while let Some(after) = *place {
+            let (changes, upto) = self.utility.changes(Some(after), PAGE).await?;
+            let more = changes.len() == PAGE;
+            for change in &changes {
+                if let TransferChange::Changed(transfer) = change {
+                    told.remove(&transfer.id);
+                }
+            }
+            *place = Some(upto);
+            let frames: Vec<_> = changes.into_iter().map(frame).collect();
+            if upto != after {
+                self.tell(after, upto, frames);
+            }
+            if !more {
+                break;
+            }
+        }
+        drop(place);
+        // A busy store is asked for several changes at once.
+        tokio::time::sleep(BREATH).await;
+        Ok(())
+    }
+
+    /// How far those under way are.
+    async fn look(&self, told: &mut Told) -> Result<(), Error> {
+        let place = self.place.lock().await;
+        let Some(now) = *place else { return Ok(()) };
+        let moving = self.utility.under_way().await?;
+        let mut seen = HashMap::with_capacity(moving.len());
+        let mut frames = Vec::new();
+        for transfer in moving {
+            let now = (transfer.bytes_transferred, transfer.reason);
+            let id = transfer.id;
+            if told.get(&id) != Some(&now) {
+                frames.push((id, sse::write(&Event::Transfer(Box::new(transfer)))));
+            }
+            seen.insert(id, now);
+        }
+        *told = seen;
+        while !frames.is_empty() {
+            let rest = frames.split_off(frames.len().min(PAGE));
+            self.tell(now, now, std::mem::replace(&mut frames, rest));
+        }
+        Ok(())
+    }
+
+    fn tell(&self, after: Cursor, upto: Cursor, frames: Vec<Frame>) {
+        let message = Message {
+            after,
+            upto,
+            frames,
+        };
+        // Nobody may be there to hear it.
+        let _ = self.messages.send(Arc::new(message));
+    }
+}
+
+/// What was told of those under way.
+type Told = HashMap<TransferId, (u64, Option<Reason>)>;
+
+fn frame(change: TransferChange) -> Frame {
+    match change {
+        TransferChange::Changed(transfer) => (transfer.id, sse::write(&Event::Transfer(transfer))),
+        TransferChange::Removed(id) => (id, sse::write(&Event::Removed(id))),
+    }
+}

@@ -1,0 +1,79 @@
+//! What may be asked for over TCP, where a token is all that is known of who
+//! asks: profiles by their names, and files within the roots.
+
+use std::path::Path;
+
+use axum::http::StatusCode;
+use towline::{Connection, ConnectionSource, Direction, KeyReference, TransferRequest};
+
+use crate::Problem;
+use crate::routes::App;
+
+/// Refuses requests that name an endpoint, or a file outside the roots.
+pub(crate) async fn check(requests: &[TransferRequest], app: &App) -> Result<(), Problem> {
+    for request in requests {
+        check_connection(request.connection.as_ref())?;
+        check_key(request.options.access.customer_key.as_ref())?;
+    }
+    let paths: Vec<_> = requests
+        .iter()
+        .map(|request| (request.direction, request.path.clone()))
+        .collect();
+    let (roots, spool) = (app.roots.clone(), app.spool.clone());
+    let state_dir = app.state_dir.clone();
+    let check = move || {
+        let mut paths = paths.iter();
+        paths.try_for_each(|(direction, path)| {
+            let spooled = spool.holds(path);
+            if spooled && *direction == Direction::Upload {
+                return Ok(());
+            }
+            if is_within(path, &state_dir) {
+                let detail = format!("{} is where the service keeps its state", path.display());
+                return Err(forbidden("OutsideRoots", &detail));
+            }
+            roots.check(path)
+        })
+    };
+    let checked = tokio::task::spawn_blocking(check).await;
+    checked.unwrap_or_else(|_| Err(forbidden("OutsideRoots", "a path could not be looked at")))
+}
+
+fn check_connection(connection: Option<&Connection>) -> Result<(), Problem> {
+    let Some(connection) = connection else {
+        return Ok(());
+    };
+    let named = Connection {
+        source: connection.source.clone(),
+        ..Connection::default()
+    };
+    match &connection.source {
+        ConnectionSource::Profile(_) if *connection == named => Ok(()),
+        _ => {
+            let detail = "over TCP a connection is a profile by its name, and nothing else: \
+                endpoints and credentials come from the service's own files";
+            Err(forbidden("ProfilesOnly", detail))
+        }
+    }
+}
+
+/// A key in a file or variable would let a guess at their content be checked.
+fn check_key(key: Option<&KeyReference>) -> Result<(), Problem> {
+    match key {
+        None | Some(KeyReference::Registered(_)) => Ok(()),
+        Some(_) => {
+            let detail = "over TCP no file or variable is taken for a key";
+            Err(forbidden("SocketOnly", detail))
+        }
+    }
+}
+
+/// Links that lead into it count.
+fn is_within(path: &Path, dir: &Path) -> bool {
+    let dir = std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
+    crate::roots::real(path).is_some_and(|path| path.starts_with(&dir))
+}
+
+fn forbidden(code: &str, detail: &str) -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, code, detail)
+}

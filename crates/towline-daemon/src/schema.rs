@@ -1,0 +1,202 @@
+//! The form of what comes from the library, for the OpenAPI document. A test
+//! holds it to what is really sent.
+#![allow(dead_code, missing_docs)] // only their descriptions are used
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+#[derive(ToSchema, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Direction {
+    Upload,
+    Download,
+}
+
+#[derive(ToSchema, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum State {
+    Waiting,
+    InProgress,
+    Paused,
+    WaitingForNetwork,
+    Completed,
+    Canceled,
+    Failed,
+}
+
+/// Why a transfer is in its state.
+#[derive(ToSchema, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Reason {
+    Queued,
+    NotRunning,
+    BackingOff,
+    Canceling,
+    Restarting,
+    Verifying,
+    Network,
+    Credentials,
+    DiskFull,
+    ReadOnly,
+    Clock,
+    Tls,
+    Throttled,
+    NetworkClass,
+}
+
+#[derive(ToSchema, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    Transferred,
+    Skipped,
+    NotModified,
+    Conflict,
+}
+
+/// By what a completion is proven, the weakest first.
+#[derive(ToSchema, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Verified {
+    SizeOnly,
+    Md5,
+    PerPart,
+    Composite,
+    FullObject,
+}
+
+#[derive(ToSchema, Serialize)]
+pub(crate) struct Transfer {
+    /// Its number in the store.
+    pub(crate) id: u64,
+    #[serde(rename = "type")]
+    pub(crate) direction: Direction,
+    pub(crate) state: State,
+    #[schema(required)]
+    pub(crate) reason: Option<Reason>,
+    /// How it ended, once it has.
+    #[schema(required)]
+    pub(crate) outcome: Option<Outcome>,
+    pub(crate) bucket: String,
+    pub(crate) key: String,
+    /// The version asked for, if one was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) version_id: Option<String>,
+    /// The file, with replacement characters where it is not UTF-8.
+    pub(crate) path: String,
+    /// Its bytes, where they are not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) path_b64: Option<String>,
+    /// The group that it belongs to, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) group: Option<String>,
+    /// Length, once known.
+    #[schema(required)]
+    pub(crate) bytes_total: Option<u64>,
+    /// Bytes moved. Equal to the total only when completed.
+    pub(crate) bytes_transferred: u64,
+    /// Counts starts from zero, from 1.
+    pub(crate) generation: u32,
+    /// The last error, where it failed, waits or started anew because of one.
+    #[schema(required)]
+    pub(crate) error: Option<ErrorRecord>,
+    #[schema(required)]
+    pub(crate) verified: Option<Verified>,
+    /// The object's ETag, once completed.
+    #[schema(required)]
+    pub(crate) etag: Option<String>,
+    /// When it was asked for, in milliseconds since 1970.
+    pub(crate) created_at: i64,
+    /// When its phase last changed, in milliseconds since 1970.
+    pub(crate) updated_at: i64,
+    /// The endpoint it goes to; null is AWS.
+    #[schema(required)]
+    pub(crate) endpoint: Option<String>,
+    /// Whether its store has ever answered the owner.
+    pub(crate) store_answered: bool,
+}
+
+#[derive(ToSchema, Serialize)]
+pub(crate) struct ErrorRecord {
+    /// A stable name: S3's code, or one of Towline's.
+    pub(crate) code: String,
+    /// What happened, in words.
+    pub(crate) message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) http_status: Option<u16>,
+    /// `x-amz-request-id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) request_id: Option<String>,
+    /// `x-amz-id-2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) host_id: Option<String>,
+    /// How many attempts had failed in a row.
+    pub(crate) attempts: u32,
+}
+
+#[derive(ToSchema, Serialize)]
+pub(crate) struct Proof {
+    pub(crate) verified: Verified,
+    #[schema(required)]
+    pub(crate) etag: Option<String>,
+    #[schema(required)]
+    pub(crate) version_id: Option<String>,
+    /// Algorithm, what it covers, and the checksum in hexadecimal digits.
+    #[schema(required, min_items = 3, max_items = 3)]
+    pub(crate) checksum: Option<Vec<String>>,
+    /// Downloads: the number that the target took in its name, as that was taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) renamed: Option<u32>,
+}
+
+/// One transfer to be submitted.
+#[derive(ToSchema, Serialize)]
+pub(crate) struct TransferRequest {
+    #[serde(rename = "type")]
+    pub(crate) direction: Direction,
+    /// Default: the service's own bucket, if it has one.
+    #[schema(required = false)]
+    pub(crate) bucket: String,
+    pub(crate) key: String,
+    /// Downloads: a version of the object.
+    pub(crate) version_id: Option<String>,
+    /// The file on the service's machine, or what `PUT /v1/spool` gave.
+    pub(crate) path: String,
+    /// Its bytes in base64, where they are not UTF-8.
+    pub(crate) path_b64: Option<String>,
+    /// How to reach the store. Default: the service's own way. Over TCP a profile by its name,
+    /// and nothing else.
+    pub(crate) connection: Option<Connection>,
+    /// How to carry it: the fields of `TransferOptions` in the library.
+    #[schema(required = false, value_type = Object)]
+    pub(crate) options: BTreeMap<String, String>,
+    /// The caller's own name for this request: the same one again is the same transfer, and with
+    /// another body it is refused (409).
+    pub(crate) token: Option<String>,
+    /// The name of the group that it belongs to.
+    pub(crate) group: Option<String>,
+    /// Cancels an unfinished transfer of the same and starts anew.
+    #[schema(required = false)]
+    pub(crate) restart: bool,
+}
+
+#[derive(ToSchema, Serialize)]
+pub(crate) struct Connection {
+    pub(crate) source: ConnectionSource,
+}
+
+#[derive(ToSchema, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ConnectionSource {
+    /// A profile of AWS's configuration files.
+    Profile(String),
+}
+
+/// Credentials; over the control socket only.
+#[derive(ToSchema, Serialize)]
+pub(crate) struct HandedOver {
+    pub(crate) access_key_id: String,
+    pub(crate) secret_access_key: String,
+    pub(crate) session_token: Option<String>,
+}

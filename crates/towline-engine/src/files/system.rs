@@ -1,0 +1,221 @@
+//! The file system of this machine.
+
+use std::ffi::OsStr;
+use std::fs::{File, Metadata, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, RenameFlags, StatxFlags};
+use rustix::io::Errno;
+use towline_core::{FileIdentity, Fingerprint};
+
+use super::disk::{Disk, OpenDir, OpenFile, Room, Stat};
+use super::{beneath, room};
+
+/// It.
+#[derive(Debug)]
+pub(crate) struct System;
+
+impl Disk for System {
+    fn stat(&self, path: &Path) -> io::Result<Stat> {
+        std::fs::metadata(path).map(|meta| stat(&meta))
+    }
+
+    fn open_source(&self, path: &Path) -> io::Result<Arc<dyn OpenFile>> {
+        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(i32::try_from(flags.bits()).unwrap_or(0))
+            .open(path)?;
+        Ok(Arc::new(file))
+    }
+
+    fn open_dir(&self, path: &Path) -> io::Result<Box<dyn OpenDir>> {
+        Ok(Box::new(Directory {
+            dir: File::open(path)?,
+            beneath: None,
+        }))
+    }
+
+    fn open_dir_beneath(&self, root: &Path, below: &Path) -> io::Result<Box<dyn OpenDir>> {
+        Ok(Box::new(Directory {
+            dir: beneath::open(root, below)?,
+            beneath: Some((root.to_owned(), below.to_owned())),
+        }))
+    }
+
+    fn boot_id(&self) -> String {
+        std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+            .map(|id| id.trim().to_owned())
+            .unwrap_or_default()
+    }
+}
+
+impl OpenFile for File {
+    fn stat(&self) -> io::Result<Stat> {
+        self.metadata().map(|meta| stat(&meta))
+    }
+
+    fn read_at(&self, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+        FileExt::read_at(self, bytes, at)
+    }
+
+    fn write_all_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        FileExt::write_all_at(self, bytes, at)
+    }
+
+    fn reserve(&self, size: u64) -> io::Result<()> {
+        // A file system in memory would clear every page that it reserves, only
+        // to have it written over.
+        if rustix::fs::fstatfs(self)?.f_type == TMPFS {
+            return look_and_lengthen(self, size);
+        }
+        match rustix::fs::fallocate(self, FallocateFlags::empty(), 0, size) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => look_and_lengthen(self, size),
+            reserved => reserved.map_err(io::Error::from),
+        }
+    }
+
+    fn room(&self) -> Option<Room> {
+        rustix::fs::fstatvfs(self).ok().and_then(room::of)
+    }
+
+    fn share(&self) -> io::Result<()> {
+        self.set_permissions(Permissions::from_mode(0o666 & !umask()?))
+    }
+
+    fn set_modified(&self, at: SystemTime) -> io::Result<()> {
+        Self::set_modified(self, at)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Self::sync_data(self)
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        Self::sync_all(self)
+    }
+}
+
+#[derive(Debug)]
+struct Directory {
+    dir: File,
+    /// The chosen directory, and the way from it.
+    beneath: Option<(PathBuf, PathBuf)>,
+}
+
+impl OpenDir for Directory {
+    fn create(&self, name: &OsStr) -> io::Result<Arc<dyn OpenFile>> {
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = Mode::RUSR | Mode::WUSR;
+        let file = File::from(rustix::fs::openat(&self.dir, name, flags, mode)?);
+        Ok(Arc::new(file))
+    }
+
+    fn open(&self, name: &OsStr) -> io::Result<Arc<dyn OpenFile>> {
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = File::from(rustix::fs::openat(&self.dir, name, flags, Mode::empty())?);
+        Ok(Arc::new(file))
+    }
+
+    fn stat(&self, name: &OsStr) -> io::Result<FileIdentity> {
+        let stat = rustix::fs::statx(
+            &self.dir,
+            name,
+            AtFlags::SYMLINK_NOFOLLOW,
+            StatxFlags::BASIC_STATS,
+        )?;
+        Ok(FileIdentity {
+            device: rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor),
+            inode: stat.stx_ino,
+            size: stat.stx_size,
+            modified_ns: nanos(stat.stx_mtime.tv_sec, i64::from(stat.stx_mtime.tv_nsec)),
+        })
+    }
+
+    fn rename(&self, from: &OsStr, to: &OsStr, replace: bool) -> io::Result<()> {
+        let dir = &self.dir;
+        match replace {
+            true => rustix::fs::renameat(dir, from, dir, to)?,
+            false => rustix::fs::renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE)?,
+        }
+        Ok(())
+    }
+
+    fn remove(&self, name: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.dir, name, AtFlags::empty())?)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.dir.sync_all()?;
+        match &self.beneath {
+            Some((root, below)) => beneath::sync_above(root, below),
+            None => Ok(()),
+        }
+    }
+}
+
+fn stat(meta: &Metadata) -> Stat {
+    Stat {
+        fingerprint: Fingerprint {
+            device: meta.dev(),
+            inode: meta.ino(),
+            size: meta.size(),
+            modified_ns: nanos(meta.mtime(), meta.mtime_nsec()),
+            changed_ns: nanos(meta.ctime(), meta.ctime_nsec()),
+        },
+        special: kind_if_special(meta),
+        names: meta.nlink(),
+        is_ours: meta.uid() == rustix::process::geteuid().as_raw(),
+        allocated: meta.blocks().saturating_mul(512),
+    }
+}
+
+fn nanos(secs: i64, nanos: i64) -> i64 {
+    secs.saturating_mul(1_000_000_000).saturating_add(nanos)
+}
+
+/// What it is, in words, unless it is a regular file.
+pub fn kind_if_special(meta: &Metadata) -> Option<&'static str> {
+    let kind = meta.file_type();
+    Some(match kind {
+        _ if kind.is_file() => return None,
+        _ if kind.is_dir() => "a directory",
+        _ if kind.is_fifo() => "a FIFO",
+        _ if kind.is_socket() => "a socket",
+        _ if kind.is_char_device() || kind.is_block_device() => "a device",
+        _ => "something else",
+    })
+}
+
+/// Where nothing can be reserved it is enough that there is room now.
+fn look_and_lengthen(file: &File, size: u64) -> io::Result<()> {
+    if OpenFile::room(file).is_some_and(|room| room.free < size) {
+        return Err(Errno::NOSPC.into());
+    }
+    rustix::fs::ftruncate(file, size).map_err(io::Error::from)
+}
+
+/// The umask, read from the kernel's own words: the system call that returns it
+/// would change it for a moment, for all threads.
+fn umask() -> io::Result<u32> {
+    const USUAL: u32 = 0o022;
+    let status = match std::fs::read_to_string("/proc/self/status") {
+        // Not Linux.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(USUAL),
+        // Guessing could give others the right to read.
+        status => status?,
+    };
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Umask:"))
+        .and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok());
+    Ok(mask.unwrap_or(USUAL))
+}
+
+/// `TMPFS_MAGIC` of statfs(2).
+const TMPFS: rustix::fs::FsWord = 0x0102_1994;

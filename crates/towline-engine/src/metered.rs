@@ -1,0 +1,114 @@
+//! An S3 client whose requests are counted.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use towline_core::{
+    Body, CompleteUpload, CreateUpload, DeleteObject, GetObject, ListObjects, ListUploads,
+    ObjectBody, ObjectHead, ObjectsPage, Operation, PartStored, PartsPage, PutObject, S3, S3Error,
+    Stored, Timestamp, Upload, UploadPart, UploadsPage,
+};
+
+use crate::meter::Meter;
+
+/// Does what another client does, and counts it.
+pub(crate) struct Metered {
+    s3: Arc<dyn S3>,
+    meter: Arc<Meter>,
+}
+
+impl Metered {
+    pub(crate) fn client(s3: Arc<dyn S3>, meter: &Arc<Meter>) -> Arc<dyn S3> {
+        let meter = Arc::clone(meter);
+        Arc::new(Self { s3, meter })
+    }
+
+    async fn count<T>(
+        &self,
+        operation: Operation,
+        request: impl Future<Output = Result<T, S3Error>> + Send,
+    ) -> Result<T, S3Error> {
+        let _under_way = self.meter.request_began();
+        let result = request.await;
+        self.meter.request_ended(operation, result.as_ref().err());
+        result
+    }
+}
+
+#[async_trait]
+impl S3 for Metered {
+    async fn put_object(&self, request: PutObject, body: Body) -> Result<Stored, S3Error> {
+        let sent = self.s3.put_object(request, body);
+        self.count(Operation::PutObject, sent).await
+    }
+
+    async fn create_multipart_upload(&self, request: CreateUpload) -> Result<String, S3Error> {
+        let sent = self.s3.create_multipart_upload(request);
+        self.count(Operation::CreateMultipartUpload, sent).await
+    }
+
+    async fn upload_part(&self, request: UploadPart, body: Body) -> Result<PartStored, S3Error> {
+        let sent = self.s3.upload_part(request, body);
+        self.count(Operation::UploadPart, sent).await
+    }
+
+    async fn complete_multipart_upload(&self, request: CompleteUpload) -> Result<Stored, S3Error> {
+        let sent = self.s3.complete_multipart_upload(request);
+        self.count(Operation::CompleteMultipartUpload, sent).await
+    }
+
+    async fn abort_multipart_upload(&self, upload: &Upload) -> Result<(), S3Error> {
+        let sent = self.s3.abort_multipart_upload(upload);
+        self.count(Operation::AbortMultipartUpload, sent).await
+    }
+
+    async fn list_parts(&self, upload: &Upload, after: Option<u32>) -> Result<PartsPage, S3Error> {
+        let sent = self.s3.list_parts(upload, after);
+        self.count(Operation::ListParts, sent).await
+    }
+
+    async fn list_multipart_uploads(&self, request: ListUploads) -> Result<UploadsPage, S3Error> {
+        let sent = self.s3.list_multipart_uploads(request);
+        self.count(Operation::ListMultipartUploads, sent).await
+    }
+
+    async fn head_object(&self, request: GetObject) -> Result<ObjectHead, S3Error> {
+        let sent = self.s3.head_object(request);
+        self.count(Operation::HeadObject, sent).await
+    }
+
+    async fn get_object(&self, request: GetObject) -> Result<ObjectBody, S3Error> {
+        let sent = self.s3.get_object(request);
+        self.count(Operation::GetObject, sent).await
+    }
+
+    async fn list_objects(&self, request: ListObjects) -> Result<ObjectsPage, S3Error> {
+        let sent = self.s3.list_objects(request);
+        self.count(Operation::ListObjects, sent).await
+    }
+
+    async fn delete_object(&self, request: DeleteObject) -> Result<(), S3Error> {
+        let sent = self.s3.delete_object(request);
+        self.count(Operation::DeleteObject, sent).await
+    }
+
+    fn refresh_credentials(&self) {
+        self.s3.refresh_credentials();
+    }
+
+    fn set_clock(&self, server: Timestamp) {
+        self.s3.set_clock(server);
+    }
+
+    fn set_region(&self, region: &str) {
+        self.s3.set_region(region);
+    }
+
+    fn set_redirect(&self, location: &str) {
+        self.s3.set_redirect(location);
+    }
+
+    fn reset_connections(&self) {
+        self.s3.reset_connections();
+    }
+}

@@ -1,0 +1,299 @@
+//! The objects below a prefix, page by page, as requests for their files.
+
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{Access, access};
+use towline_core::{
+    Direction, ListedObject, Operation, Page, Phase, Query, Record, S3Error, S3ErrorKind, State,
+    StoreError, Timestamp,
+};
+use towline_engine::{KeyNames, KeyPlace, check_beneath, folds_names, make_beneath};
+
+use super::order::Order;
+use super::{PrefixRequest, bad_prefix};
+use crate::{Error, RequestError, SubmitError, TransferRequest, TransferUtility, check, place};
+
+/// The longest path that system calls take, in bytes; one is for its end.
+const PATH_MAX: usize = 4096;
+
+/// The downloads of a prefix, page by page; see [`PrefixRequest::pages`].
+#[derive(Debug)]
+pub struct PrefixPages {
+    utility: TransferUtility,
+    prefix: String,
+    dir: PathBuf,
+    /// Components of `dir`.
+    depth: u32,
+    like: TransferRequest,
+    names: KeyNames,
+    order: Order,
+    next: Next,
+}
+
+#[derive(Debug)]
+enum Next {
+    First,
+    Token(String),
+    None,
+}
+
+/// A page of a prefix.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct PrefixPage {
+    /// To be submitted, with [`TransferUtility::submit`] or elsewhere.
+    pub requests: Vec<TransferRequest>,
+    /// What has no file.
+    pub left_out: Vec<LeftOut>,
+    /// The objects of the requests, as they were listed.
+    listed: Vec<ListedObject>,
+}
+
+/// An object of a prefix that has no file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LeftOut {
+    /// Its key.
+    pub key: String,
+    /// A stable name of the reason.
+    pub code: String,
+    /// The reason in words.
+    pub why: String,
+}
+
+impl LeftOut {
+    /// One whose request was refused, with the code and the words of that.
+    pub fn refused(key: String, code: &str, why: String) -> Self {
+        Self {
+            key,
+            code: code.into(),
+            why,
+        }
+    }
+}
+
+impl PrefixRequest {
+    /// Checks the directory, makes it if it is missing, and gives the pages, of
+    /// which none is asked for yet. For who submits elsewhere; else await the
+    /// request.
+    pub async fn pages(self) -> Result<PrefixPages, Error> {
+        if !(self.prefix.is_empty() || self.prefix.ends_with('/')) {
+            return Err(bad_prefix().into());
+        }
+        let bucket = self
+            .utility
+            .place(&self.like.bucket, self.like.connection.as_ref())?
+            .bucket;
+        let dir: PathBuf = check::absolute(&self.dir)?.components().collect();
+        let unusable = |error: std::io::Error| SubmitError::Target {
+            path: dir.clone(),
+            why: error.to_string(),
+        };
+        make_durable(&dir).map_err(unusable)?;
+        access(&dir, Access::WRITE_OK | Access::EXEC_OK).map_err(|errno| unusable(errno.into()))?;
+        let folds = folds_names(&dir).map_err(unusable)?;
+        let named = dir.components().filter(|c| *c != Component::RootDir);
+        let depth = u32::try_from(named.count()).unwrap_or(u32::MAX);
+        let mut like = self.like;
+        like.options.root_depth = Some(depth);
+        let group = || format!("s3://{bucket}/{} to {}", self.prefix, dir.display());
+        like.group.get_or_insert_with(group);
+        like.bucket = bucket;
+        Ok(PrefixPages {
+            utility: self.utility,
+            prefix: self.prefix,
+            depth,
+            like,
+            names: KeyNames::new(folds),
+            order: Order::new(),
+            next: Next::First,
+            dir,
+        })
+    }
+}
+
+impl PrefixPages {
+    /// The name of the group that the requests belong to.
+    pub fn group(&self) -> &str {
+        self.like.group.as_deref().unwrap_or_default()
+    }
+
+    /// Whether any object was listed so far.
+    pub fn saw_any(&self) -> bool {
+        self.order.has_begun()
+    }
+
+    /// The next page; `None` behind the last. Directories that keys stand for are
+    /// made. Fails where the listing does not advance.
+    pub async fn next(&mut self) -> Result<Option<PrefixPage>, Error> {
+        let mut list = self
+            .utility
+            .list(self.like.bucket.as_str())
+            .prefix(self.prefix.as_str())
+            .access(self.like.options.access.clone());
+        if let Some(connection) = &self.like.connection {
+            list = list.connection(connection.clone());
+        }
+        let listed = match &self.next {
+            Next::First => list.await?,
+            Next::Token(token) => list.continuation(token.as_str()).await?,
+            Next::None => return Ok(None),
+        };
+        self.next = listed.next.map_or(Next::None, Next::Token);
+        let mut page = PrefixPage::default();
+        for object in listed.objects {
+            if !self.order.advances_to(&object.key) {
+                return Err(does_not_advance());
+            }
+            match self.request(&object) {
+                Ok(Some(request)) => {
+                    page.requests.push(request);
+                    page.listed.push(object);
+                }
+                Ok(None) => {}
+                Err((code, why)) => {
+                    let key = object.key;
+                    page.left_out.push(LeftOut::refused(key, code, why));
+                }
+            }
+        }
+        Ok(Some(page))
+    }
+
+    /// The request for an object; `None` where it is a directory, which is there
+    /// then.
+    fn request(
+        &mut self,
+        object: &ListedObject,
+    ) -> Result<Option<TransferRequest>, (&'static str, String)> {
+        place::key(&object.key).map_err(|error| (error.code(), error.to_string()))?;
+        let below = object.key.get(self.prefix.len()..).unwrap_or_default();
+        let place = self.names.place(below, object.size);
+        let unusable = |error: &dyn std::fmt::Display| ("TargetUnwritable", error.to_string());
+        let path = match place.map_err(|error| ("TargetClash", error.to_string()))? {
+            KeyPlace::File(path) => self.dir.join(path),
+            KeyPlace::Directory(path) => {
+                make_beneath(&self.dir, &path).map_err(|error| unusable(&error))?;
+                return Ok(None);
+            }
+        };
+        if path.as_os_str().len() >= PATH_MAX {
+            let why = format!("its path is longer than {PATH_MAX} bytes");
+            return Err(("TargetUnwritable", why));
+        }
+        check_beneath(&path, self.depth).map_err(|error| unusable(&error))?;
+        Ok(Some(TransferRequest {
+            key: object.key.clone(),
+            path,
+            ..self.like.clone()
+        }))
+    }
+
+    /// Whether transfers of this group are unfinished or failed: then this call
+    /// goes on with an earlier one.
+    pub async fn is_unfinished<Finding>(
+        &self,
+        find: impl Fn(Query) -> Finding,
+    ) -> Result<bool, Error>
+    where
+        Finding: Future<Output = Result<Page, StoreError>>,
+    {
+        let query = Query {
+            direction: Some(Direction::Download),
+            group: Some(self.group().into()),
+            states: vec![
+                State::Waiting,
+                State::InProgress,
+                State::Paused,
+                State::WaitingForNetwork,
+                State::Failed,
+            ],
+            limit: 1,
+            ..Query::default()
+        };
+        Ok(!find(query).await?.transfers.is_empty())
+    }
+}
+
+impl PrefixPage {
+    /// Takes out the requests that an earlier call of the same group has done: the
+    /// object is the one that was downloaded, and the file is as it was left.
+    /// Gives how many.
+    pub async fn spare_what_is_there<Finding>(
+        &mut self,
+        find: impl Fn(Query) -> Finding,
+    ) -> Result<u64, Error>
+    where
+        Finding: Future<Output = Result<Page, StoreError>>,
+    {
+        let mut spared = 0;
+        let requests = std::mem::take(&mut self.requests);
+        let listed = std::mem::take(&mut self.listed);
+        for (request, object) in requests.into_iter().zip(listed) {
+            let query = Query {
+                direction: Some(Direction::Download),
+                path: Some(request.path.clone()),
+                newest_first: true,
+                limit: 1,
+                ..Query::default()
+            };
+            let page = find(query).await?;
+            match page.transfers.first() {
+                Some(record) if !request.restart && is_done(record, &request, &object) => {
+                    spared += 1;
+                }
+                _ => {
+                    self.requests.push(request);
+                    self.listed.push(object);
+                }
+            }
+        }
+        Ok(spared)
+    }
+}
+
+fn is_done(record: &Record, request: &TransferRequest, object: &ListedObject) -> bool {
+    let Some(proof) = record
+        .proof
+        .as_ref()
+        .filter(|_| record.phase == Phase::Completed)
+    else {
+        return false;
+    };
+    let same = record.spec.object.key.as_str() == request.key
+        && record.spec.object.bucket.as_str() == request.bucket
+        && record.spec.group == request.group
+        && proof.etag.is_some()
+        && proof.etag == object.etag
+        && proof.renamed.is_none();
+    same && is_as_left(&request.path, object.size, object.last_modified)
+}
+
+/// The file has the object's length and time, which S3 tells in whole seconds.
+fn is_as_left(path: &Path, size: u64, modified: Option<Timestamp>) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|meta| {
+        let seconds = modified.map(|at| at.as_millis().div_euclid(1000));
+        meta.is_file() && meta.len() == size && seconds == Some(meta.mtime())
+    })
+}
+
+/// Makes a directory that was chosen, and those above it that are missing.
+fn make_durable(dir: &Path) -> std::io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let missing: Vec<&Path> = dir.ancestors().take_while(|dir| !dir.exists()).collect();
+    std::fs::create_dir_all(dir)?;
+    for dir in missing.into_iter().filter_map(Path::parent) {
+        File::open(dir)?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn does_not_advance() -> Error {
+    let words = "the listing does not advance";
+    let error = S3Error::new(Operation::ListObjects, S3ErrorKind::Malformed, words);
+    RequestError::of(error.into(), 1).into()
+}
