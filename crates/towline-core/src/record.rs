@@ -105,7 +105,8 @@ pub struct Record {
     pub source: Option<Fingerprint>,
     /// What it holds at S3, or which object it reads.
     pub remote: Option<Remote>,
-    /// A request that was about to be sent and whose answer is not recorded.
+    /// A request that was about to be sent and whose answer is not recorded, or
+    /// a Create whose answer no part has proven yet.
     pub asked: Option<Asked>,
     /// Downloads: the finished temporary file, about to be renamed.
     pub sealed: Option<FileIdentity>,
@@ -154,11 +155,20 @@ impl Record {
                 self.source = *source;
             }
             Change::Remote(remote) => {
+                // Its name may have been garbled on the way: only a part that S3
+                // takes proves it, and until then the Create stays in doubt.
+                if !(matches!(remote, Remote::Upload(_)) && self.asked_to_create()) {
+                    self.asked = None;
+                }
                 self.remote = Some(remote.clone());
-                self.asked = None;
             }
             Change::Asked(asked) => self.asked = *asked,
-            Change::Parts(rows) => self.bytes_done += rows.iter().map(|row| row.len).sum::<u64>(),
+            Change::Parts(rows) => {
+                self.bytes_done += rows.iter().map(|row| row.len).sum::<u64>();
+                if self.asked_to_create() {
+                    self.asked = None;
+                }
+            }
             Change::PartsLost(rows) => {
                 self.bytes_done -= rows.iter().map(|row| row.len).sum::<u64>();
             }
@@ -177,6 +187,11 @@ impl Record {
                 self.proof = proof.clone();
             }
         }
+    }
+
+    fn asked_to_create(&self) -> bool {
+        self.asked
+            .is_some_and(|asked| asked.request == Request::Create)
     }
 
     fn forget_remote(&mut self) {

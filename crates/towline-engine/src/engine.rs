@@ -134,6 +134,21 @@ impl Engine {
             Recovery::All => None,
             Recovery::Named => Some(newest(&*store).await?),
         };
+        Ok(Self::begin(
+            store, connector, config, runtime, machine, left_out,
+        ))
+    }
+
+    /// Not `async`, so that the event loop is compiled here and not in each
+    /// crate that starts an engine.
+    fn begin(
+        store: Arc<dyn Store>,
+        connector: Arc<dyn Connector>,
+        config: Config,
+        runtime: &tokio::runtime::Handle,
+        machine: Machine,
+        left_out: Option<TransferId>,
+    ) -> Self {
         let (inbox, messages) = mpsc::unbounded_channel();
         let (count, durable) = watch::channel(0);
         let limits = Limits {
@@ -154,7 +169,7 @@ impl Engine {
         let meter = events.meter();
         tasks.spawn(events.run(messages));
         drop(guard);
-        Ok(Self {
+        Self {
             store,
             inbox,
             durable,
@@ -162,7 +177,7 @@ impl Engine {
             limits: Mutex::new(limits),
             runtime: Mutex::default(),
             tasks,
-        })
+        }
     }
 
     /// Records transfers, all or none. Once `Ok` is returned they survive power

@@ -130,6 +130,12 @@ impl Builder {
 
     /// Starts the server on the current tokio runtime, which needs time and I/O enabled.
     pub async fn start(self) -> Result<TestServer, StartError> {
+        self.serve()
+    }
+
+    /// Not `async`, so that the server is compiled here and not in each test that
+    /// starts one.
+    fn serve(self) -> Result<TestServer, StartError> {
         let storage = match &self.directory {
             None => Storage::in_memory(),
             Some(path) => Storage::in_directory(path).map_err(|source| StartError::Directory {

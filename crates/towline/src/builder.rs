@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use towline_core::{BucketName, Connection, ConnectionSource};
@@ -186,7 +187,17 @@ impl Builder {
     ///
     /// Fails when another process owns the state, when it is damaged, not ours
     /// or of a newer Towline, or when its place is no good.
-    pub async fn open(mut self) -> Result<TransferUtility, Error> {
+    pub async fn open(self) -> Result<TransferUtility, Error> {
+        self.opening().await
+    }
+
+    /// Boxed, so that all of it is compiled here and not in each crate that opens
+    /// a state.
+    fn opening(self) -> Opening {
+        Box::pin(self.opened())
+    }
+
+    async fn opened(mut self) -> Result<TransferUtility, Error> {
         self = self.with_pool()?;
         let default_bucket = match self.default_bucket {
             Some(bucket) => Some(BucketName::new(bucket).map_err(SubmitError::from)?),
@@ -231,6 +242,8 @@ impl Builder {
         Ok(utility)
     }
 }
+
+type Opening = Pin<Box<dyn Future<Output = Result<TransferUtility, Error>> + Send>>;
 
 impl std::fmt::Debug for Builder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

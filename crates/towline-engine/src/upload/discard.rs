@@ -22,30 +22,38 @@ const UNSEEN_ROUNDS: u32 = 3;
 
 pub(crate) async fn discard(context: &Context) -> Result<Event, Failure> {
     towline_core::failpoint!("discard.begins");
-    let asked = context.record.asked;
     if let Some(upload) = open_upload(context) {
         if let Some(proof) = completed_meanwhile(context, &upload).await? {
             return Ok(Event::Finished(proof)); // too late to take it back
         }
         towline_core::failpoint!("discard.not-completed");
-        abort(context, &upload).await?;
-    } else if let Some(Asked {
-        request: Request::Create,
-        at,
-    }) = asked
-    {
-        let candidates = match candidates(context, at).await {
-            Err(failure) if head::is_denied(&failure) => Vec::new(),
-            told => told?,
-        };
-        for id in candidates {
-            let upload = upload_named(context, id);
-            if is_empty(context, &upload).await? {
-                abort(context, &upload).await?;
-            }
+        if abort(context, &upload).await? == Abort::Ended {
+            return Ok(Event::Discarded);
         }
     }
+    if let Some(Asked {
+        request: Request::Create,
+        at,
+    }) = context.record.asked
+    {
+        abort_unnamed(context, at).await?;
+    }
     Ok(Event::Discarded)
+}
+
+/// Gives up what a Create opened whose answer was lost, or told another name.
+async fn abort_unnamed(context: &Context, asked_at: Timestamp) -> Result<(), Failure> {
+    let candidates = match candidates(context, asked_at).await {
+        Err(failure) if head::is_denied(&failure) => return Ok(()),
+        told => told?,
+    };
+    for id in candidates {
+        let upload = upload_named(context, id);
+        if is_empty(context, &upload).await? {
+            abort(context, &upload).await?;
+        }
+    }
+    Ok(())
 }
 
 /// The proof of the object, if our Complete has made it.
@@ -70,8 +78,18 @@ async fn completed_meanwhile(context: &Context, upload: &Upload) -> Result<Optio
     })
 }
 
+/// What an abort met.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Abort {
+    /// The upload was open.
+    Ended,
+    /// S3 knew no such upload from the start.
+    Unknown,
+}
+
 /// Gives an open upload up, until S3 knows it no more.
-pub(super) async fn abort(context: &Context, upload: &Upload) -> Result<(), Failure> {
+pub(super) async fn abort(context: &Context, upload: &Upload) -> Result<Abort, Failure> {
+    let mut known = false;
     for round in 0..ROUNDS {
         towline_core::failpoint!("abort.begins");
         let asked = context.s3.abort_multipart_upload(upload);
@@ -88,19 +106,16 @@ pub(super) async fn abort(context: &Context, upload: &Upload) -> Result<(), Fail
                 return Err(error.into());
             }
         };
-        match list_parts(context, upload).await {
-            Ok(None) => {
-                towline_core::failpoint!("abort.gone");
-                return Ok(());
-            }
-            Ok(Some(_)) => {}
+        known |= !gone;
+        let ended = match list_parts(context, upload).await {
+            Ok(listed) => listed.is_none(),
             // Who may not look has to believe S3.
-            Err(failure) if head::is_denied(&failure) => {
-                if gone || round + 1 >= UNSEEN_ROUNDS {
-                    return Ok(());
-                }
-            }
+            Err(failure) if head::is_denied(&failure) => gone || round + 1 >= UNSEEN_ROUNDS,
             Err(failure) => return Err(failure),
+        };
+        if ended {
+            towline_core::failpoint!("abort.gone");
+            return Ok(if known { Abort::Ended } else { Abort::Unknown });
         }
         context
             .clock

@@ -32,6 +32,12 @@ pub struct FaultProxy {
 impl FaultProxy {
     /// Starts one before `server`, on the current tokio runtime.
     pub async fn start(server: SocketAddr) -> io::Result<Self> {
+        Self::serve(server)
+    }
+
+    /// Not `async`, so that the proxy is compiled here and not in each test that
+    /// starts one.
+    fn serve(server: SocketAddr) -> io::Result<Self> {
         let listener = listen(0)?;
         let address = listener.local_addr()?;
         let control = Arc::new(Control::new(server));

@@ -39,3 +39,15 @@ async fn f37_a_create_that_was_not_done_is_sent_again() {
         assert_eq!(scene.count(Operation::CreateMultipartUpload), 2);
     }
 }
+
+/// No checksum covers the answer to a Create.
+#[tokio::test(flavor = "multi_thread")]
+async fn f37_an_upload_whose_name_was_garbled_on_the_way_does_not_stay_open() {
+    let scene = Scene::start().await;
+    let garbled = "<InitiateMultipartUploadResult><UploadId>another</UploadId>\
+                   </InitiateMultipartUploadResult>";
+    scene.play(create().first(1).replace(garbled));
+    let end = scene.upload(LARGE).await;
+    scene.arrived(&end);
+    assert_eq!(end.generation, 2);
+}
