@@ -134,14 +134,14 @@ impl Engine {
             Recovery::All => None,
             Recovery::Named => Some(newest(&*store).await?),
         };
-        Ok(Self::begin(
+        Ok(Self::running_on(
             store, connector, config, runtime, machine, left_out,
         ))
     }
 
     /// Not `async`, so that the event loop is compiled here and not in each
     /// crate that starts an engine.
-    fn begin(
+    fn running_on(
         store: Arc<dyn Store>,
         connector: Arc<dyn Connector>,
         config: Config,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use towline_core::{
-    Asked, Event, Failure, LocalFailure, Operation, Proof, Request, S3ErrorKind, Upload,
+    Asked, Event, Failure, LocalFailure, Operation, Proof, Request, S3ErrorKind, Timestamp, Upload,
 };
 
 use super::adopt::candidates;
