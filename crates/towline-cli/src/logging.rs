@@ -4,22 +4,25 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{Cli, DaemonVerb, LogFormat, LogLevel, Logging, Verb};
 use crate::background::{log_of, open_log};
 
-/// Sets the log up as the command line and `TOWLINE_LOG` say.
-pub(crate) fn start(cli: &Cli) {
+/// Sets the log up as the command line and `TOWLINE_LOG` say. What is given has
+/// to be kept until the end: it writes what is left.
+pub(crate) fn start(cli: &Cli) -> WorkerGuard {
     let Verb::Daemon(daemon) = &cli.verb else {
+        let (writer, guard) = behind(io::stderr());
         let filter = filter(None, by_verbosity(cli.common.verbose));
         let log = tracing_subscriber::fmt().with_env_filter(filter);
-        return log.with_writer(io::stderr).init();
+        log.with_writer(writer).init();
+        return guard;
     };
     let DaemonVerb::Run(run) = &daemon.verb else {
-        return;
+        return behind(io::sink()).1;
     };
     let Logging {
         log_format,
@@ -31,23 +34,32 @@ pub(crate) fn start(cli: &Cli) {
         verbose => by_verbosity(verbose),
     };
     let filter = filter(log_level, usual);
-    let log = tracing_subscriber::fmt().with_env_filter(filter);
     let dir = std::path::absolute(cli.common.state_dir()).ok();
-    let place = dir
-        .filter(|_| run.background)
-        .map(|dir| Mutex::new(BoundedLog::at(log_of(&dir), log_max_size)));
-    match (log_format, place) {
-        (LogFormat::Text, Some(place)) => log.with_writer(place).init(),
-        (LogFormat::Text, None) => log.with_writer(io::stderr).init(),
-        (LogFormat::Json, Some(place)) => {
+    let (writer, guard) = match dir.filter(|_| run.background) {
+        Some(dir) => behind(BoundedLog::at(log_of(&dir), log_max_size)),
+        None => behind(io::stderr()),
+    };
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer);
+    match log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => {
             let log = log.json().flatten_event(true).with_current_span(false);
-            log.with_writer(place).init();
-        }
-        (LogFormat::Json, None) => {
-            let log = log.json().flatten_event(true).with_current_span(false);
-            log.with_writer(io::stderr).init();
+            log.init();
         }
     }
+    guard
+}
+
+/// Writes from a thread of its own: a log that nobody reads holds up no transfer.
+/// What comes while 16,384 lines wait for it is left out.
+fn behind(place: impl Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
+    NonBlockingBuilder::default()
+        .buffered_lines_limit(16_384)
+        .lossy(true)
+        .thread_name("towline-log")
+        .finish(place)
 }
 
 fn filter(level: Option<LogLevel>, usual: &str) -> EnvFilter {

@@ -38,7 +38,7 @@ use crate::output::Output;
 fn main() -> ExitCode {
     leave_no_core();
     let cli = Cli::parse();
-    logging::start(&cli);
+    let _log = logging::start(&cli);
     let mut output = Output::new(&cli.common);
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -43,31 +43,38 @@ pub(crate) struct Message {
 /// Reads for all who follow, while anybody does.
 pub(crate) struct Hub {
     utility: TransferUtility,
-    messages: broadcast::Sender<Arc<Message>>,
     /// Held while the store is read for all.
-    place: Mutex<Option<Cursor>>,
+    reading: Mutex<Option<Reading>>,
     readers: Semaphore,
+}
+
+/// How far the store is read for all who follow.
+struct Reading {
+    upto: Cursor,
+    /// With it the streams of all who follow end.
+    messages: broadcast::Sender<Arc<Message>>,
 }
 
 impl Hub {
     pub(crate) fn new(utility: TransferUtility) -> Arc<Self> {
         Arc::new(Self {
             utility,
-            messages: broadcast::channel(KEPT).0,
-            place: Mutex::new(None),
+            reading: Mutex::new(None),
             readers: Semaphore::new(READERS),
         })
     }
 
     /// What comes from now on.
     pub(crate) async fn join(self: &Arc<Self>) -> Result<broadcast::Receiver<Arc<Message>>, Error> {
-        let mut place = self.place.lock().await;
-        let messages = self.messages.subscribe();
-        if place.is_none() {
-            *place = Some(self.utility.changes(None, 0).await?.1);
-            tokio::spawn(Arc::clone(self).run());
+        let mut reading = self.reading.lock().await;
+        if let Some(reading) = &*reading {
+            return Ok(reading.messages.subscribe());
         }
-        Ok(messages)
+        let upto = self.utility.changes(None, 0).await?.1;
+        let (messages, joined) = broadcast::channel(KEPT);
+        *reading = Some(Reading { upto, messages });
+        tokio::spawn(Arc::clone(self).run());
+        Ok(joined)
     }
 
     /// A page of changes after a cursor, for one who has fallen behind.
@@ -95,25 +102,27 @@ impl Hub {
                     Err(_) => Err(Error::Closed),
                 },
             };
-            let mut place = self.place.lock().await;
+            // Under the lock: who joins after this starts anew.
+            let mut reading = self.reading.lock().await;
+            let followed = |reading: &Reading| reading.messages.receiver_count() > 0;
             if let Err(error) = looked {
                 if !matches!(error, Error::Closed) {
                     tracing::warn!(%error, "event streams end");
                 }
-                *place = None;
+                *reading = None;
                 return;
             }
-            // Under the lock: who joins after this starts anew.
-            if self.messages.receiver_count() == 0 {
-                *place = None;
+            if !reading.as_ref().is_some_and(followed) {
+                *reading = None;
                 return;
             }
         }
     }
 
     async fn read_changes(&self, told: &mut Told) -> Result<(), Error> {
-        let mut place = self.place.lock().await;
-        while let Some(after) = *place {
+        let mut reading = self.reading.lock().await;
+        while let Some(reading) = &mut *reading {
+            let after = reading.upto;
             let (changes, upto) = self.utility.changes(Some(after), PAGE).await?;
             let more = changes.len() == PAGE;
             for change in &changes {
@@ -121,16 +130,16 @@ impl Hub {
                     told.remove(&transfer.id);
                 }
             }
-            *place = Some(upto);
+            reading.upto = upto;
             let frames: Vec<_> = changes.into_iter().map(frame).collect();
             if upto != after {
-                self.tell(after, upto, frames);
+                reading.tell(after, frames);
             }
             if !more {
                 break;
             }
         }
-        drop(place);
+        drop(reading);
         // A busy store is asked for several changes at once.
         tokio::time::sleep(BREATH).await;
         Ok(())
@@ -138,8 +147,10 @@ impl Hub {
 
     /// How far those under way are.
     async fn look(&self, told: &mut Told) -> Result<(), Error> {
-        let place = self.place.lock().await;
-        let Some(now) = *place else { return Ok(()) };
+        let reading = self.reading.lock().await;
+        let Some(reading) = &*reading else {
+            return Ok(());
+        };
         let moving = self.utility.under_way().await?;
         let mut seen = HashMap::with_capacity(moving.len());
         let mut frames = Vec::new();
@@ -154,15 +165,17 @@ impl Hub {
         *told = seen;
         while !frames.is_empty() {
             let rest = frames.split_off(frames.len().min(PAGE));
-            self.tell(now, now, std::mem::replace(&mut frames, rest));
+            reading.tell(reading.upto, std::mem::replace(&mut frames, rest));
         }
         Ok(())
     }
+}
 
-    fn tell(&self, after: Cursor, upto: Cursor, frames: Vec<Frame>) {
+impl Reading {
+    fn tell(&self, after: Cursor, frames: Vec<Frame>) {
         let message = Message {
             after,
-            upto,
+            upto: self.upto,
             frames,
         };
         // Nobody may be there to hear it.

@@ -49,7 +49,7 @@ pub(crate) struct Live {
     /// how many bytes were recorded then.
     pub(crate) cut_off: Option<(Duration, u64)>,
     /// The most bytes that were shown in this generation.
-    shown: (u32, u64),
+    pub(crate) shown: (u32, u64),
     /// Answers to those who paused it, once nothing of it runs any more.
     when_idle: Vec<(Reply, bool)>,
 }

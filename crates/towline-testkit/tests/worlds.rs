@@ -99,6 +99,26 @@ fn random_worlds_keep_all_promises() {
     assert!(failed.is_empty(), "{failed:#?}");
 }
 
+macro_rules! found {
+    ($($name:ident: $seed:literal;)*) => {
+        $(#[test]
+        fn $name() {
+            let outcome = world::run($seed, None);
+            assert!(outcome.violations.is_empty(), "{}", tell($seed, &outcome));
+        })*
+    };
+}
+
+// Worlds in which a promise was broken once.
+found! {
+    an_upload_that_was_begun_while_the_clock_was_wrong_is_ended_after_a_cancel: 6406;
+    an_upload_that_was_begun_while_the_clock_was_wrong_is_used_after_a_kill: 7077;
+    progress_does_not_go_back_where_a_transfer_makes_room_for_others: 7537;
+    // And two in which the world or its oracle was wrong.
+    what_could_not_be_removed_is_told_by_a_record_that_stays: 5544;
+    an_object_that_is_made_late_once_more_had_been_asked_about: 7668;
+}
+
 #[test]
 fn a_seed_repeats_its_world_byte_for_byte() {
     for seed in 0..25 {

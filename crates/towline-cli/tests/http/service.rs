@@ -119,6 +119,16 @@ async fn s22_a_service_leaves_no_core_and_says_no_secret() {
         .unwrap()
         .to_owned();
     service.ask("POST", "/v1/login", &format!("{{\"code\":\"{code}\"}}"));
+    let source = scene.file("source", 10, 1);
+    let request =
+        serde_json::json!({ "type": "upload", "bucket": "bucket", "key": "key", "path": source });
+    let body = serde_json::json!({ "requests": [request] });
+    service.ask("POST", "/v1/transfers", &body.to_string());
+    let begun = std::time::Instant::now();
+    while service.get("/v1/counts")["completed"] != 1 {
+        assert!(begun.elapsed() < super::LONG);
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
     service.get("/v1/transfers?search=abc");
     let path = format!("/v1/transfers?token={}", service.token);
     assert_eq!(service.ask("GET", &path, "").0, 400);

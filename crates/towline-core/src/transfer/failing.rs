@@ -3,8 +3,8 @@
 
 use super::{Action, Item, RESTART_LIMIT, Step, Transfer, asked_to_complete};
 use crate::{
-    After, Change, ErrorRecord, Failure, History, LocalFailure, Now, ParkReason, Phase, PlanError,
-    Reaction, WhenSourceChanges, react,
+    After, Asked, Change, ErrorRecord, Failure, Fix, History, LocalFailure, Now, ParkReason, Phase,
+    PlanError, Reaction, Request, Timestamp, WhenSourceChanges, react,
 };
 
 impl Transfer {
@@ -53,6 +53,9 @@ impl Transfer {
                 });
             }
             Reaction::Fix(fix) => {
+                if let (Fix::Clock(server), Item::Act) = (&fix, item) {
+                    self.ask_at(step, *server);
+                }
                 step.act(Action::Fix(fix));
                 match item {
                     Item::Part(_) => step.act(Action::OfferParts),
@@ -135,6 +138,18 @@ impl Transfer {
             up_to,
             at_least,
         });
+    }
+
+    /// What S3 refused for the clock had no effect. It is asked again by S3's
+    /// clock, as is what S3 tells of when an upload was begun.
+    fn ask_at(&mut self, step: &mut Step, server: Timestamp) {
+        if self.asked_to_open() && !self.run.doubt {
+            let asked = Asked {
+                request: Request::Create,
+                at: server,
+            };
+            self.change(step, Change::Asked(Some(asked)));
+        }
     }
 
     pub(super) fn restart(&mut self, step: &mut Step, mut error: ErrorRecord, now: Now) {

@@ -161,6 +161,9 @@ impl EventLoop {
         let mut live = Live::new(transfer, s3, profile, site);
         live.progress = Arc::new(Progress::counted(self.meter.bytes(direction)));
         live.stream = self.streams.get(&id).cloned();
+        if let Some(shown) = self.shown_aside.remove(&id) {
+            live.shown = shown;
+        }
         self.count_parked(false, live.is_parked());
         self.live.insert(id, live);
         self.scheduler.join(id);
@@ -180,6 +183,11 @@ impl EventLoop {
         let over = self.live.len() > 2 * self.config.window;
         if alone && over {
             self.aside.push(id);
+            if let Some(live) = self.live.get(&id)
+                && live.shown.1 > live.transfer.record().bytes_done
+            {
+                self.shown_aside.insert(id, live.shown);
+            }
         }
         alone && over
     }

@@ -159,6 +159,8 @@ pub(crate) struct EventLoop {
     /// cause may have ended.
     aside: Vec<TransferId>,
     returning: VecDeque<TransferId>,
+    /// Of those, what was shown in which generation where less is recorded.
+    shown_aside: BTreeMap<TransferId, (u32, u64)>,
     loads: HashMap<TransferId, Load>,
     /// Of the unfinished transfers of this process that have one.
     streams: BTreeMap<TransferId, Stream>,
@@ -245,6 +247,7 @@ impl EventLoop {
             acts: HashMap::new(),
             aside: Vec::new(),
             returning: VecDeque::new(),
+            shown_aside: BTreeMap::new(),
             backlog: Backlog {
                 // What is left out is not read; ids grow, so the rest comes after.
                 after: left_out.unwrap_or(TransferId::START),

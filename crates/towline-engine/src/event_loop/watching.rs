@@ -51,7 +51,8 @@ impl EventLoop {
     pub(super) fn on_watch(&mut self, at_rest: Snapshot, reply: oneshot::Sender<Watch>) {
         let id = at_rest.record.id;
         if !self.watchers.contains_key(&id) {
-            let now = self.durable_snapshot(id).unwrap_or(at_rest);
+            let now = self.durable_snapshot(id);
+            let now = now.unwrap_or_else(|| self.as_shown(at_rest));
             self.watchers.insert(id, watch::Sender::new(now));
         }
         if let Some(watcher) = self.watchers.get(&id) {
@@ -80,9 +81,22 @@ impl EventLoop {
                 true => None,
                 false => self.unfinished_snapshot(record.id),
             }
-            .unwrap_or_else(|| Snapshot::at_rest(record))
+            .unwrap_or_else(|| self.as_shown(Snapshot::at_rest(record)))
         });
         let _ = reply.send(looks.collect());
+    }
+
+    /// What is not held, with no fewer bytes than before it was set aside.
+    fn as_shown(&self, mut at_rest: Snapshot) -> Snapshot {
+        let (phase, generation) = (at_rest.record.phase, at_rest.record.generation);
+        let rests = phase.is_final() || phase == Phase::Paused;
+        if let Some((of, bytes)) = self.shown_aside.get(&at_rest.record.id)
+            && *of == generation
+            && !rests
+        {
+            at_rest.bytes_transferred = at_rest.bytes_transferred.max(*bytes);
+        }
+        at_rest.settled()
     }
 
     pub(super) fn on_parts(

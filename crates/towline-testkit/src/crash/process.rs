@@ -59,6 +59,8 @@ pub struct Run {
     pub end: End,
     /// `None` when it was left alone.
     pub killed: Option<Kill>,
+    /// Whether it was sent a signal, though it may have ended by itself before.
+    pub signalled: bool,
     /// Exit codes that are no failure when it was left alone, besides 0.
     pub also_fine: Vec<i32>,
     /// What it wrote to its standard output.
@@ -155,6 +157,7 @@ impl Process {
     /// What became of it. Waits for its end.
     pub(crate) fn into_run(mut self) -> Run {
         let end = self.child.wait().unwrap().into();
+        let signalled = self.is_killed();
         // It may have been quicker than the signal.
         let killed = self.killed.take().filter(|(signal, ..)| match signal {
             Signal::Kill => matches!(end, End::Signal(_)),
@@ -173,6 +176,7 @@ impl Process {
                 trigger,
                 took: at.elapsed(),
             }),
+            signalled,
             also_fine: Vec::new(),
             stdout: said("out"),
             stderr: said("err"),

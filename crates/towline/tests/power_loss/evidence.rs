@@ -201,6 +201,7 @@ fn run(state_dir: &Path, killed: bool) -> Run {
             trigger: "the power fails".into(),
             took: Duration::ZERO,
         }),
+        signalled: killed,
         also_fine: Vec::new(),
         stdout: String::new(),
         stderr: String::new(),

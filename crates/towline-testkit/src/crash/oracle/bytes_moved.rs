@@ -15,14 +15,14 @@ use crate::crash::evidence::{Asked, Evidence, Row, Survey};
 pub(super) fn little_is_sent_again(evidence: &Evidence) -> Vec<Violation> {
     let mut broken = Vec::new();
     let resent = evidence.resent();
-    let most = evidence.kills() * evidence.in_flight;
+    let most = evidence.signals() * evidence.in_flight;
     if resent > most {
         broken.push(Violation {
             promise: 6,
             whose: "all transfers".into(),
             what: format!(
-                "{resent} bytes moved again for {} kills; {} in flight allow {most}",
-                evidence.kills(),
+                "{resent} bytes moved again for {} signals; {} in flight allow {most}",
+                evidence.signals(),
                 evidence.in_flight
             ),
         });

@@ -292,6 +292,12 @@ impl Evidence {
         self.runs.iter().filter(|run| run.killed.is_some()).count() as u64
     }
 
+    /// How many processes were sent a signal, which costs what they had under
+    /// way. A daemon that is terminated ends as one that was left alone.
+    pub(crate) fn signals(&self) -> u64 {
+        self.runs.iter().filter(|run| run.signalled).count() as u64
+    }
+
     /// The transfers in the stores that carry out what was asked.
     fn rows_of<'e>(&'e self, asked: &'e Asked) -> impl Iterator<Item = &'e Row> {
         self.rows.iter().filter(|row| row.is_of(asked))

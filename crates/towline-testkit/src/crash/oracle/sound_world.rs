@@ -81,6 +81,7 @@ pub(super) fn run(end: End, killed: bool) -> Run {
             trigger: "a test".into(),
             took: Duration::ZERO,
         }),
+        signalled: killed,
         also_fine: vec![4],
         stdout: String::new(),
         stderr: "some words".into(),

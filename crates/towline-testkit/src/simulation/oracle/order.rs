@@ -28,7 +28,8 @@ fn made_twice(facts: &Facts, key: &str) -> Option<String> {
         if makes(request) {
             made += u32::from(request.made);
             explained += u32::from(request.made && before && told);
-            (before, told) = (before || request.made, false);
+            // One that made nothing leaves what was told before it as it is.
+            (before, told) = (before || request.made, told && !request.made);
         } else {
             told |= match request.operation {
                 Operation::HeadObject => {

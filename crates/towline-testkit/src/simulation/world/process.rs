@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use towline_core::{
-    Changed, Changes, Command, Connection, Direction, NewTransfer, ObjectAddress, Spec, Store,
-    Timestamp, TransferId,
+    Changed, Changes, Command, Connection, Direction, NewTransfer, ObjectAddress, Phase, Spec,
+    Store, Timestamp, TransferId,
 };
 use towline_engine::{Config, Disk, Engine, Simulated, Snapshot};
 
@@ -224,12 +224,13 @@ impl Process {
         };
         let engine = Arc::clone(&self.engine);
         self.calls.spawn(async move {
-            let page = shared.state.look().get(id).await;
-            let is_final = page
-                .ok()
-                .flatten()
-                .is_some_and(|record| record.phase.is_final());
-            if is_final {
+            let Ok(Some(record)) = shared.state.look().get(id).await else {
+                return;
+            };
+            // What a failed one still holds the facade gives up first. Where it
+            // cannot, the error names it, and a user keeps the record.
+            let holds = record.remote.is_some() || record.asked.is_some();
+            if record.phase.is_final() && !(record.phase == Phase::Failed && holds) {
                 shared.facts().jobs[job].removed = true;
                 let removed = engine.remove(vec![id]).await;
                 shared
