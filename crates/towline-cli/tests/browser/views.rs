@@ -22,14 +22,22 @@ fn picture(browser: &Browser, view: &str) {
             browser.ask_later(
                 "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))",
             );
-            let too_wide = "document.documentElement.scrollWidth - innerWidth";
-            let too_wide = browser.ask(too_wide).as_i64().unwrap();
-            assert!(too_wide <= 0, "{view}, {name}: {too_wide} px too wide");
             std::fs::write(
                 dir.join(format!("{view}-{scheme}-{name}.png")),
                 browser.screenshot(),
             )
             .unwrap();
+            let too_wide = "document.documentElement.scrollWidth - innerWidth";
+            let too_wide = browser.ask(too_wide).as_i64().unwrap();
+            let whose = browser.ask(
+                "[...document.body.querySelectorAll('*')]
+                    .filter((at) => at.getBoundingClientRect().right > innerWidth)
+                    .map((at) => `${at.tagName}.${at.className}#${at.id}`).join(' ')",
+            );
+            assert!(
+                too_wide <= 0,
+                "{view}, {name}: {too_wide} px too wide, by {whose}"
+            );
         }
     }
     let (_, width, height) = SIZES[0];

@@ -234,14 +234,15 @@ fn p5_a_temporary_file_of_nobody_is_noticed() {
 #[test]
 fn p6_one_byte_more_than_the_kills_allow_is_noticed() {
     let mut world = sound(Direction::Upload);
-    assert_eq!((world.resent(), world.kills() * world.in_flight), (5, 5));
+    assert_eq!((world.resent(), world.signals() * world.in_flight), (5, 5));
     world.in_flight = 4;
     assert_eq!(bytes_moved::little_is_sent_again(&world).len(), 1);
-    breaks(6, "5 bytes moved again for 1 kills", |world| {
+    breaks(6, "5 bytes moved again for 1 signals", |world| {
         world.in_flight = 4
     });
-    breaks(6, "5 bytes moved again for 0 kills", |world| {
-        world.runs[0].killed = None
+    breaks(6, "5 bytes moved again for 0 signals", |world| {
+        world.runs[0].killed = None;
+        world.runs[0].signalled = false;
     });
 }
 
