@@ -1,6 +1,7 @@
 //! The `towline` command: one file per verb in `verbs`, parsed types in, one
 //! [`Output`] for people and programs, documented exit codes.
 
+mod apart;
 mod args;
 mod attach;
 mod background;

@@ -8,7 +8,7 @@
 //! | route | what it does |
 //! |---|---|
 //! | `GET /v1/about` | [`About`]: who owns the state |
-//! | `GET /v1/counts` | [`Counts`]: transfers by state |
+//! | `GET /v1/counts` | [`Counted`]: transfers by state |
 //! | `POST /v1/leave`, `POST /v1/stay` | a daemon leaves, or stays when it is done → [`About`] |
 //! | `POST /v1/transfers` | [`Submit`] → [`Submitted`] |
 //! | `GET /v1/transfers` | [`Find`] → [`Found`], a page |

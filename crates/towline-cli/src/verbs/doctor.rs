@@ -1,27 +1,15 @@
 //! `doctor`: what works with a bucket, and what cannot be promised there.
 
-use towline::{Config, Diagnosis, TransferUtility};
+use towline::Diagnosis;
 
+use crate::apart;
 use crate::args::{Common, Doctor};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
 
-/// It does not wait for a store that does not get better.
-const RETRIES: u32 = 2;
-
 pub(crate) async fn run(args: Doctor, common: &Common, output: &mut Output) -> Result<Exit, Error> {
-    // Nothing is transferred, so that whoever owns the state is not needed.
-    let apart = tempfile::tempdir()
-        .map_err(|error| Error::Failed(format!("cannot make a temporary directory: {error}")))?;
-    let mut config = Config::default();
-    config.retry_limit = RETRIES;
-    let utility = TransferUtility::builder()
-        .state_dir(apart.path().join("state"))
-        .connection(common.connection())
-        .config(config)
-        .open()
-        .await?;
+    let (utility, _apart) = apart::open(common).await?;
     let diagnosis = utility
         .doctor(args.url.bucket.as_str())
         .prefix(args.url.rest)

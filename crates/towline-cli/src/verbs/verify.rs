@@ -4,33 +4,21 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use towline::{
-    Access, Config, SqliteReader, StoreError, TransferId, TransferUtility, Verification,
-    VerifyRequest, VerifyResult,
+    Access, SqliteReader, StoreError, TransferId, TransferUtility, Verification, VerifyRequest,
+    VerifyResult,
 };
 
 use super::key_in_file;
+use crate::apart;
 use crate::args::{Common, Verify};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::url::S3Url;
 
-/// It does not wait for a store that does not get better.
-const RETRIES: u32 = 3;
-
 pub(crate) async fn run(args: Verify, common: &Common, output: &mut Output) -> Result<Exit, Error> {
     let subject = Subject::of(&args, common).await?;
-    // Nothing is transferred, so that whoever owns the state is not needed.
-    let apart = tempfile::tempdir()
-        .map_err(|error| Error::Failed(format!("cannot make a temporary directory: {error}")))?;
-    let mut config = Config::default();
-    config.retry_limit = RETRIES;
-    let utility = TransferUtility::builder()
-        .state_dir(apart.path().join("state"))
-        .connection(common.connection())
-        .config(config)
-        .open()
-        .await?;
+    let (utility, _apart) = apart::open(common).await?;
     let bar = bar(output);
     let request = request(&args, subject, &utility)?;
     let told = request
