@@ -44,6 +44,8 @@ pub(crate) fn owner(path: &Path) -> Result<Connection, StoreError> {
     check_library(path)?;
     if look(path)? {
         check(path)?;
+        // One that got its name just before the power failed.
+        remove_unfinished(path).map_err(|error| unusable(path, error.to_string()))?;
     } else {
         create(path)?;
     }
@@ -268,17 +270,7 @@ fn create(path: &Path) -> Result<(), StoreError> {
     let new = dir.join(NEW);
     let made = || -> Result<(), Trouble> {
         let io = |error: std::io::Error| Trouble::Refused(unusable(path, error.to_string()));
-        for old in [
-            new.clone(),
-            beside(&new, "-wal"),
-            beside(&new, "-shm"),
-            beside(&new, "-journal"),
-        ] {
-            match fs::remove_file(old) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(error)),
-                _ => {}
-            }
-        }
+        remove_unfinished(path).map_err(io)?;
         let file = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -306,6 +298,23 @@ fn create(path: &Path) -> Result<(), StoreError> {
         sync_dir(dir).map_err(io)
     };
     made().map_err(|trouble| trouble.into_store_error(path))
+}
+
+/// Removes what is left of a database that was being created.
+fn remove_unfinished(path: &Path) -> std::io::Result<()> {
+    let new = path.with_file_name(NEW);
+    for old in [
+        new.clone(),
+        beside(&new, "-wal"),
+        beside(&new, "-shm"),
+        beside(&new, "-journal"),
+    ] {
+        match fs::remove_file(old) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn check_library(path: &Path) -> Result<(), StoreError> {

@@ -275,7 +275,8 @@ fn holder(records: &[Record], upload_id: &str) -> Option<KeptBecause> {
         let asks = record
             .asked
             .is_some_and(|asked| asked.request == Request::Create);
-        asks && !matches!(state, State::Completed | State::Canceled)
+        // One that has a name for its upload holds that one, or none.
+        asks && record.remote.is_none() && !matches!(state, State::Completed | State::Canceled)
     };
     let of = |record: &Record| KeptBecause::OfTransfer(record.id);
     let may_be_of = |record: &Record| KeptBecause::MayBeOfTransfer(record.id);

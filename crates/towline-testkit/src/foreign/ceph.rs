@@ -30,7 +30,7 @@ impl ForeignServer {
             match cluster.start(monitor) {
                 Ok(()) => {
                     let daemons = std::mem::take(&mut cluster.daemons);
-                    return Self::with_bucket(dir, port, daemons);
+                    return Self::with_bucket(dir, port, daemons).unwrap();
                 }
                 Err(why) => eprintln!("Ceph does not come up: {why}"),
             }

@@ -33,7 +33,7 @@ fn end(processes: &mut Vec<Child>) {
 }
 
 impl ForeignServer {
-    fn start(dir: tempfile::TempDir, port: u16, mut command: Command) -> Self {
+    fn start(dir: tempfile::TempDir, port: u16, mut command: Command) -> Result<Self, String> {
         let log = std::fs::File::create(dir.path().join("log")).unwrap();
         let process = command
             .stdout(Stdio::null())
@@ -44,9 +44,14 @@ impl ForeignServer {
         Self::with_bucket(dir, port, vec![process])
     }
 
-    /// A bucket can be made once it is up.
-    fn with_bucket(dir: tempfile::TempDir, port: u16, processes: Vec<Child>) -> Self {
-        let server = Self {
+    /// A bucket can be made once it is up. Fails where one of its processes ends,
+    /// as it does when somebody else has taken its port meanwhile.
+    fn with_bucket(
+        dir: tempfile::TempDir,
+        port: u16,
+        processes: Vec<Child>,
+    ) -> Result<Self, String> {
+        let mut server = Self {
             processes,
             endpoint: format!("http://127.0.0.1:{port}"),
             dir,
@@ -55,7 +60,12 @@ impl ForeignServer {
         loop {
             let output = server.boto("s3.create_bucket(Bucket='bucket')");
             if output.status.success() {
-                return server;
+                return Ok(server);
+            }
+            let ended = |process: &mut Child| !matches!(process.try_wait(), Ok(None));
+            if server.processes.iter_mut().any(ended) {
+                let log = std::fs::read_to_string(server.dir.path().join("log"));
+                return Err(log.unwrap_or_default());
             }
             let said = String::from_utf8_lossy(&output.stderr);
             assert!(Instant::now() < deadline, "{said}");
@@ -63,8 +73,17 @@ impl ForeignServer {
         }
     }
 
+    /// Once more where a port was taken between the look for it and its use.
+    fn start_again(start: impl Fn() -> Result<Self, String>) -> Self {
+        start().or_else(|_| start()).unwrap()
+    }
+
     /// SeaweedFS, of `TOWLINE_WEED`.
     pub fn seaweedfs() -> Self {
+        Self::start_again(Self::start_seaweedfs)
+    }
+
+    fn start_seaweedfs() -> Result<Self, String> {
         let dir = tempfile::tempdir().unwrap();
         let [port, master, volume, filer] = free_ports();
         let identities = r#"{"identities": [{"name": "test", "credentials": [{"accessKey": "test", "secretKey": "testsecret"}], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}]}"#;
@@ -95,6 +114,10 @@ impl ForeignServer {
 
     /// moto, of `TOWLINE_MOTO`.
     pub fn moto() -> Self {
+        Self::start_again(Self::start_moto)
+    }
+
+    fn start_moto() -> Result<Self, String> {
         let [port] = free_ports();
         let mut command = Command::new(installed("TOWLINE_MOTO"));
         command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);

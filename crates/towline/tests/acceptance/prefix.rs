@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use towline::{PrefixDownload, Query, State, Transfer, TransferUtility, WhenTargetExists};
 use towline_testserver::{Answer, Operation, Rule, Script};
@@ -265,8 +266,12 @@ async fn the_same_call_again_goes_on_and_does_not_fetch_again_what_is_there() {
     assert_eq!(failed.count(), 1);
     scene.reopen().await;
     scene.server.faults().play(Script::new()).unwrap();
-    // One of those that are there is not what it was.
-    std::fs::write(dir(&scene).join("03"), "other").unwrap();
+    // One of those that are there is not what it was, by its time in whole seconds.
+    let other = dir(&scene).join("03");
+    std::fs::write(&other, "other").unwrap();
+    let later = SystemTime::now() + Duration::from_secs(2);
+    let other = std::fs::File::options().write(true).open(other);
+    other.unwrap().set_modified(later).unwrap();
     scene.server.history().clear();
     let told = download(&scene).await;
     assert_eq!((told.submitted, told.spared), (2, 18));
