@@ -27,11 +27,12 @@ impl ForeignServer {
                 daemons: Vec::new(),
             };
             cluster.configure(port, monitor, osd_ports);
-            match cluster.start(monitor) {
-                Ok(()) => {
-                    let daemons = std::mem::take(&mut cluster.daemons);
-                    return Self::with_bucket(dir, port, daemons).unwrap();
-                }
+            let started = cluster.start(monitor).and_then(|()| {
+                let daemons = std::mem::take(&mut cluster.daemons);
+                Self::with_bucket(dir, port, daemons)
+            });
+            match started {
+                Ok(server) => return server,
                 Err(why) => eprintln!("Ceph does not come up: {why}"),
             }
         }
