@@ -7,15 +7,16 @@ use towline::{Config, TransferUtility};
 use crate::args::Common;
 use crate::error::Error;
 
-/// It does not wait for a store that does not get better.
-const RETRIES: u32 = 3;
-
-/// Opens one, and its directory, which goes when it is dropped.
-pub(crate) async fn open(common: &Common) -> Result<(TransferUtility, TempDir), Error> {
+/// Opens one, and its directory, which goes when it is dropped. It tries again so
+/// often: nobody waits for a store that does not get better.
+pub(crate) async fn open(
+    common: &Common,
+    retries: u32,
+) -> Result<(TransferUtility, TempDir), Error> {
     let apart = tempfile::tempdir()
         .map_err(|error| Error::Failed(format!("cannot make a temporary directory: {error}")))?;
     let mut config = Config::default();
-    config.retry_limit = RETRIES;
+    config.retry_limit = retries;
     let utility = TransferUtility::builder()
         .state_dir(apart.path().join("state"))
         .connection(common.connection())

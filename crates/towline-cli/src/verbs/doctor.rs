@@ -8,8 +8,10 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
 
+const RETRIES: u32 = 2;
+
 pub(crate) async fn run(args: Doctor, common: &Common, output: &mut Output) -> Result<Exit, Error> {
-    let (utility, _apart) = apart::open(common).await?;
+    let (utility, _apart) = apart::open(common, RETRIES).await?;
     let diagnosis = utility
         .doctor(args.url.bucket.as_str())
         .prefix(args.url.rest)

@@ -16,9 +16,11 @@ use crate::exit::Exit;
 use crate::output::Output;
 use crate::url::S3Url;
 
+const RETRIES: u32 = 3;
+
 pub(crate) async fn run(args: Verify, common: &Common, output: &mut Output) -> Result<Exit, Error> {
     let subject = Subject::of(&args, common).await?;
-    let (utility, _apart) = apart::open(common).await?;
+    let (utility, _apart) = apart::open(common, RETRIES).await?;
     let bar = bar(output);
     let request = request(&args, subject, &utility)?;
     let told = request
