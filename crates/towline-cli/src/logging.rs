@@ -13,16 +13,16 @@ use crate::background::{log_of, open_log};
 
 /// Sets the log up as the command line and `TOWLINE_LOG` say. What is given has
 /// to be kept until the end: it writes what is left.
-pub(crate) fn start(cli: &Cli) -> WorkerGuard {
+pub(crate) fn start(cli: &Cli) -> Option<WorkerGuard> {
     let Verb::Daemon(daemon) = &cli.verb else {
         let (writer, guard) = behind(io::stderr());
         let filter = filter(None, by_verbosity(cli.common.verbose));
         let log = tracing_subscriber::fmt().with_env_filter(filter);
         log.with_writer(writer).init();
-        return guard;
+        return Some(guard);
     };
     let DaemonVerb::Run(run) = &daemon.verb else {
-        return behind(io::sink()).1;
+        return None;
     };
     let Logging {
         log_format,
@@ -49,7 +49,7 @@ pub(crate) fn start(cli: &Cli) -> WorkerGuard {
             log.init();
         }
     }
-    guard
+    Some(guard)
 }
 
 /// Writes from a thread of its own: a log that nobody reads holds up no transfer.

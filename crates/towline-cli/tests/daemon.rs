@@ -462,6 +462,25 @@ fn the_log_is_json_when_asked_bounded_and_tells_the_transfer_and_attempt() {
     assert!(lines().iter().any(|line| line["message"] == "stopped"));
 }
 
+/// A pipe holds 64 KiB, which the first transfers fill.
+#[test]
+fn a_log_that_nobody_reads_holds_up_no_transfer() {
+    let terminal = Terminal::start();
+    let unread = terminal.begin(["daemon", "run", "--log-level", "trace"]);
+    terminal.until("it owns the state", || {
+        terminal.owner() == Some(unread.pid())
+    });
+    let dir = terminal.scene.path("files");
+    std::fs::create_dir(&dir).unwrap();
+    for n in 0..200 {
+        std::fs::write(dir.join(n.to_string()), n.to_string()).unwrap();
+    }
+    terminal.done(["upload", "files", "s3://bucket/all/"]);
+    assert_eq!(status(&terminal)["transfers"]["completed"], 200);
+    unread.signal("TERM");
+    assert_eq!(unread.ends(), Some(0));
+}
+
 #[test]
 fn a_log_level_filters_and_text_is_the_usual_form() {
     let terminal = Terminal::start();

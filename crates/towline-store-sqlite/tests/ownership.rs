@@ -70,6 +70,21 @@ fn every_file_is_for_the_user_alone_whatever_the_umask() {
     child.wait().unwrap();
 }
 
+/// A power cut may take the removal of a journal and leave the rename after it.
+#[test]
+fn what_is_left_of_the_making_of_a_store_goes_with_its_next_owner() {
+    let place = tempfile::tempdir().unwrap();
+    let left = ["", "-journal", "-wal", "-shm"].map(|end| format!("towline.db.new{end}"));
+    block_on(SqliteStore::open(place.path()).unwrap().close()).unwrap();
+    for name in &left {
+        fs::write(place.path().join(name), "left").unwrap();
+    }
+    let _store = SqliteStore::open(place.path()).unwrap();
+    for name in &left {
+        assert!(!place.path().join(name).exists(), "{name}");
+    }
+}
+
 #[test]
 fn a_reader_sees_what_is_committed_while_the_owner_writes() {
     let place = tempfile::tempdir().unwrap();

@@ -59,7 +59,8 @@ pub struct Run {
     pub end: End,
     /// `None` when it was left alone.
     pub killed: Option<Kill>,
-    /// Whether it was sent a signal, though it may have ended by itself before.
+    /// Whether it was killed, or asked to end: it may have answered with 0, or
+    /// have been about to.
     pub signalled: bool,
     /// Exit codes that are no failure when it was left alone, besides 0.
     pub also_fine: Vec<i32>,
@@ -157,7 +158,7 @@ impl Process {
     /// What became of it. Waits for its end.
     pub(crate) fn into_run(mut self) -> Run {
         let end = self.child.wait().unwrap().into();
-        let signalled = self.is_killed();
+        let asked_to_end = matches!(&self.killed, Some((signal, ..)) if *signal != Signal::Kill);
         // It may have been quicker than the signal.
         let killed = self.killed.take().filter(|(signal, ..)| match signal {
             Signal::Kill => matches!(end, End::Signal(_)),
@@ -171,12 +172,12 @@ impl Process {
             task: self.task,
             pid: self.pid(),
             end,
+            signalled: asked_to_end || killed.is_some(),
             killed: killed.map(|(signal, trigger, at)| Kill {
                 signal,
                 trigger,
                 took: at.elapsed(),
             }),
-            signalled,
             also_fine: Vec::new(),
             stdout: said("out"),
             stderr: said("err"),
