@@ -334,7 +334,7 @@ pub struct Temp {
 pub struct Asked {
     /// Which.
     pub request: Request,
-    /// Since when it may have been sent.
+    /// Since when it may have been sent, by S3's clock as far as it is known.
     pub at: Timestamp,
 }
 

@@ -25,7 +25,12 @@ impl Timestamp {
 
     /// This moment moved by whole seconds, negative ones to the past.
     pub const fn plus_secs(self, secs: i64) -> Self {
-        Self(self.0.saturating_add(secs.saturating_mul(1000)))
+        self.plus_millis(secs.saturating_mul(1000))
+    }
+
+    /// This moment moved by milliseconds, negative ones to the past.
+    pub const fn plus_millis(self, millis: i64) -> Self {
+        Self(self.0.saturating_add(millis))
     }
 }
 
@@ -39,11 +44,14 @@ impl From<SystemTime> for Timestamp {
     }
 }
 
-/// The two clocks at one moment.
+/// The clocks at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
     /// Since some start, never going back: for waits and deadlines.
     pub monotonic: Duration,
     /// The wall clock, for what is stored.
     pub wall: Timestamp,
+    /// S3's wall clock as far as it is known: what requests are signed by, and
+    /// what is stored to be compared with what S3 tells of its own times.
+    pub server: Timestamp,
 }

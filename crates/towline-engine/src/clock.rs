@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
-use towline_core::{Now, Timestamp};
+use towline_core::{Now, S3, Timestamp};
 
 /// What a simulated wall clock shows at first, in milliseconds since 1970.
 const WALL_START: i64 = 1_700_000_000_000;
@@ -32,6 +32,16 @@ impl Clock {
         }
     }
 
+    /// Now, and what a store's clock shows.
+    pub(crate) fn now_at(&self, s3: &dyn S3) -> Now {
+        let now = self.now();
+        Now {
+            server: now.wall.plus_millis(s3.clock_offset()),
+            ..now
+        }
+    }
+
+    /// Now, where it does not matter what a store's clock shows.
     pub(crate) fn now(&self) -> Now {
         let monotonic = self.start.elapsed();
         let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
@@ -43,9 +53,11 @@ impl Clock {
                     .unwrap_or_default(),
             ),
         };
+        let wall = Timestamp::from_millis(wall);
         Now {
             monotonic,
-            wall: Timestamp::from_millis(wall),
+            wall,
+            server: wall,
         }
     }
 

@@ -100,6 +100,10 @@ impl S3 for Metered {
         self.s3.set_clock(server);
     }
 
+    fn clock_offset(&self) -> i64 {
+        self.s3.clock_offset()
+    }
+
     fn set_region(&self, region: &str) {
         self.s3.set_region(region);
     }

@@ -159,7 +159,7 @@ impl S3Client {
 
     /// Our clock, set right.
     pub(crate) fn now(&self) -> SystemTime {
-        let offset = self.clock.load(Ordering::Relaxed);
+        let offset = self.clock_offset();
         let by = Duration::from_millis(offset.unsigned_abs());
         let now = SystemTime::now();
         let right = if offset < 0 {
@@ -278,6 +278,10 @@ impl S3 for S3Client {
             });
         let offset = server.as_millis().saturating_sub(ours);
         self.clock.store(offset, Ordering::Relaxed);
+    }
+
+    fn clock_offset(&self) -> i64 {
+        self.clock.load(Ordering::Relaxed)
     }
 
     /// For the buckets of which S3 named this region; for all where it named

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::sync::Notify;
-use towline_core::{Access, Body, Extra, KeyReference, Operation, S3Error, S3ErrorKind};
+use towline_core::{Access, Body, Extra, KeyReference, Operation, S3Error, S3ErrorKind, Timestamp};
 
 use crate::body::{Progress, RequestBody};
 use crate::client::S3Client;
@@ -50,6 +50,8 @@ pub(crate) struct Call<'a> {
     pub(crate) query: Query,
     pub(crate) headers: HeaderMap,
     pub(crate) payload: Payload,
+    /// It is signed as of then; as of now without one.
+    signed_at: Option<SystemTime>,
     customer_key: Option<&'a KeyReference>,
 }
 
@@ -64,6 +66,7 @@ impl<'a> Call<'a> {
             query: Query::default(),
             headers: HeaderMap::new(),
             payload: Payload::Empty,
+            signed_at: None,
             customer_key: None,
         }
     }
@@ -105,6 +108,12 @@ impl<'a> Call<'a> {
             self.query = self.query.pair(name, value);
         }
         self.headers(|map| headers::set_extra(map, extra))
+    }
+
+    pub(crate) fn signed_at(mut self, at: Option<Timestamp>) -> Self {
+        let since = |at: Timestamp| u64::try_from(at.as_millis()).unwrap_or_default();
+        self.signed_at = at.map(|at| UNIX_EPOCH + Duration::from_millis(since(at)));
+        self
     }
 
     pub(crate) fn payload(mut self, payload: Payload) -> Self {

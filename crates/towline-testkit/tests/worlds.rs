@@ -114,9 +114,13 @@ found! {
     an_upload_that_was_begun_while_the_clock_was_wrong_is_ended_after_a_cancel: 6406;
     an_upload_that_was_begun_while_the_clock_was_wrong_is_used_after_a_kill: 7077;
     progress_does_not_go_back_where_a_transfer_makes_room_for_others: 7537;
-    // And two in which the world or its oracle was wrong.
+    an_upload_that_was_begun_by_a_clock_that_another_transfer_set_does_not_stay_open: 2121;
+    what_is_removed_goes_on_after_a_clock_was_set_twice: 22852;
+    // And those in which the world or its oracle was wrong.
     what_could_not_be_removed_is_told_by_a_record_that_stays: 5544;
     an_object_that_is_made_late_once_more_had_been_asked_about: 7668;
+    it_is_asked_about_by_the_first_byte_where_head_is_refused: 88261;
+    a_file_that_was_rewritten_and_grew_is_sent_in_the_length_that_it_had: 8565;
 }
 
 #[test]

@@ -58,6 +58,12 @@ pub trait S3: Send + Sync + 'static {
     /// Signs from now on as if the clock read `server` at this moment.
     fn set_clock(&self, _server: Timestamp) {}
 
+    /// How far [`set_clock`](S3::set_clock) has moved the clock that requests
+    /// are signed by ahead of this machine's, in milliseconds.
+    fn clock_offset(&self) -> i64 {
+        0
+    }
+
     /// Signs from now on for this region, where the endpoint stays the same.
     fn set_region(&self, _region: &str) {}
 

@@ -72,6 +72,10 @@ pub struct CreateUpload {
     pub bucket: String,
     /// The key.
     pub key: String,
+    /// It is signed as of this moment, by S3's clock; as of now without one.
+    /// S3 takes no request that was signed more than 15 minutes ago, or that
+    /// will be: what it begins is begun within 15 minutes of it.
+    pub signed_at: Option<Timestamp>,
     /// What the object will carry besides its bytes.
     pub options: ObjectOptions,
     /// The algorithm of its checksums, and what the object's will cover.

@@ -3,8 +3,8 @@
 
 use super::{Action, Item, RESTART_LIMIT, Step, Transfer, asked_to_complete};
 use crate::{
-    After, Asked, Change, ErrorRecord, Failure, Fix, History, LocalFailure, Now, ParkReason, Phase,
-    PlanError, Reaction, Request, Timestamp, WhenSourceChanges, react,
+    After, Asked, Change, ErrorRecord, Failure, Fix, Fixed, History, LocalFailure, Now, ParkReason,
+    Phase, PlanError, Reaction, Timestamp, WhenSourceChanges, react,
 };
 
 impl Transfer {
@@ -116,6 +116,7 @@ impl Transfer {
                 Default::default()
             }
             Reaction::Resolve | Reaction::Restart | Reaction::Park(_) => {
+                self.fix_anew();
                 let wait = crate::retry::resolve_wait(8);
                 (wait, wait / 2)
             }
@@ -140,15 +141,13 @@ impl Transfer {
         });
     }
 
-    /// What S3 refused for the clock had no effect. It is asked again by S3's
-    /// clock, as is what S3 tells of when an upload was begun.
+    /// What S3 refused for the clock had no effect. It is asked again by S3's.
     fn ask_at(&mut self, step: &mut Step, server: Timestamp) {
-        if self.asked_to_open() && !self.run.doubt {
-            let asked = Asked {
-                request: Request::Create,
-                at: server,
-            };
-            self.change(step, Change::Asked(Some(asked)));
+        if let Some(asked) = self.record.asked
+            && !self.run.doubt
+        {
+            let at = server;
+            self.change(step, Change::Asked(Some(Asked { at, ..asked })));
         }
     }
 
@@ -187,10 +186,11 @@ impl Transfer {
         self.run.exhausted = None;
     }
 
-    /// A clock that was set by once may be wrong by now, and is asked for again.
-    pub(super) fn forget_the_clock(&mut self) {
+    /// What was put right before may be wrong by now, as a clock that jumps: it
+    /// is put right once more.
+    pub(super) fn fix_anew(&mut self) {
         for history in self.run.strikes.values_mut() {
-            history.fixed.clock = false;
+            history.fixed = Fixed::default();
         }
     }
 

@@ -36,6 +36,9 @@ use crate::{
 
 /// How often a run starts a transfer from zero before it gives up.
 const RESTART_LIMIT: u32 = 3;
+/// How long a Create may wait to be sent: it is signed as of when that was
+/// recorded, and S3 takes what was signed within 15 minutes.
+const CREATE_IS_FRESH_SECS: i64 = 300;
 
 /// One transfer: its record, its parts, and what this run knows of it.
 #[derive(Debug)]
@@ -132,7 +135,7 @@ impl Transfer {
             // A new process is as good a reason as any to look again.
             (Phase::Parked(reason), Event::Started | Event::Unparked) => {
                 if reason == ParkReason::Clock {
-                    self.forget_the_clock();
+                    self.fix_anew();
                 }
                 self.run.doubt = self.holds_something();
                 self.start(&mut step, now);
@@ -298,15 +301,10 @@ impl Transfer {
             && self
                 .record
                 .asked
-                .is_none_or(|asked| asked.request != request)
+                .is_none_or(|asked| asked.request != request || is_stale(asked, now))
         {
-            self.change(
-                step,
-                Change::Asked(Some(Asked {
-                    request,
-                    at: now.wall,
-                })),
-            );
+            let at = now.server;
+            self.change(step, Change::Asked(Some(Asked { request, at })));
         }
         step.act(action);
     }
@@ -406,6 +404,11 @@ impl Transfer {
     fn holds_something(&self) -> bool {
         self.record.remote.is_some() || self.record.asked.is_some()
     }
+}
+
+/// Whether it is for too long that a Create is to be sent.
+fn is_stale(asked: Asked, now: Now) -> bool {
+    asked.request == Request::Create && asked.at.plus_secs(CREATE_IS_FRESH_SECS) < now.server
 }
 
 /// Whether a Complete may have been sent whose answer is not recorded.

@@ -21,13 +21,13 @@ impl EventLoop {
             if self.live.contains_key(&record.id) {
                 continue; // it came with the backlog
             }
-            let room = self.room() > 0;
-            if self.backlog.more || self.backlog.loading || !room {
-                if record.id <= self.backlog.after {
-                    // A later one was begun before it, so the backlog is past it.
-                    self.returning.push_back(record.id);
-                    continue;
-                }
+            if record.id <= self.backlog.after {
+                // A later one was begun before it, or the backlog had it: it is
+                // read anew, since it may have changed meanwhile.
+                self.returning.push_back(record.id);
+                continue;
+            }
+            if self.backlog.more || self.backlog.loading || self.room() == 0 {
                 self.backlog.more = true; // it comes when its turn does
                 self.backlog.grew = self.backlog.loading;
                 continue;
@@ -40,6 +40,9 @@ impl EventLoop {
             }
             self.hold(record, Vec::new());
             self.admit(id);
+        }
+        if !self.returning.is_empty() {
+            self.load_backlog();
         }
     }
 

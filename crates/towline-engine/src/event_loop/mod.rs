@@ -363,7 +363,8 @@ impl EventLoop {
             return self.load_for(id, |load| load.commands.push((command, reply)));
         };
         let was_parked = live.is_parked();
-        let done = live.transfer.on_command(command, self.machine.clock.now());
+        let now = self.machine.clock.now_at(&*live.s3);
+        let done = live.transfer.on_command(command, now);
         let is_parked = live.is_parked();
         self.count_parked(was_parked, is_parked);
         match done {
@@ -442,10 +443,10 @@ impl EventLoop {
         if self.closing.is_some() && !landed {
             return;
         }
-        let now = self.machine.clock.now();
         let Some(live) = self.live.get_mut(&id) else {
             return;
         };
+        let now = self.machine.clock.now_at(&*live.s3);
         live.span.in_scope(|| tracing::debug!(?event, "event"));
         let was_parked = live.is_parked();
         let step = live.transfer.on_event(event, now);

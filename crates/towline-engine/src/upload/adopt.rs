@@ -33,8 +33,11 @@ pub(crate) async fn adopt(context: &Context, asked_at: Timestamp) -> Result<Foun
     Ok(Found::Nothing)
 }
 
-/// Clocks of S3 and this machine may differ by this much, in seconds.
-const SKEW_SECS: i64 = 900;
+/// S3 takes a request for so many seconds before and after it was signed, which
+/// for a Create is when it was recorded.
+const SIGNED_FOR_SECS: i64 = 900;
+/// What it takes may be done late.
+const LATE_SECS: i64 = 900;
 
 /// The open uploads of our key that can be the one we asked for: only if there
 /// is exactly one, since an upload carries no mark of ours.
@@ -43,6 +46,10 @@ pub(crate) async fn candidates(
     asked_at: Timestamp,
 ) -> Result<Vec<String>, Failure> {
     let key = context.key();
+    let (since, until) = (
+        asked_at.plus_secs(-SIGNED_FOR_SECS),
+        asked_at.plus_secs(SIGNED_FOR_SECS + LATE_SECS),
+    );
     let known = uploads_of_other_transfers(context).await?;
     let mut found = Vec::new();
     let mut after = None;
@@ -62,7 +69,7 @@ pub(crate) async fn candidates(
                 && !known.contains(&upload.upload_id)
                 && upload
                     .initiated
-                    .is_none_or(|at| at >= asked_at.plus_secs(-SKEW_SECS))
+                    .is_none_or(|at| (since..=until).contains(&at))
         }));
         if found.len() > 1 {
             tracing::warn!("several open uploads could be ours; none is adopted");

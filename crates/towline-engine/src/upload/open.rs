@@ -26,6 +26,7 @@ async fn create(context: &Context, algorithm: ChecksumAlgorithm) -> Result<Strin
     let request = CreateUpload {
         bucket: context.bucket(),
         key: context.key(),
+        signed_at: context.record.asked.map(|asked| asked.at),
         options: context.spec().options.object.clone(),
         checksum: of_object(algorithm),
         access: context.spec().options.access.clone(),

@@ -112,7 +112,8 @@ async fn landed_or_late(context: &Context, asked_at: Timestamp) -> Result<Found,
     if let Some(found) = decided(context, &judgement) {
         return Ok(found);
     }
-    let newer = head::is_newer(&there, asked_at, context.clock.now().wall);
+    let now = context.clock.now_at(&*context.s3);
+    let newer = head::is_newer(&there, asked_at, now.server);
     Ok(match judgement {
         Judgement::Unknown => Found::Gone, // sent again, so that it is known
         _ if newer => {

@@ -2,7 +2,7 @@
 //! T44, T45.
 
 use towline_core::{Direction, ParkReason, Phase, State};
-use towline_testkit::simulation::{End, Request};
+use towline_testkit::simulation::{End, Network, Request};
 
 use crate::scene::{MIB, STORE, Scene, secs};
 
@@ -110,5 +110,27 @@ async fn t44_a_clock_that_is_wrong_or_set_on_the_way_is_put_right_once() {
         // All those that are under way at one time.
         assert!((1..=2 * 6).contains(&skewed), "{skewed}");
         scene.assert_nothing_twice();
+    }
+}
+
+/// Found by random worlds: when a Create was asked for was told by our own clock
+/// where another transfer had learned S3's.
+#[tokio::test(start_paused = true)]
+async fn an_upload_whose_name_was_lost_is_found_by_the_clock_that_another_one_learned() {
+    for seconds in [3600, -3600] {
+        let scene = Scene::new().await;
+        scene.s3.set_clock_ahead(seconds);
+        let first = scene.upload("first", 12 * MIB).await;
+        scene.completes(&first, secs(60)).await;
+        scene.s3.set_latency(secs(1));
+        let second = scene.upload("second", 12 * MIB).await;
+        let opened = async || scene.s3.open_uploads() == 1;
+        scene.until("its upload is open", secs(60), opened).await;
+        scene.s3.set_network(Network::Reset);
+        tokio::time::sleep(secs(2)).await;
+        scene.s3.set_network(Network::Up);
+        scene.completes(&second, secs(300)).await;
+        assert_eq!(scene.s3.opened().len(), 2, "{seconds}");
+        assert_eq!(scene.s3.open_uploads(), 0, "{seconds}");
     }
 }

@@ -21,6 +21,7 @@ impl S3Client {
             &request.bucket,
         )
         .key(&request.key)
+        .signed_at(request.signed_at)
         .query(Query::default().flag("uploads"))
         .access_to_bytes(&request.access)?
         .extra(&request.extra)?

@@ -177,7 +177,7 @@ impl Line {
         answer: impl Answer<T>,
     ) -> Result<(T, AtWork), S3Error> {
         let (server, wire) = (&self.server, &self.server.wire);
-        let signed_at = self.sign();
+        let signed_at = self.sign(facts.entry.signed_as_of());
         facts.whole.store(body.is_none(), Relaxed);
         wire.one_way().await;
         let at_work = match self.admit(facts.operation, signed_at) {
@@ -265,13 +265,14 @@ impl Line {
     }
 
     /// Signs a request: with which credentials, and by which clock.
-    fn sign(&self) -> (Instant, i64) {
+    fn sign(&self, as_of: Option<Timestamp>) -> (Instant, i64) {
         let mut signer = self.signer.lock().unwrap_or_else(PoisonError::into_inner);
         if signer.stale && !self.server.rules().no_credentials {
             signer.issued = Instant::now();
             signer.stale = false;
         }
-        (signer.issued, self.server.our_millis() + signer.offset)
+        let now = self.server.our_millis() + signer.offset;
+        (signer.issued, as_of.map_or(now, Timestamp::as_millis))
     }
 
     fn admit(
@@ -312,6 +313,11 @@ impl Line {
     pub(super) fn set_clock(&self, server: Timestamp) {
         let mut signer = self.signer.lock().unwrap_or_else(PoisonError::into_inner);
         signer.offset = server.as_millis() - self.server.our_millis();
+    }
+
+    pub(super) fn clock_offset(&self) -> i64 {
+        let signer = self.signer.lock();
+        signer.unwrap_or_else(PoisonError::into_inner).offset
     }
 
     pub(super) fn reset_connections(&self) {

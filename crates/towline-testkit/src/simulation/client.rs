@@ -59,7 +59,7 @@ impl S3 for Client {
         let at = (request.bucket, request.key.clone());
         self.ask(
             what,
-            |_| (),
+            |noted: &mut Request| noted.signed_as_of = request.signed_at,
             None,
             move |objects, _, now| Ok(objects.open(at.clone(), now)),
         )
@@ -243,6 +243,10 @@ impl S3 for Client {
 
     fn set_clock(&self, server: Timestamp) {
         self.0.set_clock(server);
+    }
+
+    fn clock_offset(&self) -> i64 {
+        self.0.clock_offset()
     }
 
     fn reset_connections(&self) {

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use towline_core::Operation;
+use towline_core::{Operation, Timestamp};
 
 use super::faults::Fault;
 use super::trace::Trace;
@@ -30,6 +30,8 @@ pub struct Request {
     pub upload: Option<String>,
     /// Of which part.
     pub part: Option<u32>,
+    /// It was signed as of then, where not as of now.
+    pub signed_as_of: Option<Timestamp>,
     /// Which bytes.
     pub range: Option<Range<u64>>,
     /// How many bytes of content moved.
@@ -95,6 +97,7 @@ impl History {
             key: key.to_owned(),
             upload: None,
             part: None,
+            signed_as_of: None,
             range: None,
             bytes: 0,
             moved_at: None,
@@ -137,6 +140,10 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn note(&self, what: impl FnOnce(&mut Request)) {
         what(&mut self.history.lock()[self.place]);
+    }
+
+    pub(super) fn signed_as_of(&self) -> Option<Timestamp> {
+        self.history.lock()[self.place].signed_as_of
     }
 
     pub(super) fn moved(&self, bytes: usize) {

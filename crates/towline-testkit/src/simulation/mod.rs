@@ -321,6 +321,8 @@ impl Server {
         answer: impl Answer<T>,
     ) {
         let at = self.trace.elapsed() + after;
+        // It is our clock that jumps: S3 tells one time of what it does late.
+        let ahead = self.rules().ahead_ms;
         let server = Arc::downgrade(self);
         let apply = move |objects: &mut Objects| {
             let Some(server) = server.upgrade() else {
@@ -329,7 +331,7 @@ impl Server {
             server
                 .trace
                 .note(format_args!("s3: request {place} is applied late"));
-            let now = server.now();
+            let now = Timestamp::from_millis(server.our_millis() + ahead);
             let _ = server.apply_to(objects, place, bytes, now, &answer);
         };
         let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);

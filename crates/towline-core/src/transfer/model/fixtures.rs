@@ -131,8 +131,10 @@ pub(in crate::transfer) fn wrong_bytes() -> Failure {
 
 /// Some moment, later with each `tick`.
 pub(in crate::transfer) fn moment(tick: u32) -> Now {
+    let wall = Timestamp::from_millis(i64::from(tick) * 1000);
     Now {
         monotonic: Duration::from_secs(tick.into()),
-        wall: Timestamp::from_millis(i64::from(tick) * 1000),
+        wall,
+        server: wall,
     }
 }

@@ -1,7 +1,7 @@
 //! What objects and files hold.
 
 use bytes::Bytes;
-use towline_core::{Direction, Outcome, Phase, Verified};
+use towline_core::{Direction, Outcome, Phase, Verified, WhenSourceChanges};
 
 use crate::simulation::world::{Facts, Job, is_temporary};
 
@@ -33,8 +33,9 @@ pub(super) fn done_is_true(facts: &Facts) -> Vec<String> {
         if record.spec.direction == Direction::Upload {
             let of = |etag: &str| facts.versions.iter().find(|version| version.etag == etag);
             let version = proof.etag.as_deref().and_then(of);
-            let sources = facts.sources.get(&record.spec.path.display().to_string());
-            let is_one = |bytes: &Bytes| sources.is_some_and(|all| all.contains(bytes));
+            let mut jobs = facts.jobs.iter();
+            let job = jobs.find(|job| job.path == record.spec.path);
+            let is_one = |bytes| job.is_some_and(|job| is_version(facts, job, bytes));
             if !version.is_some_and(|version| is_one(&version.bytes)) {
                 let what = "its object is no version of its source";
                 wrong.push(format!(
@@ -111,10 +112,16 @@ fn is_version(facts: &Facts, job: &Job, bytes: &Bytes) -> bool {
         Direction::Upload => job.path.display().to_string(),
         Direction::Download => job.key.clone(),
     };
-    facts
-        .sources
-        .get(&source)
-        .is_some_and(|all| all.contains(bytes))
+    let Some(versions) = facts.sources.get(&source) else {
+        return false;
+    };
+    // Of a file that may grow it is what it has now, in the length that it had.
+    let had = versions.iter().any(|version| version.len() == bytes.len());
+    let grows = job.options.when_source_changes == WhenSourceChanges::AllowGrowth;
+    let is_start = |version: &Bytes| grows && had && version.starts_with(bytes);
+    versions
+        .iter()
+        .any(|version| version == bytes || is_start(version))
 }
 
 /// Only targets, and temporary files of their downloads, are ever made; sources

@@ -35,6 +35,8 @@ fn made_twice(facts: &Facts, key: &str) -> Option<String> {
                 Operation::HeadObject => {
                     matches!(&request.end, End::Refused(404, _)) || request.end == End::Done
                 }
+                // Its first byte is asked for where HEAD was refused.
+                Operation::GetObject => matches!(&request.end, End::Refused(404, _)),
                 Operation::ListParts => request.end == End::Done,
                 _ => false,
             };
