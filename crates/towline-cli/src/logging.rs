@@ -107,7 +107,10 @@ impl BoundedLog {
     }
 
     fn begin_anew(&self) -> io::Result<()> {
-        fs::rename(&self.path, before(&self.path))?;
+        match fs::rename(&self.path, before(&self.path)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {} // where it is gone, somebody took it, or the last try came so far
+        }
         Ok(rustix::stdio::dup2_stderr(open_log(&self.path)?)?)
     }
 }

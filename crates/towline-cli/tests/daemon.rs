@@ -436,10 +436,10 @@ fn the_log_is_json_when_asked_bounded_and_tells_the_transfer_and_attempt() {
                 && span["attempt"].is_u64()
         })
     };
-    assert!(lines().iter().any(of_part), "no line is of a part");
+    terminal.until("a line is of a part", || lines().iter().any(of_part));
     let ended =
         |line: &Value| line["message"] == "the state changed" && line["state"] == "completed";
-    assert!(lines().iter().any(ended));
+    terminal.until("a line is of its end", || lines().iter().any(ended));
     // Until the first log has been replaced.
     let before = log.with_extension("log.1");
     let mut key = 0;
@@ -453,13 +453,13 @@ fn the_log_is_json_when_asked_bounded_and_tells_the_transfer_and_attempt() {
         let size = std::fs::metadata(file).unwrap().len();
         assert!(size <= max, "{} has {size} bytes", file.display());
     }
-    let last = lines();
-    assert!(
-        last.iter()
-            .any(|line| line["spans"].to_string().contains("\"last\""))
-    );
+    let last = |line: &Value| line["spans"].to_string().contains("\"last\"");
+    terminal.until("a line is of the last one", || lines().iter().any(last));
     terminal.done(["daemon", "stop"]);
-    assert!(lines().iter().any(|line| line["message"] == "stopped"));
+    let stopped = |line: &Value| line["message"] == "stopped";
+    terminal.until("a line says that it stopped", || {
+        lines().iter().any(stopped)
+    });
 }
 
 /// A pipe holds 64 KiB, which the first transfers fill.

@@ -1,7 +1,7 @@
 //! The outermost layer: every request passes it before any route is looked
 //! for, and every answer on its way out. `docs/security.md` says against what.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -116,10 +116,20 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// The names that this machine has for itself.
 fn names(address: SocketAddr) -> impl Iterator<Item = String> {
     let port = address.port();
-    let hosts = ["127.0.0.1", "localhost", "[::1]"];
-    let with_port = hosts.map(|host| format!("{host}:{port}"));
+    // Of 127.0.0.0/8 only the one that it listens on is its own.
+    let own = match address.ip() {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    };
+    let hosts = [
+        "127.0.0.1".to_owned(),
+        "localhost".into(),
+        "[::1]".into(),
+        own,
+    ];
+    let with_port = hosts.clone().map(|host| format!("{host}:{port}"));
     // Browsers leave the usual port out.
-    let without = hosts.map(str::to_owned).into_iter();
+    let without = hosts.into_iter();
     with_port
         .into_iter()
         .chain(without.filter(move |_| port == 80))

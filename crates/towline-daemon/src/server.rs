@@ -89,27 +89,28 @@ impl Server {
         let presence = Arc::new(Presence::new(service.mode, addresses));
         let throughput = Arc::new(Throughput::default());
         let spool = Arc::new(Spool::new(utility.spool_dir(), service.spool_quota));
-        let beside = vec![
-            tokio::spawn(Arc::clone(&throughput).measure(utility.clone())),
-            tokio::spawn(Arc::clone(&spool).expire()),
-        ];
         let router = router(App {
             hub: Hub::new(utility.clone()),
-            utility,
+            utility: utility.clone(),
             presence: Arc::clone(&presence),
             leaving: leaving.clone(),
             door: door.clone(),
-            throughput,
-            spool,
+            throughput: Arc::clone(&throughput),
+            spool: Arc::clone(&spool),
             roots,
             state_dir: Arc::new(dir.to_owned()),
         });
         let socket = Socket(place::bind(dir)?);
-        if let Some(door) = &door {
+        match &door {
             // Last, so that who finds it finds everything.
-            let address = format!("http://{}", door.address);
-            files::put(dir, files::ADDRESS, &address)?;
+            Some(door) => files::put(dir, files::ADDRESS, &format!("http://{}", door.address))?,
+            // That of an owner that crashed leads to whoever has its port by now.
+            None => drop(std::fs::remove_file(dir.join(files::ADDRESS))),
         }
+        let beside = vec![
+            tokio::spawn(throughput.measure(utility)),
+            tokio::spawn(spool.expire()),
+        ];
         let mut serving = Vec::new();
         if let Some(tcp) = tcp {
             let serve = serve(tcp, router.clone(), TCP_CONNECTIONS, leaving.clone());

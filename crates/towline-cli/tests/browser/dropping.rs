@@ -79,3 +79,36 @@ fn a_file_that_is_over_the_quota_is_refused_in_words_and_the_next_one_is_taken()
     browser.until_text("#file-list [data-state=accepted]", "transfer 1");
     assert_eq!(service.list().len(), 1);
 }
+
+#[test]
+fn what_is_chosen_before_more_files_are_dropped_stays_chosen_and_a_file_that_is_left_out_is_not_sent()
+ {
+    let service = Service::start();
+    let Some(browser) = service.open() else {
+        return;
+    };
+    let first = service.scene.file("first", 1000, 12);
+    let second = service.scene.file("second", 1000, 12);
+    let was = std::fs::read(&first).unwrap();
+    drop_files(&browser, &[&first]);
+    browser.fill("#f-bucket", "bucket");
+    browser.click("#submit-go");
+    browser.until(
+        "it is there",
+        "document.querySelectorAll('#rows tr[data-state=completed]').length === 1",
+    );
+    browser.until("the form closes", "!document.querySelector('#submit').open");
+    std::fs::write(&first, "other bytes").unwrap();
+    drop_files(&browser, &[&first]);
+    browser.choose("#f-if-it-exists", "absent");
+    drop_files(&browser, &[&second]);
+    browser.click("#file-list li:nth-child(2) button");
+    browser.click("#submit-go");
+    browser.until(
+        "the other bytes are refused",
+        "document.querySelectorAll('#rows tr[data-state=failed]').length === 1",
+    );
+    assert_eq!(service.list().len(), 2);
+    let kept = service.scene.server.object_bytes("bucket", "first");
+    assert!(kept.unwrap() == was);
+}

@@ -102,6 +102,20 @@ async fn a_service_that_listens_nowhere_says_so_and_a_taken_port_is_an_error() {
     assert!(!scene.path("state/towline.http").exists());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_address_of_a_service_that_was_killed_goes_with_the_next_owner() {
+    let scene = Scene::start().await;
+    let mut service = start(&scene, "log", &[]);
+    service.child.kill().unwrap();
+    service.child.wait().unwrap();
+    let address = scene.path("state/towline.http");
+    assert!(address.exists());
+    let started = scene.run(&["daemon", "start"]);
+    assert!(started.status.success(), "{}", stderr(&started));
+    assert!(!address.exists());
+    assert!(scene.run(&["daemon", "stop"]).status.success());
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn s22_a_service_leaves_no_core_and_says_no_secret() {

@@ -123,7 +123,7 @@ keys.start([
 if (await api.login().catch(() => false)) {
   find('#app').hidden = false;
   graph.start();
-  api.follow(tell, new AbortController().signal);
+  api.follow(tell);
 } else {
   logOut();
 }

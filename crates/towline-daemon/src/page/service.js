@@ -122,13 +122,12 @@ const WAITS_MS = [200, 500, 1000, 2000, 3000];
  * cursor: no change is missed. `tell` has `transfer`, `removed`, `anew`
  * (the cursor is of no use: read everything), `up` and `down`.
  */
-export async function follow(tell, stopped) {
+export async function follow(tell) {
   let cursor;
   let failures = 0;
-  while (!stopped.aborted) {
+  for (;;) {
     const quiet = new AbortController();
     const stop = () => quiet.abort();
-    stopped.addEventListener('abort', stop);
     let timer = setTimeout(stop, SILENCE_MS);
     try {
       const path = cursor ? `/v1/events?after=${encodeURIComponent(cursor)}` : '/v1/events';
@@ -159,9 +158,7 @@ export async function follow(tell, stopped) {
       if (error.status === 410 || error.status === 400) cursor = undefined;
     } finally {
       clearTimeout(timer);
-      stopped.removeEventListener('abort', stop);
     }
-    if (stopped.aborted) return;
     tell.down();
     const wait = WAITS_MS[Math.min(failures, WAITS_MS.length - 1)];
     failures += 1;

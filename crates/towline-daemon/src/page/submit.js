@@ -64,9 +64,12 @@ function fit() {
   find('#ways').disabled = files.length > 0;
   find('#file-field').hidden = !up;
   const choice = (value, label) => make('option', { value }, label);
-  find('#f-if-it-exists').replaceChildren(...(up
+  const exists = find('#f-if-it-exists');
+  const was = exists.value;
+  exists.replaceChildren(...(up
     ? [choice('', 'Replace it'), choice('absent', 'Fail')]
     : [choice('overwrite', 'Replace it'), choice('fail', 'Fail'), choice('rename', 'Take another name'), choice('skip_if_identical', 'Skip if identical')]));
+  if ([...exists.options].some(({ value }) => value === was)) exists.value = was;
   say(find('#submit-go'), files.length > 1 ? `Upload ${files.length} files` : up ? 'Upload' : 'Download');
 }
 
@@ -202,8 +205,10 @@ async function sendFiles() {
   go.disabled = true;
   remember();
   let accepted = 0;
+  const below = files.length > 1;
   for (const one of [...files]) {
-    if (one.state !== 'accepted' && (await sendFile(one))) accepted += 1;
+    const wanted = one.state !== 'accepted' && !one.stop.signal.aborted;
+    if (wanted && (await sendFile(one, below))) accepted += 1;
   }
   go.disabled = false;
   if (accepted) toast(accepted === 1 ? 'Accepted: 1 file' : `Accepted: ${accepted} files`);
@@ -213,8 +218,8 @@ async function sendFiles() {
   }
 }
 
-async function sendFile(one) {
-  const key = files.length > 1 && !find('#f-key').value.endsWith('/') && find('#f-key').value
+async function sendFile(one, below) {
+  const key = below && !find('#f-key').value.endsWith('/') && find('#f-key').value
     ? `${find('#f-key').value}/${one.base}` : keyOf(one.base);
   const begun = performance.now();
   one.state = 'sending';
@@ -225,6 +230,7 @@ async function sendFile(one) {
       const fast = rate(sent / ((performance.now() - begun) / 1000));
       say(one.said, `${bytes(sent)} of ${bytes(one.file.size)} · ${fast}`);
     }, one.stop.signal);
+    one.stop.signal.throwIfAborted();
     const { transfers } = await api.put('POST', '/v1/transfers', { requests: [request({ key, ...api.ofSpool(spooled) })] });
     one.state = 'accepted';
     one.bar.value = one.bar.max;

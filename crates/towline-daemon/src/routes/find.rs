@@ -116,8 +116,12 @@ pub(super) async fn parts(
     responses((status = 200, body = Counted)),
 )]
 pub(super) async fn counts(State(app): State<App>) -> Result<Json<Counted>, Problem> {
+    Ok(Json(counted(&app).await?))
+}
+
+pub(super) async fn counted(app: &App) -> Result<Counted, Problem> {
     let counts = app.utility.counts().await?;
-    Ok(Json(Counted {
+    Ok(Counted {
         waiting: counts.waiting,
         in_progress: counts.in_progress,
         waiting_for_network: counts.waiting_for_network,
@@ -125,7 +129,7 @@ pub(super) async fn counts(State(app): State<App>) -> Result<Json<Counted>, Prob
         completed: counts.completed,
         canceled: counts.canceled,
         failed: counts.failed,
-    }))
+    })
 }
 
 /// Whether the store has an index of those that match, or all match.
@@ -133,8 +137,11 @@ fn has_index(find: &Find, states: &[towline::State]) -> bool {
     use towline::State::{Canceled, Failed, InProgress, Paused};
     let few = [Canceled, Failed, Paused];
     let few = states.is_empty() || states.iter().all(|state| few.contains(state));
-    let narrow = find.key.is_some() || find.group.is_some() || states == [InProgress];
-    let rest = find.search.is_some() || find.bucket.is_some() || find.direction.is_some();
+    let narrow = find.key.is_some() || states == [InProgress];
+    // A group may hold all there are: its index helps where nothing else is asked.
+    let in_group = find.group.is_some() && !states.is_empty();
+    let other = find.search.is_some() || find.bucket.is_some() || find.direction.is_some();
+    let rest = in_group || other;
     narrow || (few && !rest)
 }
 

@@ -85,19 +85,11 @@ fn engine(text: &mut Text, done: &Statistics) {
 }
 
 async fn transfers(text: &mut Text, app: &App) -> Result<(), Problem> {
-    let counts = app.utility.counts().await?;
+    let counts = super::find::counted(app).await?;
     let name = "towline_transfers";
     text.metric(name, "gauge", "Transfers that are recorded, by state.");
-    for (state, count) in [
-        ("waiting", counts.waiting),
-        ("in_progress", counts.in_progress),
-        ("waiting_for_network", counts.waiting_for_network),
-        ("paused", counts.paused),
-        ("completed", counts.completed),
-        ("canceled", counts.canceled),
-        ("failed", counts.failed),
-    ] {
-        text.sample(name, &[("state", state)], count);
+    for state in towline::State::ALL {
+        text.sample(name, &[("state", state.as_str())], counts.of(state));
     }
     let name = "towline_oldest_unfinished_seconds";
     let help = "How long ago the oldest unfinished transfer was asked for; 0 when there is none.";

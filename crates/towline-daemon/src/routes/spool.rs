@@ -23,9 +23,9 @@ const SILENCE: Duration = Duration::from_secs(30);
 
 /// Keep a file until it is uploaded
 ///
-/// The body is the file. When this is answered it survives power loss. A submit names the path
-/// that is given as its source; the file is removed when that transfer is completed, canceled or
-/// removed, or when nothing was submitted within an hour.
+/// The body is the file. A submit names the path that is given as its source, and from then on it
+/// survives power loss. The file is removed when that transfer is completed, canceled or removed;
+/// when nothing was submitted within an hour, or before the service was started again.
 #[utoipa::path(
     put,
     path = "/v1/spool",
@@ -81,8 +81,11 @@ async fn receive(path: &Path, mut body: Body) -> Result<u64, Problem> {
     }
     let durable = async {
         file.sync_all().await?;
-        let dir = path.parent().unwrap_or(Path::new("/"));
-        tokio::fs::File::open(dir).await?.sync_all().await
+        // Its name, and that of the spool, which may be new.
+        for dir in path.ancestors().skip(1).take(2) {
+            tokio::fs::File::open(dir).await?.sync_all().await?;
+        }
+        Ok(())
     };
     durable.await.map_err(spool::failed)?;
     Ok(bytes)

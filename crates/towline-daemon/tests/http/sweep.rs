@@ -24,7 +24,7 @@ fn routes(served: &Served) -> Vec<(String, String)> {
     let mut routes: Vec<_> = paths
         .iter()
         .flat_map(|(path, methods)| {
-            let path = path.replace("{id}", "1").replace("{verb}", "pause");
+            let path = path.replace("{id}", "1").replace("{verb}", "cancel");
             let methods = methods.as_object().unwrap().keys();
             methods.map(move |method| (method.to_uppercase(), path.clone()))
         })
@@ -80,9 +80,11 @@ async fn refuses(statuses: &[u16], headers: &[(&str, &str)], which: impl Fn(&str
 /// One that any of the verbs would change.
 async fn paused_transfer() -> Served {
     let served = Served::start().await;
-    let id = served.submit_one(served.upload("a", 10));
+    served.s3.faults().bandwidth(1 << 20);
+    let id = served.submit_one(served.upload("a", 7 << 20));
     assert_eq!(id, 1);
-    served.until(id, "completed").await;
+    served.http.ask("POST", "/v1/transfers/1/pause", b"");
+    served.until(id, "paused").await;
     served
 }
 
