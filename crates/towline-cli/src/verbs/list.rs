@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use towline::{Query, SqliteReader, State, Transfer, TransferId};
@@ -105,7 +105,7 @@ async fn paces(source: &Source, rows: &mut [Transfer]) -> Result<HashMap<Transfe
     let mut paces = HashMap::new();
     let moving = |t: &&mut Transfer| t.state == State::InProgress;
     let count = rows.iter_mut().filter(moving).count();
-    if count == 0 || count > PACES || !matches!(source, Source::Owner(_)) {
+    if count == 0 || count > PACES || !matches!(source, Source::Owner(..)) {
         return Ok(paces);
     }
     let start = Instant::now();
@@ -133,16 +133,22 @@ async fn paces(source: &Source, rows: &mut [Transfer]) -> Result<HashMap<Transfe
 
 /// Where rows come from.
 pub(crate) enum Source {
-    Owner(Client),
+    /// Of the state in this directory.
+    Owner(Client, PathBuf),
     Store(SqliteReader),
     Nothing,
 }
 
 impl Source {
     pub(crate) async fn open(dir: &Path) -> Result<Self, Error> {
-        if let Ok((owner, _)) = Client::connect(dir).await {
-            return Ok(Self::Owner(owner));
+        match Client::connect(dir).await {
+            Ok((owner, _)) => Ok(Self::Owner(owner, dir.to_owned())),
+            Err(_) => Self::at_rest(dir),
         }
+    }
+
+    /// As the store has it.
+    fn at_rest(dir: &Path) -> Result<Self, Error> {
         Ok(match dir.join("towline.db").exists() {
             true => Self::Store(SqliteReader::open(dir)?),
             false => Self::Nothing,
@@ -166,7 +172,7 @@ impl Source {
 
     async fn page(&self, query: &Query) -> Result<(Vec<Transfer>, Option<TransferId>), Error> {
         match self {
-            Self::Owner(client) => {
+            Self::Owner(client, dir) => {
                 let states: Vec<&str> = query.states.iter().map(|state| state.as_str()).collect();
                 let find = Find {
                     direction: query.direction,
@@ -178,7 +184,13 @@ impl Source {
                     limit: Some(query.limit),
                     ..Find::default()
                 };
-                let found = client.find(&find).await?;
+                let found = match client.find(&find).await {
+                    // It went meanwhile, and the store has what it had.
+                    Err(error) if error.is_gone() => {
+                        return Box::pin(Self::at_rest(dir)?.page(query)).await;
+                    }
+                    found => found?,
+                };
                 let rows = found.transfers.into_iter().map(Transfer::from);
                 Ok((rows.collect(), found.next))
             }

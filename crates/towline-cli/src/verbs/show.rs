@@ -42,7 +42,10 @@ pub(crate) async fn run(args: Show, common: &Common, output: &mut Output) -> Res
 async fn look(args: &Show, common: &Common) -> Result<Shown, Error> {
     let dir = common.state_dir();
     if let Ok((owner, _)) = Client::connect(&dir).await {
-        return Ok(owner.show(args.id).await?);
+        match owner.show(args.id).await {
+            Err(error) if error.is_gone() => {} // the store has what it had
+            told => return Ok(told?),
+        }
     }
     let unknown = || Error::from(StoreError::Unknown(args.id));
     if !dir.join("towline.db").exists() {

@@ -46,7 +46,11 @@ pub(super) async fn follow(dir: PathBuf, tell: Sender<Told>) -> Result<(), Error
             match client.events(&follow).await {
                 Ok(mut events) => {
                     // What changes from here on is told by the events.
-                    if cursor.is_none() && read(&Source::Owner(client), &tell).await.is_err() {
+                    if cursor.is_none()
+                        && read(&Source::Owner(client, dir.clone()), &tell)
+                            .await
+                            .is_err()
+                    {
                         continue;
                     }
                     while let Ok(Some(event)) = events.next().await {
@@ -72,7 +76,7 @@ pub(super) async fn follow(dir: PathBuf, tell: Sender<Told>) -> Result<(), Error
             }
         }
         let source = Source::open(&dir).await?;
-        if !matches!(source, Source::Owner(_)) {
+        if !matches!(source, Source::Owner(..)) {
             let _ = tell.send(Told::Owner(None)).await;
             read(&source, &tell).await?;
         }
