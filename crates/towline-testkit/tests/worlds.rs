@@ -120,6 +120,7 @@ found! {
     what_could_not_be_removed_is_told_by_a_record_that_stays: 5544;
     an_object_that_is_made_late_once_more_had_been_asked_about: 7668;
     it_is_asked_about_by_the_first_byte_where_head_is_refused: 88261;
+    an_act_that_waited_since_before_a_lower_limit_asks_later: 34916;
     a_file_that_was_rewritten_and_grew_is_sent_in_the_length_that_it_had: 8565;
 }
 

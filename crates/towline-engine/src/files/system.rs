@@ -5,7 +5,7 @@ use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, RenameFlags, StatxFlags};
@@ -48,9 +48,13 @@ impl Disk for System {
     }
 
     fn boot_id(&self) -> String {
-        std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-            .map(|id| id.trim().to_owned())
-            .unwrap_or_default()
+        static READ: OnceLock<String> = OnceLock::new();
+        let read = || {
+            std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+                .map(|id| id.trim().to_owned())
+                .unwrap_or_default()
+        };
+        READ.get_or_init(read).clone() // a process has one boot
     }
 }
 
@@ -200,10 +204,14 @@ fn look_and_lengthen(file: &File, size: u64) -> io::Result<()> {
     rustix::fs::ftruncate(file, size).map_err(io::Error::from)
 }
 
-/// The umask, read from the kernel's own words: the system call that returns it
-/// would change it for a moment, for all threads.
+/// The umask, read once from the kernel's own words: the system call that returns
+/// it would change it for a moment, for all threads.
 fn umask() -> io::Result<u32> {
     const USUAL: u32 = 0o022;
+    static READ: OnceLock<u32> = OnceLock::new();
+    if let Some(mask) = READ.get() {
+        return Ok(*mask);
+    }
     let status = match std::fs::read_to_string("/proc/self/status") {
         // Not Linux.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(USUAL),
@@ -214,7 +222,7 @@ fn umask() -> io::Result<u32> {
         .lines()
         .find_map(|line| line.strip_prefix("Umask:"))
         .and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok());
-    Ok(mask.unwrap_or(USUAL))
+    Ok(*READ.get_or_init(|| mask.unwrap_or(USUAL)))
 }
 
 /// `TMPFS_MAGIC` of statfs(2).

@@ -1,10 +1,11 @@
 //! In which order things happen, and how many at one time.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use towline_core::{Direction, Operation};
 
-use crate::simulation::world::Facts;
+use crate::simulation::world::{Facts, Limits};
 use crate::simulation::{End, Request};
 
 /// An object is not made a second time before it was asked what became of the first.
@@ -77,6 +78,27 @@ pub(super) fn one_owner_at_a_time(facts: &Facts) -> Vec<String> {
     wrong
 }
 
+/// A lower limit ends nothing. An act that was begun before it may wait for
+/// memory, for the disk or for a silent request, and ask so much later.
+const BEGUN_BEFORE: Duration = Duration::from_secs(60);
+
+/// The limits that the process of a request had within that time.
+fn in_force<'a>(facts: &'a Facts, request: &'a Request) -> impl Iterator<Item = &'a Limits> {
+    let run = facts.runs.iter().rfind(|run| run.client <= request.client);
+    let began = run.map_or(0, |run| run.began);
+    let of_run = move |limits: &&Limits| limits.place >= began && limits.place <= request.place;
+    let is_old = move |limits: &&Limits| limits.at + BEGUN_BEFORE < request.at;
+    let old = facts
+        .limits
+        .iter()
+        .filter(of_run)
+        .filter(is_old)
+        .next_back();
+    let later = facts.limits.iter().filter(of_run);
+    old.into_iter()
+        .chain(later.filter(move |limits| !is_old(limits)))
+}
+
 /// Requests, parts and open files are at most as many as allowed.
 pub(super) fn what_is_in_use_is_bounded(facts: &Facts) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -100,18 +122,9 @@ pub(super) fn what_is_in_use_is_bounded(facts: &Facts) -> Vec<String> {
             .iter()
             .filter(|other| other.key == request.key)
             .count();
-        // An act that was begun under the limit before asks a little later.
-        let before = facts
-            .limits
-            .iter()
-            .rfind(|(at, ..)| *at + 20 < request.place);
-        let later = facts
-            .limits
-            .iter()
-            .filter(|(at, ..)| *at + 20 >= request.place && *at <= request.place);
         let (mut requests, mut parts) = (0, 0);
-        for (_, most, each) in before.into_iter().chain(later) {
-            (requests, parts) = (requests.max(*most), parts.max(*each));
+        for limits in in_force(facts, request) {
+            (requests, parts) = (requests.max(limits.requests), parts.max(limits.parts));
         }
         if others.len() + 1 > requests || of_key + 1 > parts {
             let all = others.len() + 1;
@@ -124,8 +137,8 @@ pub(super) fn what_is_in_use_is_bounded(facts: &Facts) -> Vec<String> {
         }
     }
     let (most, left) = facts.open_files;
-    let allowed = facts.limits.iter().map(|(_, requests, _)| requests).max();
-    let allowed = 3 * allowed.unwrap_or(&1) + facts.jobs.len();
+    let allowed = facts.limits.iter().map(|limits| limits.requests).max();
+    let allowed = 3 * allowed.unwrap_or(1) + facts.jobs.len();
     if most > allowed || left > 0 {
         wrong.push(format!(
             "{most} files were open at one time, {left} still are"

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bytes::Bytes;
 use towline_core::{
@@ -29,8 +30,8 @@ pub struct Facts {
     pub cursor: Option<Cursor>,
     /// Processes, in order.
     pub runs: Vec<Run>,
-    /// Since when there may be so many requests, and parts of one transfer.
-    pub limits: Vec<(u64, usize, usize)>,
+    /// The limits, each since it was set.
+    pub limits: Vec<Limits>,
     /// What stood at the target when a download was recorded as done.
     pub landed: Vec<Landed>,
     /// What did not end though nothing was wrong any more.
@@ -53,6 +54,19 @@ pub struct Facts {
     pub records: BTreeMap<TransferId, Record>,
     /// The most files that were open at one time, and that are now.
     pub open_files: (usize, usize),
+}
+
+/// How many requests there may be, and parts of one transfer.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Since this place of the trace …
+    pub place: u64,
+    /// … and this time.
+    pub at: Duration,
+    /// Requests of all.
+    pub requests: usize,
+    /// Parts of one.
+    pub parts: usize,
 }
 
 /// One request to transfer something.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use towline_core::{Command, Direction, NetworkClass, Outcome, Phase, Query, Record};
 use towline_engine::{Config, numbered};
 
-use super::facts::{Facts, Landed};
+use super::facts::{Facts, Landed, Limits};
 use super::process::{BUCKET, Process, Shared};
 use super::shape::{self, Act, SOURCES, TARGETS};
 use super::{Broken, name_of};
@@ -155,8 +155,13 @@ impl World {
             Act::Bandwidth(rate) => shared.s3.set_bandwidth(rate),
             Act::Limits(requests, parts) => {
                 let extra = usize::from(shared.broken == Some(Broken::ExceedsLimits)) * 6;
-                let at = shared.trace.now();
-                shared.facts().limits.push((at, requests, parts));
+                let (place, at) = (shared.trace.now(), shared.trace.elapsed());
+                shared.facts().limits.push(Limits {
+                    place,
+                    at,
+                    requests,
+                    parts,
+                });
                 self.on_process(|process| {
                     let _ = process
                         .engine()

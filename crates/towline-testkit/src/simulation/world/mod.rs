@@ -15,7 +15,7 @@ mod shape;
 use std::path::Path;
 use std::time::Duration;
 
-pub use facts::{Asked, Facts, Job, Landed, Run, Shown};
+pub use facts::{Asked, Facts, Job, Landed, Limits, Run, Shown};
 
 use super::oracle::{self, Violation};
 

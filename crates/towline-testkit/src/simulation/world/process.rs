@@ -11,7 +11,7 @@ use towline_core::{
 use towline_engine::{Config, Disk, Engine, Simulated, Snapshot};
 
 use super::Broken;
-use super::facts::{Asked, Facts, Run, Shown};
+use super::facts::{Asked, Facts, Limits, Run, Shown};
 use crate::simulation::{SimulatedDisk, SimulatedS3, SimulatedState, SimulatedStores, Trace};
 
 pub(super) const BUCKET: &str = "bucket";
@@ -61,9 +61,12 @@ impl Process {
         let run = {
             let mut facts = shared.facts();
             let client = shared.s3.clients() + 1;
-            facts
-                .limits
-                .push((began, config.requests, config.parts_per_transfer));
+            facts.limits.push(Limits {
+                place: began,
+                at: shared.trace.elapsed(),
+                requests: config.requests,
+                parts: config.parts_per_transfer,
+            });
             facts.runs.push(Run {
                 began,
                 ended: None,
