@@ -52,12 +52,31 @@ fn download(scene: &Scene, key: &str, target: &Path) -> Task {
     scene.task([verb, &url(key), target, json])
 }
 
-/// Five files of all sizes go up, several at once in one process, until `wanted`
-/// kills are made.
+/// So many kills are made in one scene, whose server has all objects in memory.
+const KILLS_IN_A_SCENE: u64 = 200;
+
 fn uploads_through_kills(wanted: u64, draw: impl Fn(&mut Rng) -> Trigger) {
-    let scene = scene();
     let seed = seed();
     let mut rng = Rng::with_seed(seed);
+    let (mut killed, mut again) = (0, 0);
+    while killed < wanted {
+        let some = (wanted - killed).min(KILLS_IN_A_SCENE);
+        let (kills, bytes) = uploads_in_a_scene(some, seed, &mut rng, &draw);
+        killed += kills;
+        again += bytes;
+    }
+    tell(killed, again, "sent");
+}
+
+/// Five files of all sizes go up, several at once in one process, until `wanted`
+/// kills are made. Tells the kills, and the bytes that were sent again.
+fn uploads_in_a_scene(
+    wanted: u64,
+    seed: u64,
+    rng: &mut Rng,
+    draw: impl Fn(&mut Rng) -> Trigger,
+) -> (u64, u64) {
+    let scene = scene();
     let name = |i: usize| format!("file-{i}");
     let files: Vec<PathBuf> = (SIZES.iter().enumerate())
         .map(|(i, size)| scene.file(&name(i), *size, 1000 + i as u64))
@@ -76,11 +95,11 @@ fn uploads_through_kills(wanted: u64, draw: impl Fn(&mut Rng) -> Trigger) {
             args.push(file.clone());
         }
         args.push(url(&prefix));
-        let next = Kills::at_most(wanted - killed, || draw(&mut rng));
+        let next = Kills::at_most(wanted - killed, || draw(rng));
         killed += scene.until_done(&[scene.task(args)], next).kills();
         again += oracle.check().resent();
     }
-    tell(killed, again, "sent");
+    (killed, again)
 }
 
 /// Five objects of all sizes come down, several at once: a command each, and
