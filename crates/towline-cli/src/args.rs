@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use towline::{
-    ChecksumAlgorithm, Connection, ConnectionSource, PartSize, WhenSourceChanges, WhenTargetExists,
+    ChecksumAlgorithm, Connection, ConnectionSource, Encryption, ObjectOptions, PartSize,
+    WhenSourceChanges, WhenTargetExists,
 };
 
 use crate::parse;
@@ -34,6 +35,8 @@ pub(crate) enum Verb {
     Upload(Upload),
     /// Download an object, or all below a prefix, to the end
     Download(Download),
+    /// Bring what is below a prefix to what a directory has, or the other way round
+    Sync(Box<crate::verbs::sync::Sync>),
     /// List transfers
     List(List),
     /// Show one transfer, with what happened on its way
@@ -137,7 +140,7 @@ pub(crate) struct Waiting {
     pub(crate) max_wait: Option<Duration>,
 }
 
-/// How transfers of `upload` and `download` are run.
+/// How transfers of `upload`, `download` and `sync` are run.
 #[derive(Debug, Args)]
 pub(crate) struct Running {
     /// Requests at one time [default: automatic]
@@ -151,17 +154,12 @@ pub(crate) struct Running {
     pub(crate) ephemeral: bool,
 }
 
+/// How objects are stored.
 #[derive(Debug, Args)]
-pub(crate) struct Upload {
-    /// Files, and the object or prefix (ending in '/') they go to
-    #[arg(required = true, num_args = 2.., value_name = "PATH... s3://BUCKET/KEY|PREFIX/")]
-    pub(crate) paths: Vec<OsString>,
+pub(crate) struct Storing {
     /// Own metadata of the object
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse::pair)]
     pub(crate) metadata: Vec<(String, String)>,
-    /// Content type [default: by the file's extension]
-    #[arg(long, value_name = "TYPE")]
-    pub(crate) content_type: Option<String>,
     /// A canned ACL, such as public-read
     #[arg(long, value_name = "ACL")]
     pub(crate) acl: Option<String>,
@@ -177,6 +175,38 @@ pub(crate) struct Upload {
     /// The key in KMS [default: the account's own for S3]
     #[arg(long, value_name = "ID", requires = "sse")]
     pub(crate) sse_kms_key_id: Option<String>,
+}
+
+impl Storing {
+    /// The same as options of a transfer.
+    pub(crate) fn options(&self) -> ObjectOptions {
+        let mut object = ObjectOptions::default();
+        object.metadata.extend(self.metadata.iter().cloned());
+        object.tags.extend(self.tag.iter().cloned());
+        object.acl.clone_from(&self.acl);
+        object.storage_class.clone_from(&self.storage_class);
+        object.encryption = self.sse.map(|how| match how {
+            Sse::S3 => Encryption::S3,
+            Sse::Kms => Encryption::Kms {
+                key_id: self.sse_kms_key_id.clone(),
+                context: Default::default(),
+                bucket_key: None,
+            },
+        });
+        object
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Upload {
+    /// Files, and the object or prefix (ending in '/') they go to
+    #[arg(required = true, num_args = 2.., value_name = "PATH... s3://BUCKET/KEY|PREFIX/")]
+    pub(crate) paths: Vec<OsString>,
+    #[command(flatten)]
+    pub(crate) storing: Storing,
+    /// Content type [default: by the file's extension]
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) content_type: Option<String>,
     /// A file with a key of 256 bits, raw or in base64, that S3 encrypts with and does not keep
     #[arg(long, value_name = "FILE")]
     pub(crate) sse_c_key_file: Option<PathBuf>,

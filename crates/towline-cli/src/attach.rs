@@ -35,7 +35,48 @@ pub(crate) struct Attachment<'a> {
 /// What a command stays with: signals that end it, and its display.
 pub(crate) struct Stay {
     pub(crate) signals: Signals,
+    pub(crate) tally: Tally,
     progress: Progress,
+}
+
+/// How the transfers did that a command stayed with, counted.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) done: u64,
+    /// Of those that are done.
+    pub(crate) bytes: u64,
+    /// By the code of the error, or what else became of them.
+    pub(crate) failed: BTreeMap<String, u64>,
+}
+
+impl Tally {
+    pub(crate) fn fail(&mut self, code: &str) {
+        *self.failed.entry(code.to_owned()).or_default() += 1;
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.done += other.done;
+        self.bytes += other.bytes;
+        for (code, count) in other.failed {
+            *self.failed.entry(code).or_default() += count;
+        }
+    }
+
+    fn count(&mut self, transfer: Option<&Transfer>) {
+        match transfer.map(|transfer| (transfer, transfer.state)) {
+            Some((transfer, State::Completed)) => {
+                self.done += 1;
+                self.bytes += transfer.bytes_total.unwrap_or(0);
+            }
+            Some((transfer, State::Failed)) => {
+                let error = transfer.error.as_ref();
+                self.fail(error.map_or("Failed", |error| error.code.as_str()));
+            }
+            Some((_, State::Canceled)) => self.fail("Canceled"),
+            Some(_) => self.fail("Unfinished"),
+            None => self.fail("Removed"),
+        }
+    }
 }
 
 /// How staying with transfers came to its end.
@@ -50,8 +91,14 @@ impl Stay {
     pub(crate) fn new(output: &Output) -> Result<Self, Error> {
         Ok(Self {
             signals: Signals::new()?,
+            tally: Tally::default(),
             progress: Progress::new(output),
         })
+    }
+
+    /// Shows nothing that moves until there are transfers to stay with.
+    pub(crate) fn clear(&self) {
+        self.progress.clear();
     }
 
     /// Leaves before the end.
@@ -127,6 +174,9 @@ impl Attachment<'_> {
         };
         stay.progress.clear();
         let exit = group.report(&ended, output);
+        for transfer in group.transfers.values() {
+            stay.tally.count(transfer.as_ref());
+        }
         Ok(match ended {
             Ended::All => Stayed::Ended(exit),
             Ended::GaveUp(_) => Stayed::GaveUp(exit),

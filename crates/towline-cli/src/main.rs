@@ -9,6 +9,7 @@ mod columns;
 mod detach;
 mod error;
 mod exit;
+mod halving;
 mod identity;
 mod logging;
 mod output;
@@ -78,6 +79,7 @@ async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Error> {
     match cli.verb {
         Verb::Upload(args) => verbs::upload::run(args, common, output).await,
         Verb::Download(args) => verbs::download::run(args, common, output).await,
+        Verb::Sync(args) => verbs::sync::run(*args, common, output).await,
         Verb::List(args) => verbs::list::run(args, common, output).await,
         Verb::Show(args) => verbs::show::run(args, common, output).await,
         Verb::Watch(args) => verbs::watch::run(args, common, output).await,

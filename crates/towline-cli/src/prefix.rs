@@ -5,13 +5,14 @@ use serde_json::json;
 use towline::{
     Config, HandedOver, LeftOut, PrefixPages, SqliteReader, State, TransferRequest, TransferUtility,
 };
-use towline_daemon::{ClientError, Submit, Submitted};
+use towline_daemon::{Submit, Submitted};
 
 use crate::args::{Common, Download};
 use crate::attach::{Attachment, Stay, Stayed};
 use crate::detach::detach;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::halving::submit;
 use crate::identity;
 use crate::output::Output;
 use crate::reach::Reach;
@@ -186,40 +187,19 @@ impl PrefixRun<'_> {
         }
     }
 
-    /// Submits requests; what is refused is left out. Halves them until it is
-    /// known which request that is.
+    /// Submits requests; what is refused is left out.
     async fn submit(
         &mut self,
         reach: &mut Reach,
         requests: Vec<TransferRequest>,
         output: &mut Output,
     ) -> Result<Option<Submitted>, Error> {
-        let mut all: Option<Submitted> = None;
-        let mut batches = vec![requests];
-        while let Some(mut batch) = batches.pop() {
-            if batch.is_empty() {
-                continue;
-            }
-            match reach.submit(&self.submit_of(batch.clone())).await {
-                Ok(submitted) => match &mut all {
-                    // The first cursor is before all of them.
-                    Some(all) => all.transfers.extend(submitted.transfers),
-                    None => all = Some(submitted),
-                },
-                Err(Error::Owner(ClientError::Problem(problem))) if problem.status == 422 => {
-                    if batch.len() == 1 {
-                        let key = batch.remove(0).key;
-                        let refused = LeftOut::refused(key, &problem.code, problem.detail);
-                        self.leave_out(&refused, output);
-                    } else {
-                        let rest = batch.split_off(batch.len() / 2);
-                        batches.extend([rest, batch]);
-                    }
-                }
-                Err(error) => return Err(error),
-            }
+        let (submitted, refused) = submit(reach, self.submit_of(requests)).await?;
+        for refused in refused {
+            let left_out = LeftOut::refused(refused.request.key, &refused.code, refused.why);
+            self.leave_out(&left_out, output);
         }
-        Ok(all)
+        Ok(submitted)
     }
 
     fn end(&self, exit: Exit, output: &mut Output) -> Result<Exit, Error> {

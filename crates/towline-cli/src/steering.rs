@@ -106,7 +106,7 @@ fn request(verb: Verb, args: &Steering) -> Steer {
 }
 
 /// Those that were steered and have not ended yet.
-async fn unfinished(reach: &mut Reach, steered: &Steered) -> Result<Vec<Seen>, Error> {
+pub(crate) async fn unfinished(reach: &mut Reach, steered: &Steered) -> Result<Vec<Seen>, Error> {
     let mut open = Vec::new();
     for one in &steered.transfers {
         if one.state.is_some_and(|state| !state.is_final()) {

@@ -39,8 +39,9 @@ pub use engine::{Engine, EngineError, Limits, StreamToCome};
 #[cfg(feature = "fuzzing")]
 pub use files::fuzzing;
 pub use files::{
-    BeneathError, KeyNames, KeyPlace, Unnameable, check_beneath, folds_names, inspect_source,
-    key_of, kind_if_special, make_beneath, numbered, path_of,
+    BeneathError, KeyNames, KeyPlace, Unnameable, check_beneath, component_of, folds_names,
+    identity_of, inspect_source, key_of, kind_if_special, make_beneath, may_go_on, numbered,
+    path_of, remove_beneath,
 };
 #[doc(hidden)]
 pub use files::{Disk, OpenDir, OpenFile, Room, Stat};

@@ -46,7 +46,8 @@
 //! recorded and survives power loss. The same request again, while it is unfinished,
 //! is the same transfer. Bad input is refused at the call, and nothing is recorded.
 //! Many at once: [`TransferUtility::submit`]; all objects below a prefix:
-//! [`download_prefix`](TransferUtility::download_prefix).
+//! [`download_prefix`](TransferUtility::download_prefix); what a directory and a prefix lack of each
+//! other: [`sync_up`](TransferUtility::sync_up) and [`sync_down`](TransferUtility::sync_down).
 //!
 //! ```no_run
 //! # async fn example(utility: towline::TransferUtility) -> Result<(), towline::Error> {
@@ -214,7 +215,7 @@
 //!
 //! With [`Wait`] in scope, `wait()` in place of `await` blocks the thread.
 //!
-//! Caps on bandwidth, and uploads of directories, are not in this crate. Nothing moves while no process has the state open. Linux is first class,
+//! Caps on bandwidth are not in this crate. Nothing moves while no process has the state open. Linux is first class,
 //! macOS best effort, Windows not yet.
 
 mod again;
@@ -250,6 +251,7 @@ mod spool;
 mod steer;
 mod streams;
 mod submit;
+mod sync;
 mod transfer;
 mod utility;
 mod verify;
@@ -274,6 +276,10 @@ pub use prefix::{LeftOut, PrefixDownload, PrefixPage, PrefixPages, PrefixRequest
 pub use presign::{PresignGet, PresignPut};
 pub use request::TransferRequest;
 pub use settings::SettingsError;
+pub use sync::{
+    MTIME_METADATA, SyncCompare, SyncDecision, SyncDeleted, SyncDeleter, SyncDeletion, SyncFilter,
+    SyncLeftOut, SyncPlan, SyncReason, SyncRequest,
+};
 pub use transfer::Transfer;
 pub use utility::{TransferChange, TransferUtility};
 pub use verify::{Verification, VerifyDoubt, VerifyProof, VerifyRequest, VerifyResult};

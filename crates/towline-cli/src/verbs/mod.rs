@@ -15,6 +15,7 @@ pub(crate) mod remove;
 pub(crate) mod resume;
 pub(crate) mod retry;
 pub(crate) mod show;
+pub(crate) mod sync;
 pub(crate) mod upload;
 pub(crate) mod verify;
 pub(crate) mod watch;

@@ -3,10 +3,10 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use towline::{Encryption, TransferRequest};
+use towline::TransferRequest;
 
 use super::{carry, key_in_file};
-use crate::args::{Common, Sse, Upload};
+use crate::args::{Common, Upload};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::identity;
@@ -129,20 +129,8 @@ fn request(args: &Upload, url: &S3Url, path: &Path, key: String) -> Result<Trans
     options.when_source_changes = args.on_change.into();
     options.checksum = args.checksum.into();
     options.part_size = args.part_size;
-    let object = &mut options.object;
-    object.metadata.extend(args.metadata.iter().cloned());
-    object.tags.extend(args.tag.iter().cloned());
-    object.content_type.clone_from(&args.content_type);
-    object.acl.clone_from(&args.acl);
-    object.storage_class.clone_from(&args.storage_class);
-    object.encryption = args.sse.map(|how| match how {
-        Sse::S3 => Encryption::S3,
-        Sse::Kms => Encryption::Kms {
-            key_id: args.sse_kms_key_id.clone(),
-            context: Default::default(),
-            bucket_key: None,
-        },
-    });
+    options.object = args.storing.options();
+    options.object.content_type.clone_from(&args.content_type);
     options.access.customer_key = key_in_file(args.sse_c_key_file.as_deref())?;
     Ok(request)
 }

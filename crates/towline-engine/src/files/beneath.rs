@@ -7,11 +7,12 @@ use std::fs::File;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, mkdirat, openat, statat};
+use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, openat, statat, unlinkat};
 use rustix::io::Errno;
-use towline_core::{LocalFailure, Spec};
+use towline_core::{FileIdentity, LocalFailure, Spec};
 
 use super::disk::{Disk, OpenDir};
+use super::system::identity;
 use super::target_failure;
 
 /// Where a download goes.
@@ -147,10 +148,50 @@ pub fn make_beneath(root: &Path, dir: &Path) -> Result<(), BeneathError> {
     Ok(())
 }
 
+/// Removes a regular file below a chosen directory, if it is still what was seen,
+/// and the directories between the two that become empty by it. Gives whether it
+/// was. No link is followed, and none is removed.
+pub fn remove_beneath(root: &Path, file: &Path, seen: &FileIdentity) -> Result<bool, BeneathError> {
+    let names = |component| matches!(component, Component::Normal(_));
+    let (Some(parent), Some(name)) = (file.parent(), file.file_name()) else {
+        return Err(BeneathError::LeadsOut);
+    };
+    if !file.components().all(names) {
+        return Err(BeneathError::LeadsOut);
+    }
+    let root = File::open(root)?;
+    let dir = match step_by_step(&root, parent, false, |_| Ok(())) {
+        Ok(dir) => dir,
+        // What was seen is not there any more.
+        Err(BeneathError::NoDirectory { .. }) => return Ok(false),
+        Err(BeneathError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(false);
+        }
+        Err(error) => return Err(error),
+    };
+    match what_it_is(&dir, name) {
+        Ok(None) if identity(&dir, name)? == *seen => {}
+        Ok(_) | Err(Errno::NOENT) => return Ok(false),
+        Err(errno) => return Err(io::Error::from(errno).into()),
+    }
+    unlinkat(&dir, name, AtFlags::empty()).map_err(io::Error::from)?;
+    for dir in parent.ancestors() {
+        let (Some(above), Some(name)) = (dir.parent(), dir.file_name()) else {
+            break;
+        };
+        let Ok(above) = step_by_step(&root, above, false, |_| Ok(())) else {
+            break;
+        };
+        if unlinkat(&above, name, AtFlags::REMOVEDIR).is_err() {
+            break; // it is not empty, or it is to stay
+        }
+    }
+    Ok(true)
+}
+
 /// Whether the file system takes names for one another in this directory that
 /// differ in case, or in their Unicode form: tried with a file, which is removed.
 pub fn folds_names(dir: &Path) -> io::Result<bool> {
-    use rustix::fs::{AtFlags, unlinkat};
     let random = getrandom::u64().map_err(|error| io::Error::other(error.to_string()))?;
     let name = format!(".towline-\u{e9}{random:016x}.part");
     let dir = File::open(dir)?;
@@ -241,7 +282,7 @@ fn step_by_step(
 
 /// What has a name in a directory, unless it is a regular file.
 fn what_it_is(dir: &File, name: &OsStr) -> rustix::io::Result<Option<&'static str>> {
-    use rustix::fs::{AtFlags, FileType};
+    use rustix::fs::FileType;
     let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
     Ok(match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => None,
@@ -377,6 +418,45 @@ mod tests {
             assert!(place.write(below).is_err());
         }
         assert_eq!(std::fs::read(place.root().join("a")).unwrap(), b"new");
+    }
+
+    #[test]
+    fn s16_a_file_is_removed_beneath_the_chosen_directory_if_it_is_the_one_that_was_seen() {
+        let place = Place::new();
+        for file in ["a/b/c", "a/x", "top"] {
+            place.write(file).unwrap();
+        }
+        let seen = |below: &str| {
+            let meta = std::fs::symlink_metadata(place.root().join(below)).unwrap();
+            crate::files::identity_of(&meta)
+        };
+        let remove = |below: &str, seen: &FileIdentity| {
+            remove_beneath(&place.root(), Path::new(below), seen)
+        };
+        let c = seen("a/b/c");
+        assert!(!remove("a/x", &c).unwrap(), "it is another file");
+        assert!(remove("a/b/c", &c).unwrap());
+        assert!(!place.root().join("a/b").exists(), "it became empty");
+        assert!(place.root().join("a/x").exists());
+        assert!(!remove("a/b/c", &c).unwrap(), "it is gone");
+        // Another file of its name, and a link in its way.
+        let top = seen("top");
+        std::fs::write(place.root().join("top"), "other").unwrap();
+        assert!(!remove("top", &top).unwrap());
+        std::fs::write(place.outside().join("x"), "new").unwrap();
+        let x = seen("a/x");
+        std::fs::rename(place.root().join("a"), place.root().join("was")).unwrap();
+        symlink(place.outside(), place.root().join("a")).unwrap();
+        assert!(!remove("a/x", &x).unwrap());
+        assert!(!remove("a", &x).unwrap());
+        assert!(place.outside().join("x").exists() && place.root().join("a").is_symlink());
+        assert!(remove("../outside/x", &x).is_err());
+        // The chosen directory itself stays.
+        assert!(remove("was/x", &x).unwrap());
+        let top = seen("top");
+        assert!(remove("top", &top).unwrap());
+        std::fs::remove_file(place.root().join("a")).unwrap();
+        assert_eq!(std::fs::read_dir(place.root()).unwrap().count(), 0);
     }
 
     #[test]

@@ -22,13 +22,13 @@ use tokio::task::JoinHandle;
 use towline_core::LocalFailure;
 
 pub(crate) use beneath::Target;
-pub use beneath::{BeneathError, check_beneath, folds_names, make_beneath};
+pub use beneath::{BeneathError, check_beneath, folds_names, make_beneath, remove_beneath};
 pub use disk::{Disk, OpenDir, OpenFile, Room, Stat};
-pub use names::{KeyNames, KeyPlace, Unnameable, key_of, path_of};
+pub use names::{KeyNames, KeyPlace, Unnameable, component_of, key_of, may_go_on, path_of};
 pub(crate) use room::check_room;
 pub use source::inspect_source;
 pub(crate) use source::{Planned, changed, check_source, inspect, open_source, read_source};
-pub use system::kind_if_special;
+pub use system::{identity_of, kind_if_special};
 pub use target::numbered;
 pub(crate) use target::{TargetDir, target_failure};
 

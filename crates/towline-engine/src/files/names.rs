@@ -91,6 +91,27 @@ pub fn key_of(path: &Path) -> Option<String> {
     (path_of(&key) == path).then_some(key)
 }
 
+/// The component of a key that names were made of: one name, or those of the
+/// directories that a long component is cut into, and its rest. `None` where no
+/// component has these names.
+pub fn component_of(names: &[&str]) -> Option<String> {
+    let (last, pieces) = names.split_last()?;
+    let mut component = String::new();
+    for piece in pieces {
+        decode(piece.strip_suffix(GOES_ON)?, &mut component);
+    }
+    if *last != "%2F" {
+        decode(last, &mut component);
+    }
+    (names_of(&component) == names).then_some(component)
+}
+
+/// Whether a directory may be a piece of a component that is too long for a name.
+pub fn may_go_on(name: &str) -> bool {
+    // A piece is full: what comes next, of at most 6 bytes, had no room.
+    name.len() > LONGEST - 6 && name.ends_with(GOES_ON)
+}
+
 /// The names that a component of a key has: one, unless it is too long.
 fn names_of(component: &str) -> Vec<String> {
     if component.is_empty() {
@@ -347,6 +368,22 @@ mod tests {
             "%00/%2D",
         ] {
             assert_eq!(key_of(Path::new(path)), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn names_of_a_component_are_read_as_it_and_other_names_as_none() {
+        let long = "k".repeat(600);
+        for component in ["a", "", ".", "..", "a%20b", "%2F", "x\u{85}", &long] {
+            let names = names_of(component);
+            let (last, pieces) = names.split_last().unwrap();
+            assert!(pieces.iter().all(|piece| may_go_on(piece)), "{pieces:?}");
+            assert!(!may_go_on(last), "{last:?}");
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            assert_eq!(component_of(&names).as_deref(), Some(component));
+        }
+        for names in [&["a%2Fb"][..], &["%00x%00", "%2D"], &["x%2D", "y"], &[]] {
+            assert_eq!(component_of(names), None, "{names:?}");
         }
     }
 

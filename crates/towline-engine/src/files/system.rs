@@ -127,18 +127,7 @@ impl OpenDir for Directory {
     }
 
     fn stat(&self, name: &OsStr) -> io::Result<FileIdentity> {
-        let stat = rustix::fs::statx(
-            &self.dir,
-            name,
-            AtFlags::SYMLINK_NOFOLLOW,
-            StatxFlags::BASIC_STATS,
-        )?;
-        Ok(FileIdentity {
-            device: rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor),
-            inode: stat.stx_ino,
-            size: stat.stx_size,
-            modified_ns: nanos(stat.stx_mtime.tv_sec, i64::from(stat.stx_mtime.tv_nsec)),
-        })
+        identity(&self.dir, name)
     }
 
     fn rename(&self, from: &OsStr, to: &OsStr, replace: bool) -> io::Result<()> {
@@ -161,6 +150,27 @@ impl OpenDir for Directory {
             None => Ok(()),
         }
     }
+}
+
+/// What has a name in a directory.
+pub(super) fn identity(dir: &File, name: &OsStr) -> io::Result<FileIdentity> {
+    let stat = rustix::fs::statx(
+        dir,
+        name,
+        AtFlags::SYMLINK_NOFOLLOW,
+        StatxFlags::BASIC_STATS,
+    )?;
+    Ok(FileIdentity {
+        device: rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor),
+        inode: stat.stx_ino,
+        size: stat.stx_size,
+        modified_ns: nanos(stat.stx_mtime.tv_sec, i64::from(stat.stx_mtime.tv_nsec)),
+    })
+}
+
+/// The same, of what was asked for by its path.
+pub fn identity_of(meta: &Metadata) -> FileIdentity {
+    stat(meta).fingerprint.into()
 }
 
 fn stat(meta: &Metadata) -> Stat {

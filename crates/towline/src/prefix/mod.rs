@@ -10,6 +10,7 @@ use std::pin::Pin;
 use towline_core::{Access, Connection, PartSize, WhenTargetExists};
 
 pub use pages::{LeftOut, PrefixPage, PrefixPages};
+pub(crate) use pages::{depth_of, make_durable, usable};
 
 use crate::{Error, SubmitError, TransferRequest, TransferUtility};
 
@@ -182,7 +183,7 @@ impl TransferUtility {
     }
 }
 
-fn bad_prefix() -> SubmitError {
+pub(crate) fn bad_prefix() -> SubmitError {
     crate::check_options::bad("prefix", "it is neither empty nor ends in '/'")
 }
 

@@ -94,8 +94,7 @@ impl PrefixRequest {
         make_durable(&dir).map_err(unusable)?;
         access(&dir, Access::WRITE_OK | Access::EXEC_OK).map_err(|errno| unusable(errno.into()))?;
         let folds = folds_names(&dir).map_err(unusable)?;
-        let named = dir.components().filter(|c| *c != Component::RootDir);
-        let depth = u32::try_from(named.count()).unwrap_or(u32::MAX);
+        let depth = depth_of(&dir);
         let mut like = self.like;
         like.options.root_depth = Some(depth);
         let group = || format!("s3://{bucket}/{} to {}", self.prefix, dir.display());
@@ -179,11 +178,7 @@ impl PrefixPages {
                 return Ok(None);
             }
         };
-        if path.as_os_str().len() >= PATH_MAX {
-            let why = format!("its path is longer than {PATH_MAX} bytes");
-            return Err(("TargetUnwritable", why));
-        }
-        check_beneath(&path, self.depth).map_err(|error| unusable(&error))?;
+        usable(&path, self.depth).map_err(|why| ("TargetUnwritable", why))?;
         Ok(Some(TransferRequest {
             key: object.key.clone(),
             path,
@@ -279,8 +274,23 @@ fn is_as_left(path: &Path, size: u64, modified: Option<Timestamp>) -> bool {
     })
 }
 
+/// Whether a file can be put at a path, of which `depth` components name a chosen
+/// directory, or why not.
+pub(crate) fn usable(path: &Path, depth: u32) -> Result<(), String> {
+    if path.as_os_str().len() >= PATH_MAX {
+        return Err(format!("its path is longer than {PATH_MAX} bytes"));
+    }
+    check_beneath(path, depth).map_err(|error| error.to_string())
+}
+
+/// How many components name a directory.
+pub(crate) fn depth_of(dir: &Path) -> u32 {
+    let named = dir.components().filter(|c| *c != Component::RootDir);
+    u32::try_from(named.count()).unwrap_or(u32::MAX)
+}
+
 /// Makes a directory that was chosen, and those above it that are missing.
-fn make_durable(dir: &Path) -> std::io::Result<()> {
+pub(crate) fn make_durable(dir: &Path) -> std::io::Result<()> {
     if dir.is_dir() {
         return Ok(());
     }

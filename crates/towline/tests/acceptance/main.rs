@@ -41,6 +41,7 @@ mod seen;
 mod sizes;
 mod stream_kill;
 mod streams;
+mod sync;
 mod verify;
 
 use std::path::PathBuf;

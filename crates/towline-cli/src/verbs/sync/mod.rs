@@ -1,0 +1,175 @@
+//! `sync`: brings a prefix to what a directory has, or the other way round.
+
+mod args;
+mod deletions;
+mod dry;
+mod report;
+mod rest;
+mod run;
+mod spool;
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use towline::{SyncFilter, SyncRequest, TransferOptions, TransferUtility};
+
+pub(crate) use args::Sync;
+
+use super::{key_in_file, state_dir};
+use crate::apart;
+use crate::args::Common;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::identity;
+use crate::output::Output;
+use crate::url::S3Url;
+
+/// A listing is asked for again so often.
+const RETRIES: u32 = 8;
+
+pub(crate) async fn run(args: Sync, common: &Common, output: &mut Output) -> Result<Exit, Error> {
+    let ends = Ends::of(&args)?;
+    check(&args, &ends)?;
+    let filter = filter(&args)?;
+    let (connection, credentials) = identity::connection(common)?;
+    // Lists beside whoever owns the state.
+    let (lister, _listing) = apart::open(common, RETRIES).await?;
+    let plan = ends.request(&args, &lister)?.filter(filter).plan().await?;
+    let exit = if args.dry_run {
+        dry::run(plan, &ends, common, output).await
+    } else {
+        let (apart, dir) = state_dir(&args.running, common)?;
+        let run = run::Run {
+            plan,
+            ends: &ends,
+            args: &args,
+            connection,
+            credentials,
+            dir,
+            spool: None,
+            report: report::Report::default(),
+        };
+        let exit = run.run(output).await;
+        drop(apart);
+        exit
+    };
+    lister.close().await?;
+    exit
+}
+
+/// From where to where.
+enum Ends {
+    Up(PathBuf, S3Url),
+    Down(S3Url, PathBuf),
+}
+
+impl Ends {
+    fn of(args: &Sync) -> Result<Self, Error> {
+        let url = |text: &OsStr| match text.to_str() {
+            Some(text) if text.starts_with("s3://") => {
+                let url: S3Url = text.parse().map_err(Error::Usage)?;
+                match url.is_prefix() {
+                    true => Ok(Some(url)),
+                    false => Err(Error::Usage(format!("{text} is one object; write {text}/"))),
+                }
+            }
+            _ => Ok(None),
+        };
+        match (url(&args.from)?, url(&args.to)?) {
+            (None, Some(to)) => Ok(Self::Up(PathBuf::from(&args.from), to)),
+            (Some(from), None) => Ok(Self::Down(from, PathBuf::from(&args.to))),
+            _ => Err(Error::Usage(
+                "one of the two has to be a directory, and the other s3://BUCKET/PREFIX/".into(),
+            )),
+        }
+    }
+
+    fn is_upload(&self) -> bool {
+        matches!(self, Self::Up(..))
+    }
+
+    /// The source, as people know it.
+    fn source(&self) -> String {
+        match self {
+            Self::Up(dir, _) => dir.display().to_string(),
+            Self::Down(url, _) => format!("s3://{}/{}", url.bucket, url.rest),
+        }
+    }
+
+    fn bucket(&self) -> &str {
+        match self {
+            Self::Up(_, url) | Self::Down(url, _) => url.bucket.as_str(),
+        }
+    }
+
+    fn request(&self, args: &Sync, lister: &TransferUtility) -> Result<SyncRequest, Error> {
+        let mut options = TransferOptions::default();
+        options.object = args.storing.options();
+        options.access.customer_key = key_in_file(args.sse_c_key_file.as_deref())?;
+        let request = match self {
+            Self::Up(dir, url) => lister.sync_up(dir, url.bucket.as_str(), url.rest.as_str()),
+            Self::Down(url, dir) => lister.sync_down(url.bucket.as_str(), url.rest.as_str(), dir),
+        };
+        Ok(request
+            .options(options)
+            .compare(args.compare.into())
+            .delete(args.delete)
+            .record_mtime(!args.no_mtime)
+            .restart(args.restart)
+            .dry_run(args.dry_run))
+    }
+}
+
+fn check(args: &Sync, ends: &Ends) -> Result<(), Error> {
+    if args.running.detach && (args.delete || args.dry_run) {
+        let words =
+            "with --detach nobody waits for the end, which --delete and --dry-run are about";
+        return Err(Error::Usage(words.into()));
+    }
+    let stored = args.storing.options();
+    if !ends.is_upload() && (stored != towline::ObjectOptions::default() || args.no_mtime) {
+        let words =
+            "--metadata, --acl, --storage-class, --tag, --sse and --no-mtime are of uploads";
+        return Err(Error::Usage(words.into()));
+    }
+    Ok(())
+}
+
+fn filter(args: &Sync) -> Result<SyncFilter, Error> {
+    let mut filter = SyncFilter::default();
+    for file in &args.filter_from {
+        let lines = std::fs::read_to_string(file)
+            .map_err(|error| Error::Usage(format!("cannot read {}: {error}", shown(file))))?;
+        filter = filter.exclude_lines(&lines).map_err(usage)?;
+    }
+    for pattern in &args.exclude {
+        filter = filter.exclude(pattern).map_err(usage)?;
+    }
+    if args.no_hidden {
+        filter = filter.exclude(".*").map_err(usage)?;
+    }
+    for pattern in &args.include {
+        filter = filter.include(pattern).map_err(usage)?;
+    }
+    if let Some(bytes) = args.min_size {
+        filter = filter.min_size(bytes);
+    }
+    if let Some(bytes) = args.max_size {
+        filter = filter.max_size(bytes);
+    }
+    if let Some(age) = args.newer_than {
+        filter = filter.newer_than(age);
+    }
+    if let Some(age) = args.older_than {
+        filter = filter.older_than(age);
+    }
+    Ok(filter)
+}
+
+fn usage(error: towline::SubmitError) -> Error {
+    Error::Usage(error.to_string())
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
