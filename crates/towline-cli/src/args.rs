@@ -199,7 +199,7 @@ impl Storing {
 
 #[derive(Debug, Args)]
 pub(crate) struct Upload {
-    /// Files, and the object or prefix (ending in '/') they go to
+    /// Files, or '-' for standard input, and the object or prefix (ending in '/') they go to
     #[arg(required = true, num_args = 2.., value_name = "PATH... s3://BUCKET/KEY|PREFIX/")]
     pub(crate) paths: Vec<OsString>,
     #[command(flatten)]
@@ -213,12 +213,15 @@ pub(crate) struct Upload {
     /// Only where no object has the key yet
     #[arg(long)]
     pub(crate) if_absent: bool,
-    /// What to do when the file changes before it is uploaded
-    #[arg(long, value_name = "POLICY", default_value = "restart")]
-    pub(crate) on_change: OnChange,
+    /// What to do when the file changes before it is uploaded [default: restart]
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) on_change: Option<OnChange>,
     /// Size of each part, 5MiB to 5GiB [default: by the file's size]
     #[arg(long, value_name = "SIZE", value_parser = parse::part_size)]
     pub(crate) part_size: Option<PartSize>,
+    /// About how much standard input has; of more than 122GiB, this or the part size is needed
+    #[arg(long, value_name = "SIZE", value_parser = parse::bytes)]
+    pub(crate) expected_size: Option<u64>,
     /// What S3 checks the bytes with
     #[arg(long, value_name = "ALGORITHM", default_value = "crc64nvme")]
     pub(crate) checksum: Algorithm,
@@ -236,7 +239,8 @@ pub(crate) struct Download {
     /// The object, or a prefix (ending in '/') for all objects below it
     #[arg(value_name = "s3://BUCKET/KEY|PREFIX/")]
     pub(crate) from: S3Url,
-    /// The file, or a directory to put it into; of a prefix always a directory
+    /// The file, a directory to put it into, or '-' for standard output; of a prefix always a
+    /// directory
     #[arg(value_name = "PATH")]
     pub(crate) to: PathBuf,
     /// A version of the object
@@ -245,9 +249,9 @@ pub(crate) struct Download {
     /// A file with the key of 256 bits that the object is encrypted with (SSE-C)
     #[arg(long, value_name = "FILE")]
     pub(crate) sse_c_key_file: Option<PathBuf>,
-    /// What to do when the file exists
-    #[arg(long, value_name = "POLICY", default_value = "overwrite")]
-    pub(crate) on_exists: OnExists,
+    /// What to do when the file exists [default: overwrite]
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) on_exists: Option<OnExists>,
     /// Size of each part, 5MiB to 5GiB [default: by the object's size]
     #[arg(long, value_name = "SIZE", value_parser = parse::part_size)]
     pub(crate) part_size: Option<PartSize>,

@@ -16,7 +16,7 @@ use crate::progress::Progress;
 use crate::reach::{Owner, Reach};
 
 /// How often the display is brought up to date.
-const REFRESH: Duration = Duration::from_millis(100);
+pub(crate) const REFRESH: Duration = Duration::from_millis(100);
 /// Above this, all events are followed and the others left out here.
 const FOLLOWED_BY_ID: usize = 200;
 
@@ -277,33 +277,13 @@ impl Group<'_> {
     /// A store that has never answered, for too long; or simply too long.
     fn reason_to_give_up(&self) -> Option<String> {
         let (waiting, since) = (self.what.waiting, self.start.elapsed());
-        if waiting.max_wait.is_some_and(|most| since >= most) {
-            return Some(format!(
-                "not done after {} s; the same command goes on",
-                since.as_secs()
-            ));
+        if let Some(why) = too_long(waiting, since) {
+            return Some(format!("{why}; the same command goes on"));
         }
-        let limit = waiting.connect_timeout;
-        if waiting.wait || waiting.max_wait.is_some() || since < limit {
-            return None;
-        }
-        let stuck = self.there().find(|transfer| {
-            let parked = match transfer.reason {
-                // What it waits for is on this machine, and the store was not asked.
-                Some(Reason::Parked(ParkReason::DiskFull | ParkReason::ReadOnly)) => false,
-                Some(Reason::Parked(_)) => true,
-                _ => transfer.state == State::WaitingForNetwork,
-            };
-            parked && !transfer.store_answered()
-        })?;
-        let why = stuck
-            .error
-            .as_ref()
-            .map_or("no answer", |error| error.message.as_str());
+        let stuck = self.there().find(|transfer| never_answered(transfer))?;
+        let why = too_long_silent(waiting, since, stuck)?;
         Some(format!(
-            "gave up after {} s without an answer from the store: {why}. \
-             The same command goes on; --wait waits without limit",
-            limit.as_secs()
+            "{why}. The same command goes on; --wait waits without limit"
         ))
     }
 
@@ -332,6 +312,43 @@ impl Group<'_> {
         }
         if all_done { Exit::Done } else { Exit::Failed }
     }
+}
+
+/// Why a command waits no longer, whatever the transfers wait for.
+pub(crate) fn too_long(waiting: &Waiting, since: Duration) -> Option<String> {
+    let over = waiting.max_wait.is_some_and(|most| since >= most);
+    over.then(|| format!("not done after {} s", since.as_secs()))
+}
+
+/// Why a command waits no longer for a store that has never answered.
+pub(crate) fn too_long_silent(
+    waiting: &Waiting,
+    since: Duration,
+    stuck: &Transfer,
+) -> Option<String> {
+    let limit = waiting.connect_timeout;
+    if waiting.wait || waiting.max_wait.is_some() || since < limit {
+        return None;
+    }
+    let why = stuck
+        .error
+        .as_ref()
+        .map_or("no answer", |error| error.message.as_str());
+    Some(format!(
+        "gave up after {} s without an answer from the store: {why}",
+        limit.as_secs()
+    ))
+}
+
+/// Whether it waits for a store that has never answered.
+pub(crate) fn never_answered(transfer: &Transfer) -> bool {
+    let parked = match transfer.reason {
+        // What it waits for is on this machine, and the store was not asked.
+        Some(Reason::Parked(ParkReason::DiskFull | ParkReason::ReadOnly)) => false,
+        Some(Reason::Parked(_)) => true,
+        _ => transfer.state == State::WaitingForNetwork,
+    };
+    parked && !transfer.store_answered()
 }
 
 fn is_open(transfer: &Option<Transfer>) -> bool {

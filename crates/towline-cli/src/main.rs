@@ -23,6 +23,7 @@ mod pty;
 mod reach;
 mod serving;
 mod steering;
+mod stream;
 mod systemd;
 mod url;
 mod verbs;

@@ -11,6 +11,8 @@ use crate::args::Common;
 pub(crate) struct Output {
     json: bool,
     quiet: bool,
+    /// Standard output has the bytes of an object, and nothing else.
+    bytes_go_out: bool,
 }
 
 impl Output {
@@ -18,12 +20,19 @@ impl Output {
         Self {
             json: common.json,
             quiet: common.quiet,
+            bytes_go_out: false,
         }
+    }
+
+    /// Everything is said on standard error from now on.
+    pub(crate) fn leave_stdout_to_bytes(&mut self) {
+        self.bytes_go_out = true;
     }
 
     /// Whether a moving display is wanted and possible.
     pub(crate) fn shows_progress(&self) -> bool {
-        !self.json && !self.quiet && std::io::stderr().is_terminal()
+        let in_the_way = self.bytes_go_out && std::io::stdout().is_terminal();
+        !self.json && !self.quiet && !in_the_way && std::io::stderr().is_terminal()
     }
 
     pub(crate) fn is_json(&self) -> bool {
@@ -37,7 +46,7 @@ impl Output {
     /// A line for people.
     pub(crate) fn line(&mut self, text: &str) {
         if !self.json && !self.quiet {
-            put(&mut std::io::stdout(), &printable(text));
+            self.result(&printable(text));
         }
     }
 
@@ -58,7 +67,14 @@ impl Output {
 
     /// One JSON object.
     pub(crate) fn json_line(&mut self, value: &serde_json::Value) {
-        put(&mut std::io::stdout(), &value.to_string());
+        self.result(&value.to_string());
+    }
+
+    fn result(&self, text: &str) {
+        match self.bytes_go_out {
+            true => put(&mut std::io::stderr(), text),
+            false => put(&mut std::io::stdout(), text),
+        }
     }
 
     /// A page that logs a browser in; said in any case, as it was asked for.
@@ -89,12 +105,20 @@ pub(crate) fn to_json(transfer: &Transfer) -> serde_json::Value {
 /// `uploaded a.bin to s3://b/a.bin, 5.0 MiB, verified full-object`.
 pub(crate) fn sentence(transfer: &Transfer) -> String {
     let object = format!("s3://{}/{}", transfer.bucket, transfer.key);
-    let path = transfer.path.display();
+    // A stream has no path, and in a state of its own no number that would say anything.
+    let stream = transfer.path.as_os_str().is_empty();
+    let (path, number) = match stream {
+        true => ("-".to_owned(), String::new()),
+        false => (
+            transfer.path.display().to_string(),
+            format!(" {}", transfer.id),
+        ),
+    };
     let upload = transfer.direction == towline::Direction::Upload;
     let (from, to) = if upload {
-        (path.to_string(), object)
+        (path, object)
     } else {
-        (object, path.to_string())
+        (object, path)
     };
     match transfer.state {
         State::Completed => {
@@ -112,8 +136,7 @@ pub(crate) fn sentence(transfer: &Transfer) -> String {
                 .map(|error| format!(": {}", error.message));
             let verb = transfer.direction.as_str();
             format!(
-                "{verb} {} of {from} to {to} {state}{}",
-                transfer.id,
+                "{verb}{number} of {from} to {to} {state}{}",
                 why.unwrap_or_default()
             )
         }

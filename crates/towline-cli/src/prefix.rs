@@ -7,7 +7,7 @@ use towline::{
 };
 use towline_daemon::{Submit, Submitted};
 
-use crate::args::{Common, Download};
+use crate::args::{Common, Download, OnExists};
 use crate::attach::{Attachment, Stay, Stayed};
 use crate::detach::detach;
 use crate::error::Error;
@@ -43,7 +43,7 @@ pub(crate) async fn run(
         .await?;
     let mut request = lister
         .download_prefix(args.from.bucket.as_str(), args.from.rest.as_str(), &args.to)
-        .when_target_exists(args.on_exists.into())
+        .when_target_exists(args.on_exists.unwrap_or(OnExists::Overwrite).into())
         .restart(args.restart);
     if let Some(size) = args.part_size {
         request = request.part_size(size);

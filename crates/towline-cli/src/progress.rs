@@ -15,15 +15,26 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn new(output: &Output) -> Self {
+        Self::with(
+            output,
+            "{wide_msg} {bar:20} {percent:>3}% {binary_bytes:>10} of {binary_total_bytes} {binary_bytes_per_sec:>12} {eta:>4} left",
+        )
+    }
+
+    /// Of bytes of which nobody knows how many there will be.
+    pub(crate) fn of_stream(output: &Output) -> Self {
+        let template = "{wide_msg} {binary_bytes:>10} {binary_bytes_per_sec:>12}";
+        Self::with(output, template)
+    }
+
+    fn with(output: &Output, template: &str) -> Self {
         let bar = ProgressBar::no_length();
         bar.set_draw_target(if output.shows_progress() {
             ProgressDrawTarget::stderr_with_hz(10)
         } else {
             ProgressDrawTarget::hidden()
         });
-        let style = ProgressStyle::with_template(
-            "{wide_msg} {bar:20} {percent:>3}% {binary_bytes:>10} of {binary_total_bytes} {binary_bytes_per_sec:>12} {eta:>4} left",
-        );
+        let style = ProgressStyle::with_template(template);
         if let Ok(style) = style {
             bar.set_style(style.progress_chars("=> "));
         }

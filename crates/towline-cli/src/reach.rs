@@ -39,12 +39,8 @@ impl Reach {
     /// Finds the owner, or becomes it: to carry what is asked of it, and
     /// nothing else.
     pub(crate) async fn open(dir: PathBuf, concurrency: Option<u16>) -> Result<Self, Error> {
-        let mut config = Config::default();
+        let mut config = config(concurrency);
         config.recovery = Recovery::Named;
-        if let Some(requests) = concurrency {
-            config.requests = requests.into();
-            config.parts_per_transfer = config.parts_per_transfer.min(requests.into());
-        }
         Self::of(Place {
             dir,
             config,
@@ -184,6 +180,16 @@ impl Owner {
         self.server.stop().await;
         Ok(self.utility.close().await?)
     }
+}
+
+/// With so many requests at one time.
+pub(crate) fn config(concurrency: Option<u16>) -> Config {
+    let mut config = Config::default();
+    if let Some(requests) = concurrency {
+        config.requests = requests.into();
+        config.parts_per_transfer = config.parts_per_transfer.min(requests.into());
+    }
+    config
 }
 
 /// A moment, not the same for all who wait.

@@ -1,22 +1,26 @@
-//! `download`: an object to a file, or those below a prefix to a directory, to
-//! the end.
+//! `download`: an object to a file or a stream, or those below a prefix to a
+//! directory, to the end.
 
 use std::path::PathBuf;
 
 use towline::TransferRequest;
 
 use super::{carry, key_in_file};
-use crate::args::{Common, Download};
+use crate::args::{Common, Download, OnExists};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::identity;
 use crate::output::Output;
+use crate::stream;
 
 pub(crate) async fn run(
     args: Download,
     common: &Common,
     output: &mut Output,
 ) -> Result<Exit, Error> {
+    if stream::is_dash(&args.to) {
+        return stream::download(&args, common, output).await;
+    }
     if args.from.is_prefix() {
         return crate::prefix::run(args, common, output).await;
     }
@@ -28,7 +32,7 @@ pub(crate) async fn run(
     let mut request = TransferRequest::download(args.from.bucket.as_str(), key.as_str(), path);
     request.version_id.clone_from(&args.version_id);
     request.restart = args.restart;
-    request.options.when_target_exists = args.on_exists.into();
+    request.options.when_target_exists = args.on_exists.unwrap_or(OnExists::Overwrite).into();
     request.options.part_size = args.part_size;
     request.options.access.customer_key = key_in_file(args.sse_c_key_file.as_deref())?;
     let how = (&args.running, &args.waiting);

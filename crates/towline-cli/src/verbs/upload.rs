@@ -1,16 +1,17 @@
-//! `upload`: files to objects, to the end.
+//! `upload`: files, or one stream, to objects, to the end.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use towline::TransferRequest;
+use towline::{TransferOptions, TransferRequest};
 
 use super::{carry, key_in_file};
-use crate::args::{Common, Upload};
+use crate::args::{Common, OnChange, Upload};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::identity;
 use crate::output::Output;
+use crate::stream;
 use crate::url::S3Url;
 
 pub(crate) async fn run(
@@ -19,6 +20,13 @@ pub(crate) async fn run(
     output: &mut Output,
 ) -> Result<Exit, Error> {
     let url = destination(&mut args.paths)?;
+    if args.paths.iter().any(|path| stream::is_dash(path.as_ref())) {
+        return stream::upload(&args, &url, common, output).await;
+    }
+    if args.expected_size.is_some() {
+        let words = "--expected-size is for a stream ('-'): files tell their size".into();
+        return Err(Error::Usage(words));
+    }
     let mut files = Vec::new();
     for path in args.paths.iter().map(Path::new) {
         collect(path, &url, args.paths.len(), &mut files, output)?;
@@ -124,13 +132,19 @@ fn request(args: &Upload, url: &S3Url, path: &Path, key: String) -> Result<Trans
         .map_err(|error| Error::Failed(format!("{}: {error}", path.display())))?;
     let mut request = TransferRequest::upload(url.bucket.as_str(), key, path);
     request.restart = args.restart;
-    let options = &mut request.options;
+    request.options = options(args)?;
+    Ok(request)
+}
+
+/// All that the object is to carry, and how it is to be moved.
+pub(crate) fn options(args: &Upload) -> Result<TransferOptions, Error> {
+    let mut options = TransferOptions::default();
     options.if_absent = args.if_absent;
-    options.when_source_changes = args.on_change.into();
+    options.when_source_changes = args.on_change.unwrap_or(OnChange::Restart).into();
     options.checksum = args.checksum.into();
     options.part_size = args.part_size;
     options.object = args.storing.options();
     options.object.content_type.clone_from(&args.content_type);
     options.access.customer_key = key_in_file(args.sse_c_key_file.as_deref())?;
-    Ok(request)
+    Ok(options)
 }

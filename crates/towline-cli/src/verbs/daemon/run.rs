@@ -13,6 +13,7 @@ use crate::attach::Signals;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::reach::Owner;
+use crate::stream;
 use crate::systemd::Systemd;
 
 /// How long there must be nothing to do before it leaves.
@@ -32,6 +33,10 @@ pub(crate) async fn run(args: Run, common: &Common) -> Result<Exit, Error> {
     let mut signals = Signals::new()?;
     let systemd = Systemd::of_environment();
     let dir = state_dir(common)?;
+    tokio::spawn({
+        let dir = dir.clone();
+        async move { stream::end_those_of_the_killed(&dir).await }
+    });
     let mut reopens = false;
     loop {
         let owner = tokio::select! {
