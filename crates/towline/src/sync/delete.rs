@@ -1,5 +1,6 @@
 //! Deleting what the destination has and the source does not.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -62,8 +63,10 @@ impl SyncDeleter {
 
     async fn object(&self, deletion: &SyncDeletion) -> Result<SyncDeleted, Error> {
         // Time has passed since it was compared.
-        if std::fs::symlink_metadata(&deletion.path).is_ok() {
-            return Ok(SyncDeleted::Needed);
+        match std::fs::symlink_metadata(&deletion.path) {
+            Ok(_) => return Ok(SyncDeleted::Needed),
+            Err(error) if is_absent(error.kind()) => {}
+            Err(error) => return Err(Error::Read(error)),
         }
         let mut request = self
             .utility
@@ -100,4 +103,12 @@ impl SyncDeleter {
             Err(why) => Err(unwritable(why)),
         }
     }
+}
+
+/// No file can have such a path, or none has it.
+fn is_absent(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename
+    )
 }
