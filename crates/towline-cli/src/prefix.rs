@@ -3,9 +3,10 @@
 
 use serde_json::json;
 use towline::{
-    Config, HandedOver, LeftOut, PrefixPages, SqliteReader, State, TransferRequest, TransferUtility,
+    Config, HandedOver, LeftOut, PrefixPages, Rate, SqliteReader, State, TransferRequest,
+    TransferUtility,
 };
-use towline_daemon::{ClientError, Submit, Submitted};
+use towline_daemon::{ClientError, SetCaps, SetLimits, Submit, Submitted};
 
 use crate::args::{Common, Download};
 use crate::attach::{Attachment, Stay, Stayed};
@@ -14,7 +15,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::identity;
 use crate::output::Output;
-use crate::reach::Reach;
+use crate::reach::{Reach, Wishes};
 use crate::verbs::{key_in_file, state_dir};
 
 /// So many transfers are under way together, or a page more.
@@ -97,7 +98,7 @@ impl PrefixRun<'_> {
             }
             return self.end(exit, output);
         }
-        let mut reach = Reach::open(self.dir.clone(), self.args.running.concurrency).await?;
+        let mut reach = Reach::open(self.dir.clone(), self.wishes()).await?;
         let mut stay = Stay::new(output)?;
         loop {
             let step = tokio::select! {
@@ -126,7 +127,22 @@ impl PrefixRun<'_> {
             }
         }
         let exit = self.end(exit, output)?;
+        reach.lift_caps().await;
         stay.end(reach, exit, output).await
+    }
+
+    /// A cap is one of the group, whoever owns the state.
+    fn wishes(&self) -> Wishes {
+        let running = &self.args.running;
+        let cap = |rate: Rate| SetLimits {
+            groups: [(self.pages.group().to_owned(), Some(caps(rate)))].into(),
+            ..SetLimits::default()
+        };
+        Wishes {
+            concurrency: running.concurrency,
+            caps: running.bandwidth.map(cap),
+            ..Wishes::default()
+        }
     }
 
     async fn look_for_earlier(&mut self) -> Result<(), Error> {
@@ -237,5 +253,13 @@ impl PrefixRun<'_> {
             return Ok(Exit::Failed);
         }
         Ok(exit)
+    }
+}
+
+/// Of one direction; the other has none.
+fn caps(rate: Rate) -> SetCaps {
+    SetCaps {
+        download: Some(Some(rate.bytes_per_second())),
+        ..SetCaps::LIFT
     }
 }

@@ -4,9 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use towline::{Config, Recovery, StoreError, TransferId, TransferUtility};
+use towline::{Bandwidth, Config, Recovery, StoreError, TransferId, TransferUtility};
 use towline_daemon::{
-    Client, ClientError, Mode, Server, Service, Shown, Steer, Steered, Submit, Submitted, Verb,
+    About, Client, ClientError, Mode, Server, Service, SetLimits, Shown, Steer, Steered, Submit,
+    Submitted, Verb,
 };
 
 use crate::error::Error;
@@ -27,6 +28,20 @@ struct Place {
     dir: PathBuf,
     config: Config,
     service: Service,
+    /// What each owner is told.
+    caps: Option<SetLimits>,
+}
+
+/// How a command wants its transfers to be carried.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wishes {
+    /// Requests at one time, where this process owns the state.
+    pub(crate) concurrency: Option<u16>,
+    /// The most bytes a second. Another owner, which carries more than this
+    /// command's transfers, is not asked for it.
+    pub(crate) bandwidth: Bandwidth,
+    /// Limits that whoever owns the state is to have.
+    pub(crate) caps: Option<SetLimits>,
 }
 
 /// This process, as the owner.
@@ -38,10 +53,11 @@ pub(crate) struct Owner {
 impl Reach {
     /// Finds the owner, or becomes it: to carry what is asked of it, and
     /// nothing else.
-    pub(crate) async fn open(dir: PathBuf, concurrency: Option<u16>) -> Result<Self, Error> {
+    pub(crate) async fn open(dir: PathBuf, wishes: Wishes) -> Result<Self, Error> {
         let mut config = Config::default();
         config.recovery = Recovery::Named;
-        if let Some(requests) = concurrency {
+        config.bandwidth = wishes.bandwidth;
+        if let Some(requests) = wishes.concurrency {
             config.requests = requests.into();
             config.parts_per_transfer = config.parts_per_transfer.min(requests.into());
         }
@@ -49,6 +65,7 @@ impl Reach {
             dir,
             config,
             service: Service::new(Mode::Command),
+            caps: wishes.caps,
         })
         .await
     }
@@ -57,19 +74,26 @@ impl Reach {
         let start = Instant::now();
         loop {
             match Client::connect(&place.dir).await {
-                Ok((client, _)) => {
-                    return Ok(Self {
-                        client,
-                        place,
-                        own: None,
-                    });
-                }
+                Ok((client, about)) => match place.tell(&client, &about).await {
+                    Ok(()) => {
+                        return Ok(Self {
+                            client,
+                            place,
+                            own: None,
+                        });
+                    }
+                    Err(Error::Owner(error)) if error.is_gone() && start.elapsed() < PATIENCE => {}
+                    Err(error) => return Err(error),
+                },
                 Err(ClientError::Gone(_)) => {}
                 Err(error) => return Err(error.into()),
             }
             match Owner::start(&place).await {
                 Ok(own) => {
                     let (client, _) = Client::connect(&place.dir).await?;
+                    if let Some(caps) = &place.caps {
+                        client.set_limits(caps).await?;
+                    }
                     return Ok(Self {
                         client,
                         place,
@@ -102,6 +126,16 @@ impl Reach {
     /// This process, if it is the owner.
     pub(crate) fn own(&self) -> Option<&Owner> {
         self.own.as_ref()
+    }
+
+    /// Lifts the caps of groups that owners were told: the command is done. One
+    /// that is gone has none any more.
+    pub(crate) async fn lift_caps(&mut self) {
+        let Some(mut caps) = self.place.caps.take() else {
+            return;
+        };
+        caps.groups.values_mut().for_each(|caps| *caps = None);
+        let _ = self.client.set_limits(&caps).await;
     }
 
     /// Submits to whoever owns the state.
@@ -141,6 +175,31 @@ impl Reach {
     }
 }
 
+impl Place {
+    /// Tells another owner what this command wants; fails where that is not its
+    /// to ask.
+    async fn tell(&self, client: &Client, about: &About) -> Result<(), Error> {
+        let Bandwidth { upload, download } = self.config.bandwidth;
+        let option = match (upload, download) {
+            (None, None) => None,
+            (Some(_), _) => Some("--upload"),
+            (None, Some(_)) => Some("--download"),
+        };
+        if let Some(option) = option {
+            return Err(Error::Failed(format!(
+                "process {} owns the state and carries other transfers too, so --bandwidth cannot \
+                 be set for these alone; `towline limits {option} RATE` sets it for all of them, \
+                 and --ephemeral carries these apart",
+                about.pid
+            )));
+        }
+        if let Some(caps) = &self.caps {
+            client.set_limits(caps).await?;
+        }
+        Ok(())
+    }
+}
+
 impl Owner {
     async fn start(place: &Place) -> Result<Self, Error> {
         let utility = TransferUtility::builder()
@@ -157,11 +216,18 @@ impl Owner {
 
     /// Owns the state and goes on with all that is unfinished in it; `None`
     /// where somebody else owns it.
-    pub(crate) async fn try_start(dir: &Path, service: Service) -> Result<Option<Self>, Error> {
+    pub(crate) async fn try_start(
+        dir: &Path,
+        bandwidth: Bandwidth,
+        service: Service,
+    ) -> Result<Option<Self>, Error> {
+        let mut config = Config::default();
+        config.bandwidth = bandwidth;
         let place = Place {
             dir: dir.to_owned(),
-            config: Config::default(),
+            config,
             service,
+            caps: None,
         };
         crate::process::prepare();
         match Self::start(&place).await {
