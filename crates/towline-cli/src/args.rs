@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use towline::{
-    ChecksumAlgorithm, Connection, ConnectionSource, Encryption, ObjectOptions, PartSize,
-    WhenSourceChanges, WhenTargetExists,
+    Bandwidth, ChecksumAlgorithm, Connection, ConnectionSource, Encryption, ObjectOptions,
+    PartSize, Rate, WhenSourceChanges, WhenTargetExists,
 };
 
 use crate::parse;
@@ -53,6 +53,8 @@ pub(crate) enum Verb {
     Cancel(Steering),
     /// Forget transfers; unfinished ones are canceled first
     Remove(Steering),
+    /// Show how much is done at one time and how fast, and change it while transfers run
+    Limits(Limits),
     /// See what works with a bucket, and what cannot be promised there
     Doctor(Doctor),
     /// Compare a file with its object, mostly without fetching it
@@ -146,6 +148,9 @@ pub(crate) struct Running {
     /// Requests at one time [default: automatic]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) concurrency: Option<u16>,
+    /// The most bytes a second, such as 10MiB [default: no cap]
+    #[arg(long, value_name = "RATE", value_parser = parse::rate, conflicts_with = "detach")]
+    pub(crate) bandwidth: Option<Rate>,
     /// Leave it to a process in the background; print the transfers' numbers
     #[arg(long, conflicts_with_all = ["max_wait", "ephemeral"])]
     pub(crate) detach: bool,
@@ -317,6 +322,26 @@ pub(crate) struct Steering {
     pub(crate) waiting: Waiting,
 }
 
+/// What is not given stays as it is.
+#[derive(Debug, Args)]
+pub(crate) struct Limits {
+    /// The most bytes a second that are sent, such as 10MiB, or none
+    #[arg(long, value_name = "RATE|none", value_parser = parse::cap)]
+    pub(crate) upload: Option<parse::Cap>,
+    /// The most bytes a second that are received, such as 10MiB, or none
+    #[arg(long, value_name = "RATE|none", value_parser = parse::cap)]
+    pub(crate) download: Option<parse::Cap>,
+    /// Set these two for the transfers of a group [default: for all transfers]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) group: Option<String>,
+    /// Requests at one time
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) requests: Option<u16>,
+    /// Parts of one transfer at one time
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) parts: Option<u16>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
     /// The bucket, or a prefix in it
@@ -378,6 +403,8 @@ pub(crate) struct Run {
     #[arg(long, hide = true)]
     pub(crate) background: bool,
     #[command(flatten)]
+    pub(crate) moving: Moving,
+    #[command(flatten)]
     pub(crate) serving: crate::serving::Serving,
 }
 
@@ -393,6 +420,8 @@ pub(crate) struct Start {
     #[command(flatten)]
     pub(crate) logging: Logging,
     #[command(flatten)]
+    pub(crate) moving: Moving,
+    #[command(flatten)]
     pub(crate) serving: crate::serving::Serving,
 }
 
@@ -400,8 +429,24 @@ impl Start {
     /// The same, as options of `daemon run`.
     pub(crate) fn options(&self) -> Vec<OsString> {
         let mut options = self.logging.options();
+        options.extend(self.moving.options());
         options.extend(self.serving.options());
         options
+    }
+}
+
+/// How fast a daemon moves bytes.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Moving {
+    /// The most bytes a second each way, such as 10MiB or up:5MiB,down:20MiB [default: no cap]
+    #[arg(long, value_name = "RATE", value_parser = parse::bandwidth)]
+    pub(crate) bandwidth: Option<Bandwidth>,
+}
+
+impl Moving {
+    fn options(&self) -> Option<OsString> {
+        let text = parse::bandwidth_text(self.bandwidth?);
+        Some(format!("--bandwidth={text}").into())
     }
 }
 

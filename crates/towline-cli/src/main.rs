@@ -89,6 +89,7 @@ async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Error> {
         Verb::Retry(args) => verbs::retry::run(args, common, output).await,
         Verb::Cancel(args) => verbs::cancel::run(args, common, output).await,
         Verb::Remove(args) => verbs::remove::run(args, common, output).await,
+        Verb::Limits(args) => verbs::limits::run(args, common, output).await,
         Verb::Doctor(args) => verbs::doctor::run(args, common, output).await,
         Verb::Verify(args) => verbs::verify::run(args, common, output).await,
         Verb::Daemon(args) => verbs::daemon::run(args, common, output).await,

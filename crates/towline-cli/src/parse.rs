@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use towline::PartSize;
+use towline::{Bandwidth, PartSize, Rate};
 
 /// The smallest log that is worth reading.
 const LOG_MIN_BYTES: u64 = 64 << 10;
@@ -47,6 +47,80 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("{text:?} is too large"))
 }
 
+/// `10MiB`, `10MiB/s`: so many bytes a second.
+pub(crate) fn rate(text: &str) -> Result<Rate, String> {
+    let size = text.strip_suffix("/s").unwrap_or(text);
+    let rate = bytes(size).map_err(|_| {
+        format!("{text:?} is not a rate; write 10MiB, or a number of bytes a second")
+    })?;
+    Rate::from_bytes_per_second(rate).map_err(|error| error.to_string())
+}
+
+/// A cap to be set, or lifted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cap {
+    None,
+    At(Rate),
+}
+
+impl Cap {
+    pub(crate) fn rate(self) -> Option<Rate> {
+        match self {
+            Self::None => None,
+            Self::At(rate) => Some(rate),
+        }
+    }
+
+    pub(crate) fn bytes_per_second(self) -> Option<u64> {
+        self.rate().map(Rate::bytes_per_second)
+    }
+}
+
+/// A rate, or `none`.
+pub(crate) fn cap(text: &str) -> Result<Cap, String> {
+    match text {
+        "none" => Ok(Cap::None),
+        text => rate(text).map(Cap::At),
+    }
+}
+
+/// `up:5MiB,down:20MiB`, one of them, or `10MiB` for each.
+pub(crate) fn bandwidth(text: &str) -> Result<Bandwidth, String> {
+    if !text.contains(':') {
+        let both = cap(text)?.rate();
+        return Ok(Bandwidth {
+            upload: both,
+            download: both,
+        });
+    }
+    let (mut up, mut down) = (None, None);
+    for part in text.split(',') {
+        let (way, rate) = part.split_once(':').unwrap_or((part, ""));
+        let way = match way {
+            "up" => &mut up,
+            "down" => &mut down,
+            _ => return Err(format!("{text:?} is not up:RATE,down:RATE")),
+        };
+        if way.replace(cap(rate)?).is_some() {
+            return Err(format!("{text:?} names a direction twice"));
+        }
+    }
+    Ok(Bandwidth {
+        upload: up.and_then(Cap::rate),
+        download: down.and_then(Cap::rate),
+    })
+}
+
+/// The same, as it is read.
+pub(crate) fn bandwidth_text(bandwidth: Bandwidth) -> String {
+    let text = |rate: Option<Rate>| match rate {
+        Some(rate) => rate.bytes_per_second().to_string(),
+        None => "none".into(),
+    };
+    let Bandwidth { upload, download } = bandwidth;
+    format!("up:{},down:{}", text(upload), text(download))
+}
+
 /// `30`, `30s`, `5m`, `2h`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a time; write 30s, 5m or 2h");
@@ -87,5 +161,35 @@ mod tests {
         }
         assert_eq!(duration("90"), duration("1.5m"));
         assert!(duration("soon").is_err());
+    }
+
+    #[test]
+    fn rates_are_of_both_directions_or_of_each() {
+        assert_eq!(rate("10MiB/s"), rate("10485760"));
+        for wrong in ["", "/s", "10MiB/h", "1023", "none", "0", "10 MiB"] {
+            assert!(rate(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(cap("none"), Ok(Cap::None));
+        let mib = |n: u64| Some(Rate::from_bytes_per_second(n << 20).unwrap());
+        for (text, upload, download) in [
+            ("5MiB", mib(5), mib(5)),
+            ("up:5MiB", mib(5), None),
+            ("down:20MiB/s,up:5MiB", mib(5), mib(20)),
+            ("up:none,down:20MiB", None, mib(20)),
+            ("none", None, None),
+        ] {
+            let read = bandwidth(text).unwrap();
+            assert_eq!(read, Bandwidth { upload, download }, "{text}");
+            assert_eq!(bandwidth(&bandwidth_text(read)), Ok(read));
+        }
+        for wrong in [
+            "up:",
+            "up:5MiB,",
+            "up:5MiB,up:6MiB",
+            "left:5MiB",
+            "up:1,down:5MiB",
+        ] {
+            assert!(bandwidth(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -3,7 +3,8 @@
 
 use serde_json::json;
 use towline::{
-    Config, HandedOver, LeftOut, PrefixPages, SqliteReader, State, TransferRequest, TransferUtility,
+    Config, Direction, HandedOver, LeftOut, PrefixPages, SqliteReader, State, TransferRequest,
+    TransferUtility,
 };
 use towline_daemon::{Submit, Submitted};
 
@@ -15,7 +16,7 @@ use crate::exit::Exit;
 use crate::halving::submit;
 use crate::identity;
 use crate::output::Output;
-use crate::reach::Reach;
+use crate::reach::{Reach, Wishes};
 use crate::verbs::{key_in_file, state_dir};
 
 /// So many transfers are under way together, or a page more.
@@ -98,7 +99,8 @@ impl PrefixRun<'_> {
             }
             return self.end(exit, output);
         }
-        let mut reach = Reach::open(self.dir.clone(), self.args.running.concurrency).await?;
+        let wishes = Wishes::of_group(self.pages.group(), Direction::Download, &self.args.running);
+        let mut reach = Reach::open(self.dir.clone(), wishes).await?;
         let mut stay = Stay::new(output)?;
         loop {
             let step = tokio::select! {
@@ -127,6 +129,7 @@ impl PrefixRun<'_> {
             }
         }
         let exit = self.end(exit, output)?;
+        reach.lift_caps().await;
         stay.end(reach, exit, output).await
     }
 

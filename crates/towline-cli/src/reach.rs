@@ -4,11 +4,15 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use towline::{Config, Recovery, StoreError, TransferId, TransferUtility};
+use towline::{
+    Bandwidth, Config, Direction, Rate, Recovery, StoreError, TransferId, TransferUtility,
+};
 use towline_daemon::{
-    Client, ClientError, Mode, Server, Service, Shown, Steer, Steered, Submit, Submitted, Verb,
+    About, Client, ClientError, Mode, Server, Service, SetCaps, SetLimits, Shown, Steer, Steered,
+    Submit, Submitted, Verb,
 };
 
+use crate::args::Running;
 use crate::error::Error;
 
 /// How long an owner may stay out of reach: it may be starting or leaving.
@@ -27,6 +31,44 @@ struct Place {
     dir: PathBuf,
     config: Config,
     service: Service,
+    /// What each owner is told.
+    caps: Option<SetLimits>,
+}
+
+/// How a command wants its transfers to be carried.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wishes {
+    /// Requests at one time, where this process owns the state.
+    pub(crate) concurrency: Option<u16>,
+    /// The most bytes a second. Another owner, which carries more than this
+    /// command's transfers, is not asked for it.
+    pub(crate) bandwidth: Bandwidth,
+    /// Limits that whoever owns the state is to have.
+    pub(crate) caps: Option<SetLimits>,
+}
+
+impl Wishes {
+    /// Those of transfers that are one group: a cap is one of the group, whoever
+    /// owns the state.
+    pub(crate) fn of_group(group: &str, direction: Direction, running: &Running) -> Self {
+        let cap = |rate: Rate| {
+            let mut caps = SetCaps::LIFT;
+            let of_direction = match direction {
+                Direction::Upload => &mut caps.upload,
+                Direction::Download => &mut caps.download,
+            };
+            *of_direction = Some(Some(rate.bytes_per_second()));
+            SetLimits {
+                groups: [(group.to_owned(), Some(caps))].into(),
+                ..SetLimits::default()
+            }
+        };
+        Self {
+            concurrency: running.concurrency,
+            caps: running.bandwidth.map(cap),
+            ..Self::default()
+        }
+    }
 }
 
 /// This process, as the owner.
@@ -38,13 +80,15 @@ pub(crate) struct Owner {
 impl Reach {
     /// Finds the owner, or becomes it: to carry what is asked of it, and
     /// nothing else.
-    pub(crate) async fn open(dir: PathBuf, concurrency: Option<u16>) -> Result<Self, Error> {
-        let mut config = config(concurrency);
+    pub(crate) async fn open(dir: PathBuf, wishes: Wishes) -> Result<Self, Error> {
+        let mut config = config(wishes.concurrency);
         config.recovery = Recovery::Named;
+        config.bandwidth = wishes.bandwidth;
         Self::of(Place {
             dir,
             config,
             service: Service::new(Mode::Command),
+            caps: wishes.caps,
         })
         .await
     }
@@ -53,19 +97,26 @@ impl Reach {
         let start = Instant::now();
         loop {
             match Client::connect(&place.dir).await {
-                Ok((client, _)) => {
-                    return Ok(Self {
-                        client,
-                        place,
-                        own: None,
-                    });
-                }
+                Ok((client, about)) => match place.tell(&client, &about).await {
+                    Ok(()) => {
+                        return Ok(Self {
+                            client,
+                            place,
+                            own: None,
+                        });
+                    }
+                    Err(Error::Owner(error)) if error.is_gone() && start.elapsed() < PATIENCE => {}
+                    Err(error) => return Err(error),
+                },
                 Err(ClientError::Gone(_)) => {}
                 Err(error) => return Err(error.into()),
             }
             match Owner::start(&place).await {
                 Ok(own) => {
                     let (client, _) = Client::connect(&place.dir).await?;
+                    if let Some(caps) = &place.caps {
+                        client.set_limits(caps).await?;
+                    }
                     return Ok(Self {
                         client,
                         place,
@@ -98,6 +149,16 @@ impl Reach {
     /// This process, if it is the owner.
     pub(crate) fn own(&self) -> Option<&Owner> {
         self.own.as_ref()
+    }
+
+    /// Lifts the caps of groups that owners were told: the command is done. One
+    /// that is gone has none any more.
+    pub(crate) async fn lift_caps(&mut self) {
+        let Some(mut caps) = self.place.caps.take() else {
+            return;
+        };
+        caps.groups.values_mut().for_each(|caps| *caps = None);
+        let _ = self.client.set_limits(&caps).await;
     }
 
     /// Submits to whoever owns the state.
@@ -137,6 +198,31 @@ impl Reach {
     }
 }
 
+impl Place {
+    /// Tells another owner what this command wants; fails where that is not its
+    /// to ask.
+    async fn tell(&self, client: &Client, about: &About) -> Result<(), Error> {
+        let Bandwidth { upload, download } = self.config.bandwidth;
+        let option = match (upload, download) {
+            (None, None) => None,
+            (Some(_), _) => Some("--upload"),
+            (None, Some(_)) => Some("--download"),
+        };
+        if let Some(option) = option {
+            return Err(Error::Failed(format!(
+                "process {} owns the state and carries other transfers too, so --bandwidth cannot \
+                 be set for these alone; `towline limits {option} RATE` sets it for all of them, \
+                 and --ephemeral carries these apart",
+                about.pid
+            )));
+        }
+        if let Some(caps) = &self.caps {
+            client.set_limits(caps).await?;
+        }
+        Ok(())
+    }
+}
+
 impl Owner {
     async fn start(place: &Place) -> Result<Self, Error> {
         let utility = TransferUtility::builder()
@@ -153,11 +239,18 @@ impl Owner {
 
     /// Owns the state and goes on with all that is unfinished in it; `None`
     /// where somebody else owns it.
-    pub(crate) async fn try_start(dir: &Path, service: Service) -> Result<Option<Self>, Error> {
+    pub(crate) async fn try_start(
+        dir: &Path,
+        bandwidth: Bandwidth,
+        service: Service,
+    ) -> Result<Option<Self>, Error> {
+        let mut config = Config::default();
+        config.bandwidth = bandwidth;
         let place = Place {
             dir: dir.to_owned(),
-            config: Config::default(),
+            config,
             service,
+            caps: None,
         };
         crate::process::prepare();
         match Self::start(&place).await {

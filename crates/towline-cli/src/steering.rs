@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::identity;
 use crate::output::{Output, state_text};
-use crate::reach::Reach;
+use crate::reach::{Reach, Wishes};
 use crate::url::S3Url;
 
 /// What a person calls transfers by.
@@ -44,7 +44,7 @@ pub(crate) async fn steer(
     common: &Common,
     output: &mut Output,
 ) -> Result<Exit, Error> {
-    let mut reach = Reach::open(common.state_dir(), None).await?;
+    let mut reach = Reach::open(common.state_dir(), Wishes::default()).await?;
     let steer = request(verb, args);
     let steered = reach.steer(verb, &steer).await?;
     let mut all_done = true;

@@ -443,29 +443,6 @@ pub enum PartProgress {
     Done,
 }
 
-/// How much is done at one time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Limits {
-    /// Requests over all transfers.
-    pub requests: usize,
-    /// Parts of one transfer.
-    pub parts_per_transfer: usize,
-}
-
-/// Limits to be set; what is left out stays as it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct SetLimits {
-    /// Requests over all transfers, 1 to 256.
-    #[schema(minimum = 1, maximum = 256)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub requests: Option<u16>,
-    /// Parts of one transfer, 1 to 256.
-    #[schema(minimum = 1, maximum = 256)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub parts_per_transfer: Option<u16>,
-}
-
 /// How fast bytes moved, second by second.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Throughput {

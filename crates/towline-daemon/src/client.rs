@@ -17,6 +17,7 @@ use crate::api::{
     About, Counted, Event, Find, Follow, Found, LoginCode, LoginCodeRequest, Shown, Steer, Steered,
     Submit, Submitted, Verb,
 };
+use crate::limits::{Limits, SetLimits};
 use crate::sse::Parser;
 use crate::{Problem, place};
 
@@ -112,6 +113,16 @@ impl Client {
         self.get("/v1/counts").await
     }
 
+    /// The limits as they are now.
+    pub async fn limits(&self) -> Result<Limits, ClientError> {
+        self.get("/v1/limits").await
+    }
+
+    /// Changes limits, until the owner goes; gives them as they are then.
+    pub async fn set_limits(&self, set: &SetLimits) -> Result<Limits, ClientError> {
+        self.put(Method::PATCH, "/v1/limits", set).await
+    }
+
     /// Asks a daemon to leave; a command is not sent away.
     pub async fn leave(&self) -> Result<About, ClientError> {
         self.post("/v1/leave", &()).await
@@ -141,8 +152,17 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, ClientError> {
+        self.put(Method::POST, path, body).await
+    }
+
+    async fn put<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
         let body = serde_json::to_vec(body).map_err(not_understood)?;
-        read(self.send(Method::POST, path, body.into()).await?).await
+        read(self.send(method, path, body.into()).await?).await
     }
 
     async fn send(

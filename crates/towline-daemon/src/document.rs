@@ -12,6 +12,7 @@ use utoipa::openapi::{Components, InfoBuilder, OpenApi, Ref, RefOr};
 use utoipa::{PartialSchema as _, ToSchema as _};
 
 use crate::api::Verb;
+use crate::limits::{Caps, SetCaps};
 use crate::schema::Direction;
 use crate::{Problem, guard};
 
@@ -53,12 +54,14 @@ fn complete(mut api: OpenApi) -> OpenApi {
     let components = api.components.get_or_insert_with(Components::new);
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     components.add_security_scheme("token", bearer);
-    // Those that only parameters and the answers above refer to.
+    // Those that only parameters, maps and the answers above refer to.
     let mut add = |name: Cow<'static, str>, schema: RefOr<Schema>| {
         components.schemas.insert(name.into(), schema);
     };
     add(Problem::name(), Problem::schema());
     add(Verb::name(), Verb::schema());
+    add(Caps::name(), Caps::schema());
+    add(SetCaps::name(), SetCaps::schema());
     add(Direction::name(), Direction::schema());
     api
 }

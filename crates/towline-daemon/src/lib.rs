@@ -16,6 +16,7 @@
 //! | `POST /v1/transfers/{id}/{verb}` | `pause`, `resume`, `retry`, `cancel`, `carry` → [`SteeredOne`] |
 //! | `DELETE /v1/transfers/{id}` | removes it → [`SteeredOne`] |
 //! | `POST /v1/transfers/{verb}` | [`Steer`]: the same, and `remove`, for many → [`Steered`] |
+//! | `GET /v1/limits`, `PATCH /v1/limits` | [`SetLimits`] → [`Limits`] |
 //! | `GET /v1/events` | [`Follow`] → server-sent [`Event`]s |
 //!
 //! What goes wrong is answered as a [`Problem`] (RFC 9457).
@@ -30,6 +31,7 @@ mod feed;
 mod files;
 mod guard;
 mod hub;
+mod limits;
 mod login;
 mod outside;
 mod page;
@@ -49,13 +51,14 @@ mod sse;
 mod throughput;
 
 pub use api::{
-    About, Alive, Counted, Event, Find, Follow, Found, IncidentSeen, Limits, Login, LoginCode,
-    LoginCodeRequest, Mode, PartProgress, PartSeen, Parts, PathSeen, Paths, Profiles, Seen,
-    SetLimits, Shown, Spool, Spooled, Steer, Steered, SteeredOne, Submit, Submitted, Throughput,
-    Token, Under, Verb, Which,
+    About, Alive, Counted, Event, Find, Follow, Found, IncidentSeen, Login, LoginCode,
+    LoginCodeRequest, Mode, PartProgress, PartSeen, Parts, PathSeen, Paths, Profiles, Seen, Shown,
+    Spool, Spooled, Steer, Steered, SteeredOne, Submit, Submitted, Throughput, Token, Under, Verb,
+    Which,
 };
 pub use client::{Client, ClientError, Events};
 pub use files::{ADDRESS, TOKEN};
+pub use limits::{Caps, Limits, SetCaps, SetLimits};
 pub use place::{SOCKET, socket_path};
 pub use problem::Problem;
 pub use server::{Server, Service};

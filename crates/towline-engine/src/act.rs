@@ -8,6 +8,7 @@ use towline_core::{
     PartRow, Record, S3, S3Error, Spec, Store,
 };
 
+use crate::bandwidth::{Caps, Pass};
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -15,7 +16,7 @@ use crate::download;
 use crate::event_loop::Message;
 use crate::files::{Files, Target};
 use crate::profile::{Checks, Fact, Shared, is_denied};
-use crate::progress::Progress;
+use crate::progress::{Moved, Progress};
 use crate::random::Random;
 use crate::stall::Patience;
 use crate::stream::Stream;
@@ -84,6 +85,7 @@ pub(crate) struct Context {
     pub(crate) s3: Arc<dyn S3>,
     pub(crate) profile: Arc<Shared>,
     pub(crate) budget: Budget,
+    pub(crate) caps: Caps,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
     pub(crate) files: Files,
@@ -131,6 +133,15 @@ impl Context {
             stall: self.config.stall_timeout,
             first_byte: self.config.first_byte_timeout,
         }
+    }
+
+    /// The way of an attempt's bytes past the caps on bandwidth.
+    pub(crate) fn pass(&self, moved: &Arc<Moved>) -> Pass {
+        let Spec {
+            direction, group, ..
+        } = self.spec();
+        let lane = self.caps.lane(*direction);
+        Pass::new(lane, group.as_deref(), Arc::clone(moved))
     }
 
     /// Takes in what an answer showed of the store. What costs something is told

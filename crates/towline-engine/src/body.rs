@@ -9,18 +9,17 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_core::Stream;
-use futures_util::StreamExt;
 use tokio::sync::mpsc;
 use towline_core::{Body, Checksum, ChecksumAlgorithm, LocalFailure, StreamError};
 
+use crate::bandwidth::Pass;
 use crate::budget::{BUFFER, Budget, Grant};
 use crate::files::{Files, OpenFile, Planned, changed, check_source, open_source, read_source};
 use crate::hash::{Hasher, checksum_of};
-use crate::progress::Moved;
 
 /// A range of a source, as it was planned.
 #[derive(Clone, Debug)]
@@ -108,7 +107,7 @@ pub(crate) fn held(bytes: &Bytes, algorithm: ChecksumAlgorithm) -> Prepared {
 impl Prepared {
     /// The body to send. It fails instead of giving its last buffer when the
     /// source is not what was planned any more.
-    pub(crate) async fn body(self, budget: &Budget, moved: Arc<Moved>) -> (Body, Verdict) {
+    pub(crate) async fn body(self, budget: &Budget, pass: Pass) -> (Body, Verdict) {
         let len = self.len;
         let verdict = Verdict::default();
         let gate = |files, source, file| Gate {
@@ -119,20 +118,22 @@ impl Prepared {
         };
         let stream: Pin<Box<dyn Stream<Item = Result<Bytes, StreamError>> + Send>> =
             match self.bytes {
-                Origin::Kept(files, source, file, bytes, grant) => Box::pin(Kept {
-                    bytes: bytes.into_iter(),
-                    left: len,
-                    gate: Some(gate(files, source, file)),
-                    moved,
-                    _grant: Some(grant),
-                }),
-                Origin::Held(bytes) => Box::pin(Kept {
-                    bytes: bytes.into_iter(),
-                    left: len,
-                    gate: None,
-                    moved,
-                    _grant: None,
-                }),
+                Origin::Kept(files, source, file, bytes, grant) => {
+                    let kept = Kept {
+                        bytes: bytes.into_iter(),
+                        left: len,
+                        gate: Some(gate(files, source, file)),
+                    };
+                    Box::pin(Outgoing::new(kept, pass, Some(grant)))
+                }
+                Origin::Held(bytes) => {
+                    let kept = Kept {
+                        bytes: bytes.into_iter(),
+                        left: len,
+                        gate: None,
+                    };
+                    Box::pin(Outgoing::new(kept, pass, None))
+                }
                 Origin::There(files, source, file) => {
                     let range = source.range.clone();
                     let gate = gate(files.clone(), source, file);
@@ -145,12 +146,14 @@ impl Prepared {
                         budget: budget.clone(),
                     };
                     match files.are_simulated() {
-                        true => Box::pin(again.in_place(moved, grant)),
-                        false => Box::pin(Streamed {
-                            receiver: again.on_thread(),
-                            moved,
-                            _grant: grant,
-                        }),
+                        true => {
+                            let in_place = futures_util::stream::iter(again);
+                            Box::pin(Outgoing::new(in_place, pass, Some(grant)))
+                        }
+                        false => {
+                            let streamed = Streamed(again.on_thread());
+                            Box::pin(Outgoing::new(streamed, pass, Some(grant)))
+                        }
                     }
                 }
             };
@@ -198,13 +201,52 @@ impl Gate {
     }
 }
 
+/// Bytes as they go out: no faster than the caps allow, and counted.
+struct Outgoing<S> {
+    source: S,
+    /// What was taken from it and did not pass yet.
+    taken: Bytes,
+    pass: Pass,
+    _grant: Option<Grant>,
+}
+
+impl<S> Outgoing<S> {
+    fn new(source: S, pass: Pass, grant: Option<Grant>) -> Self {
+        Self {
+            source,
+            taken: Bytes::new(),
+            pass,
+            _grant: grant,
+        }
+    }
+}
+
+impl<S> Stream for Outgoing<S>
+where
+    S: Stream<Item = Result<Bytes, StreamError>> + Unpin,
+{
+    type Item = Result<Bytes, StreamError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if this.taken.is_empty() {
+            match ready!(Pin::new(&mut this.source).poll_next(context)) {
+                Some(Ok(bytes)) => this.taken = bytes,
+                end => return Poll::Ready(end),
+            }
+        }
+        let passed = ready!(this.pass.poll(context, this.taken.len() as u64));
+        this.pass.moved().add(passed);
+        let passed = usize::try_from(passed).unwrap_or(this.taken.len());
+        Poll::Ready(Some(Ok(this.taken.split_to(passed))))
+    }
+}
+
 struct Kept {
     bytes: std::vec::IntoIter<Bytes>,
     left: u64,
     /// Bytes that are in memory alone cannot change.
     gate: Option<Gate>,
-    moved: Arc<Moved>,
-    _grant: Option<Grant>,
 }
 
 impl Stream for Kept {
@@ -222,26 +264,18 @@ impl Stream for Kept {
         {
             return Poll::Ready(Some(Err(gate.verdict.refuse(failure))));
         }
-        this.moved.add(bytes.len() as u64);
         Poll::Ready(Some(Ok(bytes)))
     }
 }
 
-struct Streamed {
-    receiver: mpsc::Receiver<Result<Bytes, StreamError>>,
-    moved: Arc<Moved>,
-    _grant: Grant,
-}
+/// From a thread of its own.
+struct Streamed(mpsc::Receiver<Result<Bytes, StreamError>>);
 
 impl Stream for Streamed {
     type Item = Result<Bytes, StreamError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let next = self.receiver.poll_recv(context);
-        if let Poll::Ready(Some(Ok(bytes))) = &next {
-            self.moved.add(bytes.len() as u64);
-        }
-        next
+        self.0.poll_recv(context)
     }
 }
 
@@ -266,19 +300,6 @@ impl Again {
             }
         });
         receiver
-    }
-
-    fn in_place(
-        self,
-        moved: Arc<Moved>,
-        grant: Grant,
-    ) -> impl Stream<Item = Result<Bytes, StreamError>> {
-        futures_util::stream::iter(self).inspect(move |bytes| {
-            let _held = &grant;
-            if let Ok(bytes) = bytes {
-                moved.add(bytes.len() as u64);
-            }
-        })
     }
 
     fn read(&mut self, piece: Range<u64>) -> Result<Bytes, LocalFailure> {
@@ -333,10 +354,14 @@ fn read_exact(
 
 #[cfg(test)]
 mod tests {
+    use towline_core::Direction;
+
     use super::*;
+    use crate::bandwidth::{Bandwidth, Caps, Rate};
+    use crate::clock::Clock;
     use crate::files::inspect_source;
     use crate::hash::checksum_of;
-    use crate::progress::Progress;
+    use crate::progress::{Moved, Progress};
 
     struct Source(PathBuf);
 
@@ -362,7 +387,25 @@ mod tests {
         (Source(path), range, bytes)
     }
 
+    fn way(caps: &Caps) -> Pass {
+        let moved = Arc::new(Moved::of(Arc::<Progress>::default()));
+        Pass::new(caps.lane(Direction::Upload), None, moved)
+    }
+
+    fn uncapped() -> Pass {
+        way(&Caps::new(Bandwidth::NONE, Clock::start()))
+    }
+
     async fn send(
+        range: SourceRange,
+        budget: &Budget,
+        before: impl FnOnce(),
+    ) -> Result<Vec<u8>, LocalFailure> {
+        send_by(uncapped(), range, budget, before).await
+    }
+
+    async fn send_by(
+        pass: Pass,
         range: SourceRange,
         budget: &Budget,
         before: impl FnOnce(),
@@ -373,9 +416,8 @@ mod tests {
             ChecksumAlgorithm::Crc64Nvme,
             budget,
         )?;
-        let moved = Arc::new(Moved::of(Arc::<Progress>::default()));
         before();
-        let (mut body, verdict) = prepared.body(budget, moved).await;
+        let (mut body, verdict) = prepared.body(budget, pass).await;
         let mut sent = Vec::new();
         while let Some(bytes) = std::future::poll_fn(|cx| body.stream.as_mut().poll_next(cx)).await
         {
@@ -397,6 +439,22 @@ mod tests {
             let narrow = Budget::new(0);
             assert_eq!(send(range, &narrow, || ()).await.unwrap(), bytes, "{len}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_under_a_cap_is_the_same_bytes_and_takes_its_time() {
+        let (_file, range, bytes) = source("capped", 4 * BUFFER + 7);
+        let cap = Rate::from_bytes_per_second(BUFFER as u64).unwrap();
+        let caps = Bandwidth {
+            upload: Some(cap),
+            download: None,
+        };
+        let pass = way(&Caps::new(caps, Clock::start()));
+        let begun = tokio::time::Instant::now();
+        let sent = send_by(pass, range, &Budget::new(32 << 20), || ()).await;
+        assert_eq!(sent.unwrap(), bytes);
+        let took = begun.elapsed().as_millis();
+        assert!((3800..=4200).contains(&took), "{took} ms");
     }
 
     #[tokio::test]

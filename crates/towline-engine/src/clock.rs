@@ -43,7 +43,7 @@ impl Clock {
 
     /// Now, where it does not matter what a store's clock shows.
     pub(crate) fn now(&self) -> Now {
-        let monotonic = self.start.elapsed();
+        let monotonic = self.monotonic();
         let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         let wall = match self.simulated {
             Some(since) => WALL_START + millis(since.elapsed()),
@@ -59,6 +59,11 @@ impl Clock {
             wall,
             server: wall,
         }
+    }
+
+    /// The time since it was started, which never goes back.
+    pub(crate) fn monotonic(&self) -> Duration {
+        self.start.elapsed()
     }
 
     pub(crate) async fn sleep(&self, duration: Duration) {

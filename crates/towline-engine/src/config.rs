@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::bandwidth::Bandwidth;
+
 /// How an engine runs. Plain data; [`Config::default`] is what the command uses.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -10,6 +12,8 @@ pub struct Config {
     pub requests: usize,
     /// Parts of one transfer at one time. Default 5.
     pub parts_per_transfer: usize,
+    /// The most bytes a second, each way, over all transfers. Default: no cap.
+    pub bandwidth: Bandwidth,
     /// Bytes of file content held in memory, over all transfers. Default 40 MiB.
     pub byte_budget: usize,
     /// Unfinished transfers held in memory; the others wait in the store.
@@ -47,6 +51,7 @@ impl Default for Config {
         Self {
             requests: 2 * (cpus + 1),
             parts_per_transfer: 5,
+            bandwidth: Bandwidth::NONE,
             byte_budget: 40 << 20,
             window: 512,
             retry_limit: towline_core::History::DEFAULT_LIMIT,

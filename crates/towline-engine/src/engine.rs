@@ -10,10 +10,11 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use towline_core::{
-    Command, Connector, Created, NetworkClass, NewTransfer, PartNumber, Query, Record, Refused,
-    Store, StoreError, TransferId,
+    Command, Connector, Created, Direction, NetworkClass, NewTransfer, PartNumber, Query, Record,
+    Refused, Store, StoreError, TransferId,
 };
 
+use crate::bandwidth::{Bandwidth, Caps, Rate};
 use crate::clock::Clock;
 use crate::config::{Config, Recovery};
 use crate::descriptors;
@@ -36,6 +37,7 @@ pub struct Engine {
     durable: watch::Receiver<u64>,
     meter: Arc<Meter>,
     limits: Mutex<Limits>,
+    caps: Caps,
     runtime: Mutex<Option<Runtime>>,
     tasks: Tasks,
 }
@@ -166,7 +168,7 @@ impl Engine {
             count,
             machine,
         );
-        let meter = events.meter();
+        let (meter, caps) = (events.meter(), events.caps());
         tasks.spawn(events.run(messages));
         drop(guard);
         Self {
@@ -175,6 +177,7 @@ impl Engine {
             durable,
             meter,
             limits: Mutex::new(limits),
+            caps,
             runtime: Mutex::default(),
             tasks,
         }
@@ -227,6 +230,50 @@ impl Engine {
     /// The limits as they are now.
     pub fn limits(&self) -> Limits {
         *self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Caps, from now on, how many bytes a second move in one direction, over all
+    /// transfers; `None` lifts the cap.
+    pub fn set_bandwidth(
+        &self,
+        direction: Direction,
+        cap: Option<Rate>,
+    ) -> Result<(), EngineError> {
+        self.set_cap(None, direction, cap)
+    }
+
+    /// The same for the transfers of a group, over all of them. Their bytes count
+    /// for all transfers too. Not kept: it ends with this engine.
+    pub fn set_group_bandwidth(
+        &self,
+        group: &str,
+        direction: Direction,
+        cap: Option<Rate>,
+    ) -> Result<(), EngineError> {
+        self.set_cap(Some(group), direction, cap)
+    }
+
+    fn set_cap(
+        &self,
+        group: Option<&str>,
+        direction: Direction,
+        cap: Option<Rate>,
+    ) -> Result<(), EngineError> {
+        if self.inbox.is_closed() {
+            return Err(EngineError::Closed);
+        }
+        self.caps.set(group, direction, cap);
+        Ok(())
+    }
+
+    /// The caps over all transfers as they are now.
+    pub fn bandwidth(&self) -> Bandwidth {
+        self.caps.of_all()
+    }
+
+    /// The groups that have a cap, and which.
+    pub fn group_bandwidth(&self) -> BTreeMap<String, Bandwidth> {
+        self.caps.of_groups()
     }
 
     /// What it has done since it started.

@@ -6,6 +6,7 @@
 //! crash in between costs a repeat and never a loss.
 
 mod act;
+mod bandwidth;
 mod body;
 mod budget;
 mod clock;
@@ -34,6 +35,7 @@ mod unusable;
 mod upload;
 mod writer;
 
+pub use bandwidth::{Bandwidth, Rate, RateError};
 pub use config::{Config, Recovery};
 pub use engine::{Engine, EngineError, Limits, StreamToCome};
 #[cfg(feature = "fuzzing")]

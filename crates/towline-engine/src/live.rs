@@ -207,11 +207,12 @@ impl Live {
     }
 
     /// Changes when a byte moves, and when an act begins or ends; `None` when
-    /// nothing of it waits for a store.
+    /// nothing of it waits for a store, or a cap on bandwidth keeps it waiting.
     pub(crate) fn signs_of_life(&self) -> Option<(u64, Vec<ActId>)> {
         let mut acts: Vec<ActId> = self.acts.keys().copied().collect();
         acts.sort_unstable();
-        (self.needs_store() && !acts.is_empty()).then(|| (self.progress.ever(), acts))
+        (self.needs_store() && !acts.is_empty() && !self.progress.is_held())
+            .then(|| (self.progress.ever(), acts))
     }
 
     /// Whether it is an upload that sends its bytes.

@@ -11,6 +11,8 @@ use towline_core::PartNumber;
 pub(crate) struct Progress {
     in_flight: AtomicU64,
     ever: AtomicU64,
+    /// How many attempts wait for a cap on bandwidth.
+    held: AtomicU64,
     /// Where the bytes of all transfers are counted.
     all: Option<Arc<AtomicU64>>,
     /// The parts that are being moved, and how far they are.
@@ -38,6 +40,11 @@ impl Progress {
         self.ever.load(Relaxed)
     }
 
+    /// Whether a cap on bandwidth keeps any attempt waiting.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.load(Relaxed) > 0
+    }
+
     /// Bytes under way, in no recorded part yet.
     pub(crate) fn in_flight(&self) -> u64 {
         self.in_flight.load(Relaxed)
@@ -52,6 +59,8 @@ pub(crate) struct Moved {
     bytes: Arc<AtomicU64>,
     /// Bytes that came and are not wanted.
     skipped: AtomicU64,
+    /// How often a wait for a cap on bandwidth began or ended.
+    holds: AtomicU64,
 }
 
 impl Moved {
@@ -77,6 +86,7 @@ impl Moved {
             part,
             bytes,
             skipped: AtomicU64::new(0),
+            holds: AtomicU64::new(0),
         }
     }
 
@@ -92,6 +102,23 @@ impl Moved {
     /// They show that the connection is alive, and are no progress.
     pub(crate) fn skip(&self, bytes: u64) {
         self.skipped.fetch_add(bytes, Relaxed);
+    }
+
+    /// It waits for a cap on bandwidth from now on.
+    pub(crate) fn hold(&self) {
+        self.holds.fetch_add(1, Relaxed);
+        self.progress.held.fetch_add(1, Relaxed);
+    }
+
+    /// It does not wait any more.
+    pub(crate) fn go_on(&self) {
+        self.holds.fetch_add(1, Relaxed);
+        self.progress.held.fetch_sub(1, Relaxed);
+    }
+
+    /// How often it was held up and went on: odd while it waits.
+    pub(crate) fn holds(&self) -> u64 {
+        self.holds.load(Relaxed)
     }
 
     /// Bytes of this attempt so far.

@@ -25,7 +25,8 @@ pub(crate) struct Patience {
 }
 
 /// Ends an attempt that moves too little. `moved` counts the bytes of its body;
-/// once all `expected` of them are sent, the answer has to begin in time.
+/// once all `expected` of them are sent, the answer has to begin in time. To
+/// wait for a cap on bandwidth is no stall.
 pub(crate) async fn watch<T>(
     operation: Operation,
     attempt: impl Future<Output = Result<T, S3Error>>,
@@ -39,6 +40,7 @@ pub(crate) async fn watch<T>(
     let mut since = Instant::now();
     let mut before = moved.bytes();
     let mut looked = since;
+    let mut holds = moved.holds();
     loop {
         let limit = if before == 0 || is_whole(before) {
             patience.first_byte
@@ -55,10 +57,12 @@ pub(crate) async fn watch<T>(
                     since = Instant::now();
                 }
                 looked = Instant::now();
+                let before_holds = std::mem::replace(&mut holds, moved.holds());
+                let held = holds != before_holds || holds % 2 == 1;
                 // With the first and the last byte another wait begins.
                 let begun = before == 0 && now > 0;
                 let ended = is_whole(now) && !is_whole(before);
-                if begun || ended || now - before >= FLOOR {
+                if begun || ended || held || now - before >= FLOOR {
                     (since, before) = (Instant::now(), now);
                 } else if since.elapsed() >= limit {
                     return Err(stalled(operation, limit, moved, expected));
@@ -148,6 +152,36 @@ mod tests {
         assert!(is_about(30, silent), "{silent:?}");
         let answerless = given_up_after(&[(0, 5000), (10, 5000)], Some(10_000)).await;
         assert!(is_about(10 + 30, answerless), "{answerless:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn to_wait_for_a_cap_is_no_stall_and_after_it_a_stall_is_one() {
+        for (first, holds) in [(0, 1), (5000, 1), (5000, 600)] {
+            let moved = Moved::of(Arc::new(Progress::default()));
+            let start = Instant::now();
+            let attempt = async {
+                moved.add(first);
+                for _ in 0..holds {
+                    moved.hold();
+                    sleep(Duration::from_secs(600 / holds)).await;
+                    moved.go_on();
+                }
+                std::future::pending::<Result<(), S3Error>>().await
+            };
+            let watched = stall_of(attempt, &moved).await;
+            assert_eq!(watched.kind, S3ErrorKind::Stalled);
+            let limit = if first == 0 { 30 } else { 20 };
+            let took = start.elapsed();
+            assert!(is_about(600 + limit, took), "{took:?}");
+        }
+    }
+
+    async fn stall_of(
+        attempt: impl Future<Output = Result<(), S3Error>>,
+        moved: &Moved,
+    ) -> S3Error {
+        let watched = watch(Operation::UploadPart, attempt, moved, None, PATIENCE);
+        watched.await.unwrap_err()
     }
 
     #[tokio::test(start_paused = true)]

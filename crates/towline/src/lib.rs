@@ -191,6 +191,7 @@
 //! |---|---|
 //! | `requests` at one time | 2·(cpus+1) |
 //! | `parts_per_transfer` at one time | 5 |
+//! | `bandwidth`: the most bytes a second, each way; later [`set_bandwidth`](TransferUtility::set_bandwidth), also of a group | none |
 //! | `byte_budget`: file content in memory | 40 MiB |
 //! | `retry_limit`: failures in a row of one item | 8; outages and throttling do not count |
 //! | `stall_timeout`: in which 1 KiB must move | 20 s |
@@ -215,11 +216,12 @@
 //!
 //! With [`Wait`] in scope, `wait()` in place of `await` blocks the thread.
 //!
-//! Caps on bandwidth are not in this crate. Nothing moves while no process has the state open. Linux is first class,
+//! Nothing moves while no process has the state open. Linux is first class,
 //! macOS best effort, Windows not yet.
 
 mod again;
 mod ask;
+mod bandwidth;
 mod blocking;
 mod builder;
 mod building;
@@ -294,7 +296,8 @@ pub use towline_core::{
     WhenSourceChanges, WhenTargetExists,
 };
 pub use towline_engine::{
-    COMMIT_BOUNDS_MS, Checks, Config, Heeds, Limits, Profile as StoreProfile, Recovery, Statistics,
+    Bandwidth, COMMIT_BOUNDS_MS, Checks, Config, Heeds, Limits, Profile as StoreProfile, Rate,
+    RateError, Recovery, Statistics,
 };
 pub use towline_engine::{key_of, path_of};
 #[cfg(feature = "cognito")]

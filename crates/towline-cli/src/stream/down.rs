@@ -36,7 +36,8 @@ pub(crate) async fn run(
     };
     let mut vigil = Vigil::new(&args.waiting, Progress::new(output))?;
     let apart = apart::dir()?;
-    let config = config(args.running.concurrency);
+    let mut config = config(args.running.concurrency);
+    config.bandwidth.download = args.running.bandwidth;
     let utility = apart::open_in(apart.path(), common, config).await?;
     let mut request = utility.download_stream(args.from.bucket.as_str(), key.as_str());
     if let Some(version) = &args.version_id {

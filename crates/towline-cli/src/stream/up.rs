@@ -40,7 +40,8 @@ pub(crate) async fn run(
         true => apart::dir()?,
         false => state::make(&common.state_dir())?,
     };
-    let config = config(args.running.concurrency);
+    let mut config = config(args.running.concurrency);
+    config.bandwidth.upload = args.running.bandwidth;
     let utility = apart::open_in(apart.path(), common, config).await?;
     let others = (!ephemeral).then(|| {
         let dir = common.state_dir();

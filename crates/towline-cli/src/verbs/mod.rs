@@ -7,6 +7,7 @@ pub(crate) mod daemon;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod download;
+pub(crate) mod limits;
 pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod open;
@@ -22,7 +23,7 @@ pub(crate) mod watch;
 
 use std::path::{Path, PathBuf};
 
-use towline::{Connection, HandedOver, KeyReference, State, TransferRequest};
+use towline::{Bandwidth, Connection, Direction, HandedOver, KeyReference, State, TransferRequest};
 use towline_daemon::Submit;
 
 use crate::args::{Common, Running, Waiting};
@@ -31,7 +32,7 @@ use crate::detach::detach;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
-use crate::reach::Reach;
+use crate::reach::{Reach, Wishes};
 
 /// The SSE-C key in a file; by its whole path, since another process may read it.
 pub(crate) fn key_in_file(file: Option<&Path>) -> Result<Option<KeyReference>, Error> {
@@ -79,7 +80,17 @@ async fn carry(
         return detach(&common.state_dir(), &submit, output).await;
     }
     let (_apart, dir) = state_dir(running, common)?;
-    let mut reach = Reach::open(dir, running.concurrency).await?;
+    let direction = submit.requests.first().map(|request| request.direction);
+    let cap_on = |way| running.bandwidth.filter(|_| direction == Some(way));
+    let wishes = Wishes {
+        concurrency: running.concurrency,
+        bandwidth: Bandwidth {
+            upload: cap_on(Direction::Upload),
+            download: cap_on(Direction::Download),
+        },
+        caps: None,
+    };
+    let mut reach = Reach::open(dir, wishes).await?;
     let submitted = reach.submit(&submit).await?;
     let attached = Attachment {
         transfers: submitted.transfers,

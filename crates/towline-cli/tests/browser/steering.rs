@@ -185,6 +185,10 @@ fn the_queue_is_searched_and_filtered_and_limits_are_set_while_it_runs() {
     browser.click("#limits button[type=submit]");
     browser.until_text("#limits-problem", "1 to 256");
     browser.fill("#limit-requests", "3");
+    browser.fill("#limit-upload", "0.0001");
+    browser.click("#limits button[type=submit]");
+    browser.until_text("#limits-problem", "0.001 or more");
+    browser.fill("#limit-upload", "2.5");
     browser.click("#limits button[type=submit]");
     browser.until("the form closes", "!document.querySelector('#limits').open");
     browser.click("#open-limits");
@@ -192,4 +196,15 @@ fn the_queue_is_searched_and_filtered_and_limits_are_set_while_it_runs() {
         "they are set",
         "document.querySelector('#limit-requests').value === '3'",
     );
+    browser.until(
+        "one cap is set",
+        "document.querySelector('#limit-upload').value === '2.5' && document.querySelector('#limit-download').value === ''",
+    );
+    browser.fill("#limit-upload", "");
+    browser.click("#limits button[type=submit]");
+    browser.until("the form closes", "!document.querySelector('#limits').open");
+    let limits = service.towline(["limits", "--json"]);
+    let limits: serde_json::Value = serde_json::from_slice(&limits.stdout).unwrap();
+    assert_eq!(limits["bandwidth"]["upload"], serde_json::Value::Null);
+    assert_eq!(limits["requests"], 3);
 }

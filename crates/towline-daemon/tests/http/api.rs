@@ -202,6 +202,121 @@ async fn limits_change_while_the_service_runs_and_nothing_else_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn t69_caps_on_bandwidth_are_set_one_by_one_and_lifted_with_null() {
+    let served = Served::start().await;
+    let patch = |body: Value| {
+        served
+            .http
+            .ask("PATCH", "/v1/limits", body.to_string().as_bytes())
+    };
+    let caps = |upload: Value, download: Value| json!({ "upload": upload, "download": download });
+    let (null, none) = (Value::Null, caps(Value::Null, Value::Null));
+    let now = served.http.get("/v1/limits").json();
+    assert_eq!((&now["bandwidth"], &now["groups"]), (&none, &json!({})));
+
+    for (body, bandwidth, groups) in [
+        (
+            json!({ "bandwidth": { "upload": 5_000_000 } }),
+            caps(5_000_000.into(), null.clone()),
+            json!({}),
+        ),
+        (
+            json!({ "bandwidth": { "download": 1024 }, "groups": { "a": { "upload": 2048 } } }),
+            caps(5_000_000.into(), 1024.into()),
+            json!({ "a": caps(2048.into(), null.clone()) }),
+        ),
+        (
+            json!({ "bandwidth": { "upload": null }, "groups": {
+                "a": { "download": u64::MAX }, "b c": { "upload": 4096 }, "gone": null
+            } }),
+            caps(null.clone(), 1024.into()),
+            json!({
+                "a": caps(2048.into(), u64::MAX.into()),
+                "b c": caps(4096.into(), null.clone()),
+            }),
+        ),
+        (
+            json!({ "requests": 2, "groups": { "a": null, "b c": { "upload": null } } }),
+            caps(null.clone(), 1024.into()),
+            json!({}),
+        ),
+        (json!({ "bandwidth": null }), none.clone(), json!({})),
+    ] {
+        let set = patch(body.clone());
+        assert_eq!(set.status, 200, "{body}: {}", set.json());
+        let set = set.json();
+        let is = (&set["bandwidth"], &set["groups"]);
+        assert_eq!(is, (&bandwidth, &groups), "{body}");
+        assert_eq!(served.http.get("/v1/limits").json(), set);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t69_a_cap_that_is_none_sets_nothing_and_groups_with_caps_are_bounded() {
+    let served = Served::start().await;
+    let patch = |body: &Value| {
+        served
+            .http
+            .ask("PATCH", "/v1/limits", body.to_string().as_bytes())
+    };
+    let before = served.http.get("/v1/limits").json();
+    let long = "x".repeat(8193);
+    let many: serde_json::Map<_, _> = (0..1001)
+        .map(|number| (number.to_string(), json!({ "upload": 1024 })))
+        .collect();
+    for (status, wrong) in [
+        (
+            422,
+            json!({ "requests": 3, "bandwidth": { "upload": 1023 } }),
+        ),
+        (
+            422,
+            json!({ "bandwidth": { "upload": 9999, "download": 0 } }),
+        ),
+        (
+            422,
+            json!({ "bandwidth": { "upload": 9999 }, "groups": { "g": { "upload": 1 } } }),
+        ),
+        (422, json!({ "groups": { long: { "upload": 9999 } } })),
+        (422, json!({ "groups": many })),
+        (400, json!({ "bandwidth": { "upload": -1 } })),
+        (400, json!({ "bandwidth": { "upload": 1.5e6 } })),
+        (400, json!({ "bandwidth": { "upload": "1MiB" } })),
+        (400, json!({ "bandwidth": { "up": 9999 } })),
+        (400, json!({ "bandwidth": 9999 })),
+        (400, json!({ "groups": { "g": 9999 } })),
+    ] {
+        let answer = patch(&wrong);
+        assert_eq!(answer.status, status, "{wrong}: {}", answer.json());
+        if status == 422 {
+            assert_eq!(answer.code(), "BadLimit", "{wrong}");
+        }
+    }
+    assert_eq!(served.http.get("/v1/limits").json(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t69_the_bytes_of_the_service_keep_to_its_caps() {
+    const LEN: usize = 6 << 20;
+    let served = Served::start().await;
+    let patch = |body: Value| {
+        let body = body.to_string();
+        let set = served.http.ask("PATCH", "/v1/limits", body.as_bytes());
+        assert_eq!(set.status, 200, "{}", set.json());
+    };
+    patch(json!({ "groups": { "g": { "upload": 16384 } } })); // would take 6 minutes
+    let mut request = served.upload("slow", LEN);
+    request["group"] = "g".into();
+    let slow = served.submit_one(request);
+    let other = served.submit_one(served.upload("other", LEN));
+    served.until(other, "completed").await;
+    let shown = served.http.get(&format!("/v1/transfers/{slow}")).json();
+    assert_eq!(shown["state"], "in_progress", "{shown}");
+    patch(json!({ "groups": { "g": null } }));
+    served.until(slow, "completed").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_error_is_a_problem_with_a_code() {
     let served = Served::start().await;
     let huge = vec![b' '; (1 << 20) + 1];

@@ -13,6 +13,7 @@ use towline_core::{
 use super::writing::Writing;
 use super::{identity, part_algorithm, slow, whole, wrong_bytes};
 use crate::act::Context;
+use crate::bandwidth::Pass;
 use crate::files::{OpenFile, target_failure};
 use crate::hash::checksum_of;
 use crate::profile::{Fact, Heeds};
@@ -123,6 +124,9 @@ struct Incoming<'a> {
     /// What is still to come.
     range: Range<u64>,
     stream: ByteStream,
+    /// What has come and did not pass yet.
+    come: Bytes,
+    pass: Pass,
     watch: slow::Watch,
     is_slow: bool,
     moved: &'a Arc<Moved>,
@@ -141,13 +145,33 @@ impl<'a> Incoming<'a> {
             request,
             range,
             stream,
+            come: Bytes::new(),
+            pass: context.pass(moved),
             watch: slow::Watch::new(context.config.stall_timeout * SLOW_FOR),
             is_slow: false,
             moved,
         })
     }
 
+    /// The next bytes, once they may pass. Until then nothing more is read, so
+    /// that the store slows down.
     async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        if self.come.is_empty() {
+            let Some(bytes) = self.read().await? else {
+                return Ok(None);
+            };
+            self.come = bytes;
+        }
+        let len = self.come.len() as u64;
+        let passed = std::future::poll_fn(|cx| self.pass.poll(cx, len)).await;
+        if self.pass.has_waited() {
+            self.watch.begin_anew();
+        }
+        let passed = usize::try_from(passed).unwrap_or(self.come.len());
+        Ok(Some(self.come.split_to(passed)))
+    }
+
+    async fn read(&mut self) -> Result<Option<Bytes>, Failure> {
         if std::mem::take(&mut self.is_slow) && !self.range.is_empty() {
             tracing::debug!(left = ?self.range, "slow: the rest is asked for anew");
             self.stream = ask(self.context, &self.request, &self.range, self.moved).await?;

@@ -58,6 +58,11 @@ impl Watch {
         }
     }
 
+    /// It was kept waiting on this machine: that is not the connection's doing.
+    pub(super) fn begin_anew(&mut self) {
+        (self.looked, self.bytes) = (Instant::now(), 0);
+    }
+
     /// Whether it is to be asked for again, now that so many bytes more are
     /// there. True once at most.
     pub(super) fn is_slow(&mut self, bytes: u64, rates: &Rates) -> bool {
@@ -68,7 +73,7 @@ impl Watch {
         }
         let rate = self.bytes as f64 / time.as_secs_f64();
         let slow = rates.usual().is_some_and(|usual| rate < usual * SLOW);
-        (self.looked, self.bytes) = (Instant::now(), 0);
+        self.begin_anew();
         self.may_switch = !slow;
         slow
     }

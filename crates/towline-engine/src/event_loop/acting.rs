@@ -75,6 +75,7 @@ impl EventLoop {
             s3: Arc::clone(&live.s3),
             profile: Arc::clone(&live.profile),
             budget: self.budget.clone(),
+            caps: self.caps.clone(),
             clock: self.machine.clock,
             random: self.machine.random.clone(),
             files: self.machine.files.clone(),

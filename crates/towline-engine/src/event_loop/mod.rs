@@ -16,6 +16,7 @@ use towline_core::{
 };
 
 use crate::act::Act;
+use crate::bandwidth::Caps;
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::engine::EngineError;
@@ -131,6 +132,7 @@ pub(crate) struct EventLoop {
     machine: Machine,
     meter: Arc<Meter>,
     budget: Budget,
+    caps: Caps,
     profiles: Profiles,
     inbox: mpsc::UnboundedSender<Message>,
     writer: Writer,
@@ -226,6 +228,7 @@ impl EventLoop {
             connector,
             meter,
             budget: Budget::new(config.byte_budget),
+            caps: Caps::new(config.bandwidth, machine.clock),
             scheduler: Scheduler::new(config.requests),
             sites: Sites::new(config.requests),
             network: NetworkClass::default(),
@@ -267,6 +270,11 @@ impl EventLoop {
     /// Where what it does is counted.
     pub(crate) fn meter(&self) -> Arc<Meter> {
         Arc::clone(&self.meter)
+    }
+
+    /// The caps on what it moves; they may be changed at any time.
+    pub(crate) fn caps(&self) -> Caps {
+        self.caps.clone()
     }
 
     pub(crate) async fn run(mut self, mut messages: mpsc::UnboundedReceiver<Message>) {

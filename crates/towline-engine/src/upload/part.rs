@@ -77,7 +77,7 @@ async fn send(
     };
     let prepared = piece::prepare(context, source.clone(), algorithm).await?;
     let sum = prepared.checksum;
-    let (body, verdict) = prepared.body(&context.budget, Arc::clone(&moved)).await;
+    let (body, verdict) = prepared.body(&context.budget, context.pass(&moved)).await;
     let len = body.len;
     let answer = match open_upload(context) {
         Some(upload) => {

@@ -109,6 +109,21 @@ impl Scene {
         }
     }
 
+    /// One of a group.
+    pub(crate) async fn submit_in(
+        &self,
+        group: &str,
+        direction: Direction,
+        key: &str,
+        len: u64,
+    ) -> Moved {
+        let (mut new, moved) = self.prepare(STORE, direction, key, len, |_| ());
+        new.spec.group = Some(group.to_owned());
+        let created = self.engine.submit(vec![new]).await.unwrap();
+        let id = created[0].record().id;
+        Moved { id, ..moved }
+    }
+
     /// Records an upload, and leaves it to who begins it.
     pub(crate) async fn record_upload(&self, key: &str, len: u64) -> (Moved, Vec<Created>) {
         let (new, moved) = self.prepare(STORE, Direction::Upload, key, len, |_| ());

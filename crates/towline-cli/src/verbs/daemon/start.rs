@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use towline_daemon::{About, Client, ClientError, Mode};
+use towline::Rate;
+use towline_daemon::{About, Client, ClientError, Mode, SetCaps, SetLimits};
 
 use super::state_dir;
 use crate::args::{Common, Start};
@@ -37,6 +38,7 @@ pub(crate) async fn run(args: Start, common: &Common, output: &mut Output) -> Re
             // One that would leave when nothing is left to do stays from now on.
             match client.stay().await {
                 Ok(about) => {
+                    set_bandwidth(&client, &args).await?;
                     told(&about, true, output);
                     return Ok(Exit::Done);
                 }
@@ -73,7 +75,8 @@ pub(crate) async fn run(args: Start, common: &Common, output: &mut Output) -> Re
         match child.try_wait() {
             // Another one was faster.
             Ok(Some(_)) => match Client::connect(&dir).await {
-                Ok((_, about)) if about.mode == Mode::Service => {
+                Ok((client, about)) if about.mode == Mode::Service => {
+                    set_bandwidth(&client, &args).await?;
                     told(&about, true, output);
                     return Ok(Exit::Done);
                 }
@@ -84,4 +87,22 @@ pub(crate) async fn run(args: Start, common: &Common, output: &mut Output) -> Re
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// One that runs already takes the caps that it would have been started with.
+async fn set_bandwidth(client: &Client, args: &Start) -> Result<(), Error> {
+    let Some(bandwidth) = args.moving.bandwidth else {
+        return Ok(());
+    };
+    let bytes = |rate: Option<Rate>| Some(rate.map(Rate::bytes_per_second));
+    let caps = SetCaps {
+        upload: bytes(bandwidth.upload),
+        download: bytes(bandwidth.download),
+    };
+    let set = SetLimits {
+        bandwidth: Some(Some(caps)),
+        ..SetLimits::default()
+    };
+    client.set_limits(&set).await?;
+    Ok(())
 }

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use towline::{
-    Connection, HandedOver, Query, SqliteReader, State, SyncDecision, SyncLeftOut, SyncPlan,
-    TransferRequest,
+    Connection, Direction, HandedOver, Query, SqliteReader, State, SyncDecision, SyncLeftOut,
+    SyncPlan, TransferRequest,
 };
 use towline_daemon::{Submit, Submitted};
 
@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::halving::{Refused, submit};
 use crate::output::Output;
-use crate::reach::Reach;
+use crate::reach::{Reach, Wishes};
 
 /// So many transfers are under way together, at most.
 pub(super) const TOGETHER: usize = 5000;
@@ -117,7 +117,10 @@ impl Run<'_> {
         }
         let exit = self.report.end(&stay.tally, exit, false, output);
         match reach {
-            Some(reach) => stay.end(reach, exit, output).await,
+            Some(mut reach) => {
+                reach.lift_caps().await;
+                stay.end(reach, exit, output).await
+            }
             None => Ok(exit),
         }
     }
@@ -130,8 +133,12 @@ impl Run<'_> {
         match reach {
             Some(reach) => Ok(reach),
             none => {
-                let concurrency = self.args.running.concurrency;
-                Ok(none.insert(Reach::open(self.dir.clone(), concurrency).await?))
+                let direction = match self.ends.is_upload() {
+                    true => Direction::Upload,
+                    false => Direction::Download,
+                };
+                let wishes = Wishes::of_group(self.plan.group(), direction, &self.args.running);
+                Ok(none.insert(Reach::open(self.dir.clone(), wishes).await?))
             }
         }
     }
