@@ -88,12 +88,7 @@ fn in_force<'a>(facts: &'a Facts, request: &'a Request) -> impl Iterator<Item = 
     let began = run.map_or(0, |run| run.began);
     let of_run = move |limits: &&Limits| limits.place >= began && limits.place <= request.place;
     let is_old = move |limits: &&Limits| limits.at + BEGUN_BEFORE < request.at;
-    let old = facts
-        .limits
-        .iter()
-        .filter(of_run)
-        .filter(is_old)
-        .next_back();
+    let old = facts.limits.iter().filter(of_run).rfind(is_old);
     let later = facts.limits.iter().filter(of_run);
     old.into_iter()
         .chain(later.filter(move |limits| !is_old(limits)))
