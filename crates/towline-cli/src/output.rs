@@ -11,6 +11,8 @@ use crate::args::Common;
 pub(crate) struct Output {
     json: bool,
     quiet: bool,
+    /// Nobody reads the results any more.
+    unheard: bool,
 }
 
 impl Output {
@@ -18,6 +20,7 @@ impl Output {
         Self {
             json: common.json,
             quiet: common.quiet,
+            unheard: false,
         }
     }
 
@@ -34,11 +37,32 @@ impl Output {
         self.quiet
     }
 
+    /// Whether the reader of the results went away, as `head` does.
+    pub(crate) fn is_unheard(&self) -> bool {
+        self.unheard
+    }
+
     /// A line for people.
     pub(crate) fn line(&mut self, text: &str) {
         if !self.json && !self.quiet {
-            put(&mut std::io::stdout(), &printable(text));
+            self.tell(&printable(text));
         }
+    }
+
+    /// What was asked for and is no sentence; said in any case.
+    pub(crate) fn asked_for(&mut self, text: &str) {
+        self.tell(&printable(text));
+    }
+
+    /// A question for people, to be answered on the same line.
+    pub(crate) fn question(&mut self, text: &str) {
+        let mut stream = std::io::stderr();
+        let _ = write!(stream, "{} ", printable(text));
+        let _ = stream.flush();
+    }
+
+    fn tell(&mut self, text: &str) {
+        self.unheard |= !put(&mut std::io::stdout(), text);
     }
 
     /// A remark for people, apart from the results.
@@ -58,14 +82,14 @@ impl Output {
 
     /// One JSON object.
     pub(crate) fn json_line(&mut self, value: &serde_json::Value) {
-        put(&mut std::io::stdout(), &value.to_string());
+        self.tell(&value.to_string());
     }
 
     /// A page that logs a browser in; said in any case, as it was asked for.
     pub(crate) fn login(&mut self, code: &towline_daemon::LoginCode) {
         match self.json {
             true => self.json_line(&serde_json::to_value(code).unwrap_or_default()),
-            false => put(&mut std::io::stdout(), &code.url),
+            false => self.tell(&code.url),
         }
     }
 
@@ -157,9 +181,13 @@ fn shown(text: &str, stays: impl Fn(char) -> bool) -> String {
     shown
 }
 
-fn put(stream: &mut impl Write, text: &str) {
-    // A reader that went away wants to hear nothing more.
-    let _ = writeln!(stream, "{text}");
+/// Gives whether anybody reads it: a reader that went away wants to hear
+/// nothing more.
+fn put(stream: &mut impl Write, text: &str) -> bool {
+    match writeln!(stream, "{text}") {
+        Ok(()) => true,
+        Err(error) => error.kind() != std::io::ErrorKind::BrokenPipe,
+    }
 }
 
 #[cfg(test)]
