@@ -1,5 +1,7 @@
 //! The command line.
 
+mod objects;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +15,8 @@ use towline::{
 use crate::parse;
 use crate::steering::Target;
 use crate::url::S3Url;
+
+pub(crate) use objects::{Du, Head, Ls, Presign, Rm};
 
 /// Moves files to and from S3 and does not lose them.
 #[derive(Debug, Parser)]
@@ -59,6 +63,16 @@ pub(crate) enum Verb {
     Doctor(Doctor),
     /// Compare a file with its object, mostly without fetching it
     Verify(Verify),
+    /// List the objects below a prefix, and the prefixes
+    Ls(Ls),
+    /// Count the objects below a prefix, and their bytes
+    Du(Du),
+    /// Show what S3 tells of an object beside its bytes
+    Head(Head),
+    /// Remove an object, or all below a prefix
+    Rm(Rm),
+    /// Print a URL with which anybody can fetch or store an object for a while
+    Presign(Presign),
     /// Carry transfers without a terminal
     Daemon(Daemon),
     /// Open the service's page in a browser

@@ -1,6 +1,6 @@
 //! Why the command could not do its work, and the exit code that says so.
 
-use towline::{AddressError, SubmitError};
+use towline::{AddressError, PresignError, SubmitError};
 use towline_daemon::ClientError;
 
 use crate::exit::Exit;
@@ -44,6 +44,9 @@ impl Error {
             Self::Owner(_) => Exit::Failed,
             Self::Towline(error) => match error {
                 towline::Error::Submit(_) if USAGE.contains(&error.code()) => Exit::Usage,
+                towline::Error::Presign(PresignError::NoTime | PresignError::TooLong { .. }) => {
+                    Exit::Usage
+                }
                 towline::Error::Store(StoreError::Owned { .. }) => Exit::StoreOwned,
                 towline::Error::Store(
                     StoreError::Corrupt { .. }

@@ -11,6 +11,7 @@ mod error;
 mod exit;
 mod halving;
 mod identity;
+mod listing;
 mod logging;
 mod output;
 mod parse;
@@ -92,6 +93,11 @@ async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Error> {
         Verb::Limits(args) => verbs::limits::run(args, common, output).await,
         Verb::Doctor(args) => verbs::doctor::run(args, common, output).await,
         Verb::Verify(args) => verbs::verify::run(args, common, output).await,
+        Verb::Ls(args) => verbs::ls::run(args, common, output).await,
+        Verb::Du(args) => verbs::du::run(args, common, output).await,
+        Verb::Head(args) => verbs::head::run(args, common, output).await,
+        Verb::Rm(args) => verbs::rm::run(args, common, output).await,
+        Verb::Presign(args) => verbs::presign::run(args, common, output).await,
         Verb::Daemon(args) => verbs::daemon::run(args, common, output).await,
         Verb::Open(args) => verbs::open::run(args, common, output).await,
         Verb::Completions(args) => verbs::completions::run(args),

@@ -13,6 +13,8 @@ pub(crate) struct Output {
     quiet: bool,
     /// Standard output has the bytes of an object, and nothing else.
     bytes_go_out: bool,
+    /// Nobody reads the results any more.
+    unheard: bool,
 }
 
 impl Output {
@@ -21,6 +23,7 @@ impl Output {
             json: common.json,
             quiet: common.quiet,
             bytes_go_out: false,
+            unheard: false,
         }
     }
 
@@ -43,11 +46,35 @@ impl Output {
         self.quiet
     }
 
+    /// Whether the reader of the results went away, as `head` does.
+    pub(crate) fn is_unheard(&self) -> bool {
+        self.unheard
+    }
+
     /// A line for people.
     pub(crate) fn line(&mut self, text: &str) {
         if !self.json && !self.quiet {
-            self.result(&printable(text));
+            self.tell(&printable(text));
         }
+    }
+
+    /// What was asked for and is no sentence; said in any case.
+    pub(crate) fn asked_for(&mut self, text: &str) {
+        self.tell(&printable(text));
+    }
+
+    /// A question for people, to be answered on the same line.
+    pub(crate) fn question(&mut self, text: &str) {
+        let mut stream = std::io::stderr();
+        let _ = write!(stream, "{} ", printable(text));
+        let _ = stream.flush();
+    }
+
+    fn tell(&mut self, text: &str) {
+        self.unheard |= match self.bytes_go_out {
+            true => !put(&mut std::io::stderr(), text),
+            false => !put(&mut std::io::stdout(), text),
+        };
     }
 
     /// A remark for people, apart from the results.
@@ -67,21 +94,14 @@ impl Output {
 
     /// One JSON object.
     pub(crate) fn json_line(&mut self, value: &serde_json::Value) {
-        self.result(&value.to_string());
-    }
-
-    fn result(&self, text: &str) {
-        match self.bytes_go_out {
-            true => put(&mut std::io::stderr(), text),
-            false => put(&mut std::io::stdout(), text),
-        }
+        self.tell(&value.to_string());
     }
 
     /// A page that logs a browser in; said in any case, as it was asked for.
     pub(crate) fn login(&mut self, code: &towline_daemon::LoginCode) {
         match self.json {
             true => self.json_line(&serde_json::to_value(code).unwrap_or_default()),
-            false => put(&mut std::io::stdout(), &code.url),
+            false => self.tell(&code.url),
         }
     }
 
@@ -180,9 +200,13 @@ fn shown(text: &str, stays: impl Fn(char) -> bool) -> String {
     shown
 }
 
-fn put(stream: &mut impl Write, text: &str) {
-    // A reader that went away wants to hear nothing more.
-    let _ = writeln!(stream, "{text}");
+/// Gives whether anybody reads it: a reader that went away wants to hear
+/// nothing more.
+fn put(stream: &mut impl Write, text: &str) -> bool {
+    match writeln!(stream, "{text}") {
+        Ok(()) => true,
+        Err(error) => error.kind() != std::io::ErrorKind::BrokenPipe,
+    }
 }
 
 #[cfg(test)]

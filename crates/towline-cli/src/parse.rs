@@ -121,9 +121,9 @@ pub(crate) fn bandwidth_text(bandwidth: Bandwidth) -> String {
     format!("up:{},down:{}", text(upload), text(download))
 }
 
-/// `30`, `30s`, `5m`, `2h`.
+/// `30`, `30s`, `5m`, `2h`, `7d`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is not a time; write 30s, 5m or 2h");
+    let wrong = || format!("{text:?} is not a time; write 30s, 5m, 2h or 7d");
     let split = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
         .unwrap_or(text.len());
@@ -133,6 +133,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         "ms" => 0.001,
         "m" => 60.0,
         "h" => 3600.0,
+        "d" => 86_400.0,
         _ => return Err(wrong()),
     };
     let number: f64 = number.parse().map_err(|_| wrong())?;
@@ -160,6 +161,7 @@ mod tests {
             assert!(bytes(wrong).is_err(), "{wrong}");
         }
         assert_eq!(duration("90"), duration("1.5m"));
+        assert_eq!(duration("7d"), duration("168h"));
         assert!(duration("soon").is_err());
     }
 

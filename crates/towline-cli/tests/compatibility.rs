@@ -161,6 +161,78 @@ fn the_main_job_on_seaweedfs() {
     goes_up_and_down_through_kills(&server, 200 * MIB, &["full-object", "composite", "md5"]);
 }
 
+/// Objects beside the transfers: listed, counted, told and removed.
+fn objects_are_told_and_removed(server: &Server) {
+    let source = server.0.dir().join("object");
+    std::fs::write(&source, bytes(1000, 5)).unwrap();
+    for key in ["o/a b", "o/dir/&<>'", "o/ü"] {
+        let url = format!("s3://bucket/{key}");
+        server.run(&["upload", source.to_str().unwrap(), &url]);
+    }
+    let many = "for n in range(1050):\n\
+                \x20 s3.put_object(Bucket='bucket', Key=f'o/many/{n:04}', Body=b'12')";
+    let output = server.0.boto(many);
+    assert!(output.status.success(), "{}", stderr(&output));
+
+    let level = server.run(&["ls", "s3://bucket/o/"]);
+    let name = |line: &Value| {
+        let name = line["key"].as_str().or(line["prefix"].as_str());
+        name.unwrap().to_owned()
+    };
+    let names: std::collections::BTreeSet<String> = level.iter().map(name).collect();
+    let expected = ["o/a b", "o/dir/", "o/many/", "o/ü"].map(str::to_owned);
+    assert_eq!(names, expected.into());
+    assert_eq!(level.len(), 4);
+    let all = server.run(&["ls", "--recursive", "s3://bucket/o/"]);
+    assert_eq!(all.len(), 1053);
+    let sum = server.run(&["du", "s3://bucket/o/"]).remove(0);
+    assert_eq!(
+        (&sum["objects"], &sum["bytes"]),
+        (&1053.into(), &5100.into())
+    );
+    let groups = server.run(&["du", "--depth", "1", "s3://bucket/o/"]);
+    let counted: Vec<_> = groups
+        .iter()
+        .map(|group| group["objects"].as_u64())
+        .collect();
+    assert_eq!(counted, [Some(1), Some(1050), Some(1053)]);
+    let head = server.run(&["head", "s3://bucket/o/a b"]).remove(0);
+    assert_eq!(
+        (&head["size"], &head["key"]),
+        (&1000.into(), &"o/a b".into())
+    );
+
+    let report = server.run(&["rm", "s3://bucket/o/a b"]).remove(0);
+    assert_eq!(report["removed"], 1);
+    let report = server.run(&["rm", "--recursive", "--yes", "s3://bucket/o/"]);
+    assert_eq!(report.len(), 1, "{report:?}");
+    assert_eq!(
+        (&report[0]["removed"], &report[0]["failed"]),
+        (&1052.into(), &0.into())
+    );
+    let list = "print(s3.list_objects_v2(Bucket='bucket', Prefix='o/')['KeyCount'])";
+    let left = server.0.boto(list);
+    assert_eq!(String::from_utf8_lossy(&left.stdout).trim(), "0");
+    let output = server.towline(&["head", "s3://bucket/o/a b"]).output();
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("there is no object"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn objects_are_told_and_removed_on_seaweedfs() {
+    objects_are_told_and_removed(&Server(ForeignServer::seaweedfs()));
+}
+
+#[test]
+fn objects_are_told_and_removed_on_moto() {
+    objects_are_told_and_removed(&Server(ForeignServer::moto()));
+}
+
 #[test]
 fn the_main_job_on_moto() {
     let server = Server(ForeignServer::moto());

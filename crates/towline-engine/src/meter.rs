@@ -157,6 +157,7 @@ fn name(operation: Operation) -> &'static str {
         Operation::GetObject => "GetObject",
         Operation::HeadObject => "HeadObject",
         Operation::DeleteObject => "DeleteObject",
+        Operation::DeleteObjects => "DeleteObjects",
         Operation::CreateMultipartUpload => "CreateMultipartUpload",
         Operation::UploadPart => "UploadPart",
         Operation::CompleteMultipartUpload => "CompleteMultipartUpload",

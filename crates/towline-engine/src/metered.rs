@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use towline_core::{
-    Body, CompleteUpload, CreateUpload, DeleteObject, GetObject, ListObjects, ListUploads,
-    ObjectBody, ObjectHead, ObjectsPage, Operation, PartStored, PartsPage, PutObject, S3, S3Error,
-    Stored, Timestamp, Upload, UploadPart, UploadsPage,
+    Body, CompleteUpload, CreateUpload, DeleteObject, DeleteObjects, GetObject, ListObjects,
+    ListUploads, ObjectBody, ObjectHead, ObjectsDeleted, ObjectsPage, Operation, PartStored,
+    PartsPage, PutObject, S3, S3Error, Stored, Timestamp, Upload, UploadPart, UploadsPage,
 };
 
 use crate::meter::Meter;
@@ -90,6 +90,11 @@ impl S3 for Metered {
     async fn delete_object(&self, request: DeleteObject) -> Result<(), S3Error> {
         let sent = self.s3.delete_object(request);
         self.count(Operation::DeleteObject, sent).await
+    }
+
+    async fn delete_objects(&self, request: DeleteObjects) -> Result<ObjectsDeleted, S3Error> {
+        let sent = self.s3.delete_objects(request);
+        self.count(Operation::DeleteObjects, sent).await
     }
 
     fn refresh_credentials(&self) {

@@ -99,6 +99,7 @@ pub fn without(operation: Operation) -> &'static str {
             "what GetObject shows takes its place; where that is denied too, downloads do not begin, and whether an upload whose answer was lost has landed is not known"
         }
         Operation::DeleteObject => "objects cannot be deleted",
+        Operation::DeleteObjects => "objects are deleted one by one",
         Operation::CreateMultipartUpload
         | Operation::UploadPart
         | Operation::CompleteMultipartUpload => "nothing above 5 MiB can be uploaded",

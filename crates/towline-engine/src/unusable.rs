@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use towline_core::{
-    Body, CompleteUpload, ConnectError, CreateUpload, DeleteObject, GetObject, ListObjects,
-    ListUploads, ObjectBody, ObjectHead, ObjectsPage, Operation, PartStored, PartsPage, PutObject,
-    S3, S3Error, S3ErrorKind, Stored, Upload, UploadPart, UploadsPage,
+    Body, CompleteUpload, ConnectError, CreateUpload, DeleteObject, DeleteObjects, GetObject,
+    ListObjects, ListUploads, ObjectBody, ObjectHead, ObjectsDeleted, ObjectsPage, Operation,
+    PartStored, PartsPage, PutObject, S3, S3Error, S3ErrorKind, Stored, Upload, UploadPart,
+    UploadsPage,
 };
 
 struct Unusable(ConnectError);
@@ -70,5 +71,9 @@ impl S3 for Unusable {
 
     async fn delete_object(&self, _: DeleteObject) -> Result<(), S3Error> {
         self.refuse(Operation::DeleteObject)
+    }
+
+    async fn delete_objects(&self, _: DeleteObjects) -> Result<ObjectsDeleted, S3Error> {
+        self.refuse(Operation::DeleteObjects)
     }
 }

@@ -11,10 +11,10 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Mutex;
 use towline_core::{
-    Body, CompleteUpload, ConnectError, Connection, CreateUpload, DeleteObject, GetObject,
-    ListObjects, ListUploads, ObjectBody, ObjectHead, ObjectsPage, Operation, PartStored,
-    PartsPage, PutObject, S3, S3Error, S3ErrorKind, Stored, Timestamp, Upload, UploadPart,
-    UploadsPage,
+    Body, CompleteUpload, ConnectError, Connection, CreateUpload, DeleteObject, DeleteObjects,
+    GetObject, ListObjects, ListUploads, ObjectBody, ObjectHead, ObjectsDeleted, ObjectsPage,
+    Operation, PartStored, PartsPage, PutObject, S3, S3Error, S3ErrorKind, Stored, Timestamp,
+    Upload, UploadPart, UploadsPage,
 };
 
 use crate::body::RequestBody;
@@ -264,6 +264,10 @@ impl S3 for S3Client {
 
     async fn delete_object(&self, request: DeleteObject) -> Result<(), S3Error> {
         self.do_delete_object(request).await
+    }
+
+    async fn delete_objects(&self, request: DeleteObjects) -> Result<ObjectsDeleted, S3Error> {
+        self.do_delete_objects(request).await
     }
 
     fn refresh_credentials(&self) {

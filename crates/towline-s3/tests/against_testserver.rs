@@ -8,8 +8,8 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use towline_core::{
     Body, Checksum, ChecksumAlgorithm, ChecksumKind, CompleteUpload, CompletedPart, Connection,
-    ConnectionSource, CreateUpload, DeleteObject, GetObject, ListObjects, ListUploads, PutObject,
-    S3, S3ErrorKind, Upload, UploadPart, WriteCondition,
+    ConnectionSource, CreateUpload, DeleteObject, DeleteObjects, GetObject, ListObjects,
+    ListUploads, ObjectVersion, PutObject, S3, S3ErrorKind, Upload, UploadPart, WriteCondition,
 };
 use towline_s3::{Credentials, Environment, S3Client, S3Connector, StaticCredentials};
 use towline_testserver::TestServer;
@@ -217,6 +217,33 @@ async fn odd_keys_survive_every_operation() {
                 .is_not_found()
         );
     }
+}
+
+#[tokio::test]
+async fn objects_are_deleted_by_a_list_and_of_each_it_is_told() {
+    let (server, client) = start().await;
+    let keys: Vec<ObjectVersion> = ODD_KEYS.map(ObjectVersion::from).into();
+    let (listed, others): (Vec<_>, Vec<_>) =
+        keys.into_iter().partition(ObjectVersion::is_safe_in_xml);
+    assert_eq!(others.len(), 1);
+    for object in listed.iter().chain(&others) {
+        let key = object.key.as_str();
+        server.put_object("photos", key, vec![1]).await.unwrap();
+    }
+    let delete = |objects: &[ObjectVersion]| DeleteObjects {
+        bucket: "photos".into(),
+        objects: objects.to_vec(),
+        ..DeleteObjects::default()
+    };
+    let told = client.delete_objects(delete(&listed)).await.unwrap();
+    assert_eq!(told.deleted, listed);
+    assert_eq!(told.failed, []);
+    for object in &listed {
+        assert!(server.object_bytes("photos", &object.key).is_err());
+    }
+    let refused = client.delete_objects(delete(&others)).await.unwrap_err();
+    assert_eq!(refused.kind, S3ErrorKind::Invalid);
+    assert!(server.object_bytes("photos", &others[0].key).is_ok());
 }
 
 #[tokio::test]

@@ -46,6 +46,8 @@ pub struct ObjectMetadata {
     pub encryption: Option<String>,
     /// The key in KMS that it is encrypted with.
     pub kms_key: Option<String>,
+    /// It is encrypted with a key that S3 does not keep (SSE-C).
+    pub customer_key: bool,
     /// Its checksums, each with what it covers.
     pub checksums: Vec<(Checksum, ChecksumKind)>,
     /// How many tags it has. S3 tells only who may read them.
@@ -148,6 +150,7 @@ impl From<ObjectHead> for ObjectMetadata {
             redirect: head.redirect,
             encryption: head.encryption,
             kms_key: head.kms_key,
+            customer_key: head.customer_key,
             checksums: head.checksums,
             tag_count: head.tag_count,
             parts,

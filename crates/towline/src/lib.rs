@@ -177,6 +177,8 @@
 //! println!("{:?}", utility.list("").prefix("photos/").await?.objects);
 //! let link = utility.presign_get("", "report.pdf").await?; // works for 15 minutes
 //! utility.delete_object("", "report.pdf").await?;
+//! let deleted = utility.delete_objects("", ["a.jpg", "b.jpg"]).await?; // up to 1,000
+//! println!("{} deleted, {:?} not", deleted.deleted, deleted.failed);
 //! # Ok(()) }
 //! ```
 //!
@@ -229,6 +231,7 @@ mod check;
 mod check_options;
 mod compatibility;
 mod credentials;
+mod delete_objects;
 mod doctor;
 mod download_stream;
 mod error;
@@ -262,6 +265,7 @@ pub use ask::RequestError;
 pub use blocking::Wait;
 pub use builder::Builder;
 pub use building::{DownloadRequest, StreamRequest, UploadRequest};
+pub use delete_objects::{DeleteObjectsRequest, DeletedObjects};
 pub use doctor::{Check, CheckResult, Diagnosis, DoctorRequest};
 pub use download_stream::DownloadStream;
 pub use error::{Error, SubmitError};
@@ -290,10 +294,10 @@ pub use towline_core::{
     Access, AddressError, Addressing, BucketName, ByteRange, Checksum, ChecksumAlgorithm,
     ChecksumKind, Command, ConnectError, Connection, ConnectionSource, Cursor, Direction,
     Encryption, ErrorRecord, Extra, Grant, Grantee, Incident, KeyReference, ListedObject,
-    NetworkClass, NetworkPolicy, ObjectAddress, ObjectKey, ObjectOptions, ObjectsPage, Operation,
-    Outcome, ParkReason, PartSize, PartSizeError, Permission, Proof, Query, ReadCondition, Reason,
-    Record, State, StoreError, Timestamp, TransferId, TransferOptions, UploadMode, Verified,
-    WhenSourceChanges, WhenTargetExists,
+    NetworkClass, NetworkPolicy, NotDeleted, ObjectAddress, ObjectKey, ObjectOptions,
+    ObjectVersion, ObjectsPage, Operation, Outcome, ParkReason, PartSize, PartSizeError,
+    Permission, Proof, Query, ReadCondition, Reason, Record, State, StoreError, Timestamp,
+    TransferId, TransferOptions, UploadMode, Verified, WhenSourceChanges, WhenTargetExists,
 };
 pub use towline_engine::{
     Bandwidth, COMMIT_BOUNDS_MS, Checks, Config, Heeds, Limits, Profile as StoreProfile, Rate,

@@ -15,6 +15,7 @@ pub enum Operation {
     GetObject,
     HeadObject,
     DeleteObject,
+    DeleteObjects,
     CreateMultipartUpload,
     UploadPart,
     CompleteMultipartUpload,

@@ -3,6 +3,7 @@
 //! An implementation sends one request per call. It never retries, waits or
 //! follows a redirect; dropping a call's future cuts its connection.
 
+mod delete;
 mod error;
 mod types;
 
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use delete::{DeleteObjects, NotDeleted, ObjectVersion, ObjectsDeleted};
 pub use error::{Operation, S3Error, S3ErrorKind};
 pub use types::*;
 
@@ -51,6 +53,10 @@ pub trait S3: Send + Sync + 'static {
 
     /// Deletes an object, or one version of it.
     async fn delete_object(&self, request: DeleteObject) -> Result<(), S3Error>;
+
+    /// Deletes up to 1,000 objects. `Ok` says of each what became of it, and
+    /// that may be that it is still there.
+    async fn delete_objects(&self, request: DeleteObjects) -> Result<ObjectsDeleted, S3Error>;
 
     /// Forgets cached credentials, so that the next request asks for them anew.
     fn refresh_credentials(&self) {}

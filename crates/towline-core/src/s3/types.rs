@@ -358,6 +358,8 @@ pub struct ListedObject {
     pub etag: Option<String>,
     /// When it was stored.
     pub last_modified: Option<Timestamp>,
+    /// Its storage class, where the store tells; `STANDARD` is told too.
+    pub storage_class: Option<String>,
 }
 
 /// One page of ListObjectsV2.

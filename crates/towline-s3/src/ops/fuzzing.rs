@@ -5,10 +5,12 @@
 #![allow(missing_docs, unreachable_pub, reason = "for the fuzz targets alone")]
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use towline_core::{ChecksumAlgorithm, ListObjects, Operation, S3Error, S3ErrorKind, Timestamp};
+use towline_core::{
+    ChecksumAlgorithm, ListObjects, ObjectVersion, Operation, S3Error, S3ErrorKind, Timestamp,
+};
 
 use super::{
-    complete_multipart_upload, create_multipart_upload, get_bucket_lifecycle,
+    complete_multipart_upload, create_multipart_upload, delete_objects, get_bucket_lifecycle,
     list_multipart_uploads, list_objects, list_parts,
 };
 use crate::error::{ErrorDocument, read_headers};
@@ -76,6 +78,18 @@ fn pages(bytes: &[u8]) {
             );
         }
         Ok(Parsed::Error(_)) => assert!(ErrorDocument::parse(bytes).is_some()),
+        Err(_) => {}
+    }
+    let asked = ["a", "b"].map(ObjectVersion::from);
+    match delete_objects::parse(bytes, &asked) {
+        Ok(delete_objects::Parsed::Told(told)) => {
+            assert!(ErrorDocument::parse(bytes).is_none());
+            assert!(told.deleted.iter().all(|it| asked.contains(it)));
+            let failed = told.failed.iter();
+            assert!(failed.clone().all(|it| asked.contains(&it.object)));
+            assert!(failed.clone().all(|it| !it.code.is_empty()));
+        }
+        Ok(delete_objects::Parsed::Error(_)) => assert!(ErrorDocument::parse(bytes).is_some()),
         Err(_) => {}
     }
     if let Some(document) = ErrorDocument::parse(bytes) {

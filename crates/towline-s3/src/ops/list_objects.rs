@@ -39,6 +39,7 @@ struct Entry {
     size: Option<u64>,
     etag: Option<String>,
     last_modified: Option<String>,
+    storage_class: Option<String>,
 }
 
 pub(super) fn parse(page: &[u8], request: &ListObjects) -> Result<ObjectsPage, XmlError> {
@@ -61,6 +62,7 @@ pub(super) fn parse(page: &[u8], request: &ListObjects) -> Result<ObjectsPage, X
         "Contents/Key" => xml::once(&mut entry.key, "Key", text),
         "Contents/ETag" => xml::once(&mut entry.etag, "ETag", text),
         "Contents/LastModified" => xml::once(&mut entry.last_modified, "LastModified", text),
+        "Contents/StorageClass" => xml::once(&mut entry.storage_class, "StorageClass", text.trim()),
         "Contents/Size" => {
             let size: u64 = xml::number(text, "Size")?;
             xml::once_value(&mut entry.size, "Size", size)
@@ -91,6 +93,7 @@ pub(super) fn parse(page: &[u8], request: &ListObjects) -> Result<ObjectsPage, X
             size: entry.size.ok_or(XmlError::Missing("Size"))?,
             etag: entry.etag.as_deref().and_then(headers::etag),
             last_modified: entry.last_modified.as_deref().and_then(headers::iso_date),
+            storage_class: entry.storage_class.filter(|class| !class.is_empty()),
         });
     }
     for group in groups {
@@ -114,7 +117,7 @@ mod tests {
     const PAGE: &str = "<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated>\
         <NextContinuationToken>t2</NextContinuationToken>\
         <Contents><Key>p/a%00+b</Key><Size>5</Size><ETag>&quot;e&quot;</ETag>\
-        <LastModified>2013-05-24T00:00:00.000Z</LastModified></Contents>\
+        <LastModified>2013-05-24T00:00:00.000Z</LastModified><StorageClass>GLACIER</StorageClass></Contents>\
         <Contents><Key>other</Key><Size>5</Size></Contents>\
         <CommonPrefixes><Prefix>p/d/</Prefix></CommonPrefixes></ListBucketResult>";
 
@@ -132,6 +135,7 @@ mod tests {
         assert_eq!(page.objects.len(), 1);
         assert_eq!(page.objects[0].key, "p/a\0 b");
         assert_eq!(page.objects[0].etag.as_deref(), Some("\"e\""));
+        assert_eq!(page.objects[0].storage_class.as_deref(), Some("GLACIER"));
         assert_eq!(page.prefixes, ["p/d/"]);
         assert_eq!(page.next.as_deref(), Some("t2"));
     }

@@ -4,6 +4,7 @@ mod abort_multipart_upload;
 mod complete_multipart_upload;
 mod create_multipart_upload;
 mod delete_object;
+mod delete_objects;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod get_bucket_lifecycle;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use towline_core::{
-    Body, ByteStream, CompleteUpload, CreateUpload, DeleteObject, GetObject, ListObjects,
-    ListUploads, ListedObject, ObjectBody, ObjectHead, ObjectsPage, Operation, PartStored,
-    PartsPage, PutObject, S3, S3Error, Stored, Timestamp, Upload, UploadPart, UploadsPage,
-    WriteCondition,
+    Body, ByteStream, CompleteUpload, CreateUpload, DeleteObject, DeleteObjects, GetObject,
+    ListObjects, ListUploads, ListedObject, ObjectBody, ObjectHead, ObjectsDeleted, ObjectsPage,
+    Operation, PartStored, PartsPage, PutObject, S3, S3Error, Stored, Timestamp, Upload,
+    UploadPart, UploadsPage, WriteCondition,
 };
 
 use super::Server;
@@ -212,6 +212,7 @@ impl S3 for Client {
                     size: object.bytes.len() as u64,
                     etag: Some(object.etag.clone()),
                     last_modified: Some(object.stored),
+                    storage_class: None,
                 });
                 Ok(ObjectsPage {
                     objects: listed.collect(),
@@ -232,6 +233,26 @@ impl S3 for Client {
             move |objects, _, _| {
                 objects.objects.remove(&at);
                 Ok(())
+            },
+        )
+        .await
+    }
+
+    async fn delete_objects(&self, request: DeleteObjects) -> Result<ObjectsDeleted, S3Error> {
+        let what = (Operation::DeleteObjects, "");
+        self.ask(
+            what,
+            |_| (),
+            None,
+            move |objects, _, _| {
+                for object in &request.objects {
+                    let at = (request.bucket.clone(), object.key.clone());
+                    objects.objects.remove(&at);
+                }
+                Ok(ObjectsDeleted {
+                    deleted: request.objects.clone(),
+                    failed: Vec::new(),
+                })
             },
         )
         .await

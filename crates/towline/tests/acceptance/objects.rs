@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use towline::Error;
-use towline_testserver::Operation;
+use towline_testserver::{Answer, By, Operation, Point, Rule, Script};
 
 use crate::{BUCKET, Scene};
 
@@ -50,6 +50,55 @@ async fn an_object_is_deleted_and_one_that_is_not_there_is_fine() {
     scene.utility.delete_object(BUCKET, "a").await.unwrap();
     let page = scene.utility.list(BUCKET).await.unwrap();
     assert_eq!(page.objects.len(), 1);
+}
+
+#[tokio::test]
+async fn many_objects_are_deleted_at_once_and_those_that_are_not_are_told() {
+    let scene = scene_with(&["a", "b&<>", "c\u{1}", "d", "e"]).await;
+    let (utility, history) = (&scene.utility, scene.server.history());
+    let denied = Rule::on(Operation::DeleteObject).key("c\u{1}");
+    let denied = denied.answer(Answer::error(403, "AccessDenied"));
+    let script = Script::new().rule(denied);
+    scene.server.faults().play(script).unwrap();
+    let keys = ["a", "b&<>", "c\u{1}", "never there"];
+    let done = utility.delete_objects(BUCKET, keys).await.unwrap();
+    assert_eq!(done.deleted, 3);
+    assert_eq!(done.failed.len(), 1);
+    assert_eq!(done.failed[0].object, "c\u{1}".into());
+    assert_eq!(done.failed[0].code, "AccessDenied");
+    assert_eq!(history.count(Operation::DeleteObjects), 1);
+    assert_eq!(history.count(Operation::DeleteObject), 1);
+    let left = utility.list(BUCKET).await.unwrap().objects;
+    let left: Vec<_> = left.iter().map(|object| object.key.as_str()).collect();
+    assert_eq!(left, ["c\u{1}", "d", "e"]);
+
+    history.clear();
+    let none: [&str; 0] = [];
+    let done = utility.delete_objects(BUCKET, none).await.unwrap();
+    assert_eq!((done.deleted, done.failed.len()), (0, 0));
+    let refused = utility.delete_objects(BUCKET, vec!["k"; 1001]).await;
+    assert_eq!(refused.unwrap_err().code(), "BadOption");
+    let refused = utility.delete_objects(BUCKET, ["d", ""]).await;
+    assert_eq!(refused.unwrap_err().code(), "EmptyKey");
+    assert!(history.requests().is_empty());
+    let refused = utility.delete_objects("no-such-bucket", ["d"]).await;
+    assert_eq!(refused.unwrap_err().code(), "NoSuchBucket");
+}
+
+#[tokio::test]
+async fn where_nobody_answers_any_more_the_rest_is_told_and_not_waited_for() {
+    let mut config = towline::Config::default();
+    config.retry_limit = 1;
+    let scene = Scene::with(config).await;
+    let lost = Rule::on(Operation::DeleteObject).cut(Point::BeforeRead, By::Rst);
+    let script = Script::new().rule(lost);
+    scene.server.faults().play(script).unwrap();
+    let keys: Vec<String> = (0..40).map(|n| format!("{n:02}\u{1}")).collect();
+    let done = scene.utility.delete_objects(BUCKET, keys).await.unwrap();
+    assert_eq!((done.deleted, done.failed.len()), (0, 40));
+    assert!(done.failed.iter().all(|it| it.code == "Transport"));
+    let asked = scene.server.history().count(Operation::DeleteObject);
+    assert!((16..80).contains(&asked), "{asked}"); // all would be 80
 }
 
 #[tokio::test]
