@@ -128,9 +128,9 @@ impl PrefixRun<'_> {
                 Stayed::Interrupted(exit) => return stay.leave(reach, exit, output).await,
             }
         }
-        let exit = self.end(exit, output)?;
+        let exit = self.end(exit, output);
         reach.lift_caps().await;
-        stay.end(reach, exit, output).await
+        stay.end(reach, exit?, output).await
     }
 
     async fn look_for_earlier(&mut self) -> Result<(), Error> {

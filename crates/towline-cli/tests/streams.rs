@@ -490,7 +490,11 @@ async fn t5_what_a_killed_stream_left_is_ended_by_the_next_one_or_by_a_daemon() 
     };
     killed();
     let args = ["upload", "-", "s3://bucket/next"];
-    succeeded(&feed(&scene, &args, b"next".to_vec()));
+    // It gives this 5 s, and leaves the rest to the next one.
+    until("a next one has ended it", || {
+        succeeded(&feed(&scene, &args, b"next".to_vec()));
+        states(&scene).is_empty()
+    });
     nothing_is_left(&scene);
 
     killed();

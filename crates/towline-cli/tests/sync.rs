@@ -332,22 +332,25 @@ async fn a_listing_that_fails_half_way_deletes_nothing_and_one_in_another_order_
     assert_eq!(scene.server.history().count(Operation::PutObject), 0);
 }
 
+/// Directories in one another, of which nobody can read the last by its path.
+fn too_deep(top: &Path) {
+    let mut dir = std::fs::File::open(top).unwrap();
+    let name = "d".repeat(250);
+    for _ in 0..20 {
+        rustix::fs::mkdirat(&dir, &name, rustix::fs::Mode::RWXU).unwrap();
+        let flags = rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::RDONLY;
+        let below = rustix::fs::openat(&dir, &name, flags, rustix::fs::Mode::empty());
+        dir = below.unwrap().into();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_directory_that_cannot_be_read_deletes_nothing() {
-    use std::os::unix::fs::PermissionsExt;
     let scene = Scene::start().await;
     write(&scene, "src/a", "a");
-    write(&scene, "src/closed/b", "b");
-    let closed = scene.path("src/closed");
-    let mode = |mode| std::fs::Permissions::from_mode(mode);
-    std::fs::set_permissions(&closed, mode(0o000)).unwrap();
-    if std::fs::read_dir(&closed).is_ok() {
-        return; // nothing is closed to this user
-    }
-    put(&scene, "closed/b", "b").await;
+    too_deep(&scene.path("src"));
     put(&scene, "gone", "gone").await;
     let output = sync(&scene, "src", UP, &["--delete", "--yes"]);
-    std::fs::set_permissions(&closed, mode(0o755)).unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(
         stderr(&output).contains("not all could be read"),
@@ -356,6 +359,55 @@ async fn a_directory_that_cannot_be_read_deletes_nothing() {
     );
     assert_eq!(scene.server.history().count(Operation::DeleteObject), 0);
     assert!(object(&scene, "gone").is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prefix_that_has_nothing_but_its_own_marker_deletes_no_file() {
+    let scene = Scene::start().await;
+    put(&scene, "", "").await;
+    put(&scene, "below/", "").await;
+    write(&scene, "dst/mine", "mine");
+    let output = sync(&scene, UP, "dst", &["--delete", "--yes"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("empty"), "{}", stderr(&output));
+    assert!(scene.path("dst/mine").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_below_a_link_stays_also_where_only_some_names_are_included() {
+    let scene = Scene::start().await;
+    write(&scene, "src/a.jpg", "a");
+    symlink("/nowhere", scene.path("src/photos")).unwrap();
+    put(&scene, "photos/b.jpg", "b").await;
+    put(&scene, "old.jpg", "old").await;
+    let args = ["--include", "*.jpg", "--delete", "--yes"];
+    let output = sync(&scene, "src", UP, &args);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(object(&scene, "photos/b.jpg").is_some());
+    assert!(object(&scene, "old.jpg").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_earlier_run_left_unfinished_and_a_filter_leaves_out_is_not_moved() {
+    let scene = Scene::start().await;
+    write(&scene, "src/a", "a");
+    write(&scene, "src/secret", bytes(12 << 20, 5));
+    scene.server.faults().bandwidth(1 << 20);
+    let mut first = scene.towline(&["sync", "src", UP]);
+    first.current_dir(scene.dir.path());
+    let mut first = spawn(first);
+    let begun = Instant::now();
+    while scene.server.open_uploads(BUCKET).is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    first.kill().unwrap();
+    first.wait().unwrap();
+    scene.server.faults().bandwidth(0);
+    let output = sync(&scene, "src", UP, &["--exclude", "secret"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(object(&scene, "secret").is_none());
+    assert_eq!(scene.server.open_uploads(BUCKET), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]

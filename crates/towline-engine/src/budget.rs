@@ -13,8 +13,13 @@ pub(crate) const BUFFER: usize = 256 << 10;
 #[derive(Clone)]
 pub(crate) struct Budget {
     buffers: Arc<Semaphore>,
+    /// So many are never taken by who would only like to have them.
+    reserve: usize,
     pool: Arc<Pool>,
 }
+
+/// For four that read or write as they go.
+const RESERVE: usize = 16;
 
 /// Buffers that are granted; given back when dropped.
 pub(crate) type Grant = OwnedSemaphorePermit;
@@ -28,13 +33,18 @@ impl Budget {
         };
         Self {
             buffers: Arc::new(Semaphore::new(buffers)),
+            reserve: RESERVE.min(buffers / 4),
             pool: Arc::new(pool),
         }
     }
 
-    /// All of `bytes` now, or nothing.
+    /// All of `bytes` now, or nothing. What is kept waiting on its way, as by a cap,
+    /// holds them for long; so some are left to those that cannot do without.
     pub(crate) fn try_take(&self, bytes: u64) -> Option<Grant> {
         let buffers = u32::try_from(bytes.div_ceil(BUFFER as u64)).ok()?.max(1);
+        if self.buffers.available_permits() < buffers as usize + self.reserve {
+            return None;
+        }
         Arc::clone(&self.buffers)
             .try_acquire_many_owned(buffers)
             .ok()

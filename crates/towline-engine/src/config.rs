@@ -14,7 +14,7 @@ pub struct Config {
     pub parts_per_transfer: usize,
     /// The most bytes a second, each way, over all transfers. Default: no cap.
     pub bandwidth: Bandwidth,
-    /// Bytes of file content held in memory, over all transfers. Default 40 MiB.
+    /// Bytes of file content held in memory, over all transfers. Default 44 MiB.
     pub byte_budget: usize,
     /// Unfinished transfers held in memory; the others wait in the store.
     /// Default 512.
@@ -52,7 +52,7 @@ impl Default for Config {
             requests: 2 * (cpus + 1),
             parts_per_transfer: 5,
             bandwidth: Bandwidth::NONE,
-            byte_budget: 40 << 20,
+            byte_budget: 44 << 20,
             window: 512,
             retry_limit: towline_core::History::DEFAULT_LIMIT,
             stall_timeout: Duration::from_secs(20),

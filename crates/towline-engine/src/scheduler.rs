@@ -28,6 +28,12 @@ impl Scheduler {
         self.taken < self.limit.saturating_sub(self.withheld).max(1)
     }
 
+    /// Whether there is one more at most, of several.
+    pub(crate) fn has_one_slot_left(&self) -> bool {
+        let limit = self.limit.saturating_sub(self.withheld).max(1);
+        limit > 1 && self.taken + 1 >= limit
+    }
+
     /// A request found no descriptor: no more at one time than half of those
     /// that have theirs.
     pub(crate) fn hold_back(&mut self) {
@@ -87,6 +93,18 @@ mod tests {
             scheduler.give_back();
             assert_eq!(scheduler.has_free_slot(), free);
         }
+    }
+
+    #[test]
+    fn the_last_slot_of_several_is_known() {
+        let mut scheduler = Scheduler::new(2);
+        assert!(!scheduler.has_one_slot_left());
+        scheduler.take_slot();
+        assert!(scheduler.has_one_slot_left());
+        assert!(
+            !Scheduler::new(1).has_one_slot_left(),
+            "it is the first too"
+        );
     }
 
     #[test]

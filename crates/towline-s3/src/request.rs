@@ -174,7 +174,7 @@ impl S3Client {
                 &address,
                 &place,
                 &mut headers,
-                call.payload,
+                (call.payload, call.signed_at),
             )
             .await?;
         headers.insert("user-agent", user_agent(operation));
@@ -196,7 +196,7 @@ impl S3Client {
         address: &str,
         place: &Location,
         headers: &mut HeaderMap,
-        payload: Payload,
+        (payload, signed_at): (Payload, Option<SystemTime>),
     ) -> Result<RequestBody, S3Error> {
         let signer = self.signer(operation).await?;
         let cover = self.signs_payload(place);
@@ -240,7 +240,7 @@ impl S3Client {
                     headers,
                     signed,
                     &place.region,
-                    self.now(),
+                    signed_at.unwrap_or_else(|| self.now()),
                 )
                 .map_err(|error| invalid(operation, error))?;
         }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -155,6 +156,24 @@ async fn an_object_comes_back_as_it_was_put() {
         client.head_object(other).await.unwrap_err().status,
         Some(412)
     );
+}
+
+/// What is recorded of a Create is what it is signed by, and what finds it again.
+#[tokio::test]
+async fn a_create_is_signed_as_of_the_time_that_is_given() {
+    let (_server, client) = start().await;
+    let create = |minutes: u64| {
+        let at = SystemTime::now() - Duration::from_secs(minutes * 60);
+        client.create_multipart_upload(CreateUpload {
+            bucket: "photos".into(),
+            key: "key".into(),
+            signed_at: Some(at.into()),
+            ..CreateUpload::default()
+        })
+    };
+    create(10).await.unwrap();
+    let error = create(20).await.unwrap_err();
+    assert_eq!(error.code(), "RequestTimeTooSkewed", "{error:?}");
 }
 
 #[tokio::test]

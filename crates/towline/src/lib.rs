@@ -194,7 +194,7 @@
 //! | `requests` at one time | 2·(cpus+1) |
 //! | `parts_per_transfer` at one time | 5 |
 //! | `bandwidth`: the most bytes a second, each way; later [`set_bandwidth`](TransferUtility::set_bandwidth), also of a group | none |
-//! | `byte_budget`: file content in memory | 40 MiB |
+//! | `byte_budget`: file content in memory | 44 MiB |
 //! | `retry_limit`: failures in a row of one item | 8; outages and throttling do not count |
 //! | `stall_timeout`: in which 1 KiB must move | 20 s |
 //! | `first_byte_timeout`: until an answer begins | 30 s |

@@ -6,7 +6,7 @@ use std::io;
 use indicatif::BinaryBytes;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
-use towline::{DownloadStream, ErrorRecord, Transfer, TransferUtility};
+use towline::{DownloadStream, ErrorRecord, State, Transfer, TransferUtility};
 
 use super::{Ended, Vigil, file_of};
 use crate::apart;
@@ -115,7 +115,9 @@ async fn carry(
         }
         Ended::Interrupted(exit) => (vigil.give_up(&observer).await?, exit),
     };
-    if let Some(transfer) = transfer {
+    // S3 gave all of one that is completed, but not all was written.
+    let said = |it: &Transfer| exit == Exit::Done || it.state != State::Completed;
+    if let Some(transfer) = transfer.filter(said) {
         output.transfer(&transfer);
     }
     Ok(exit)

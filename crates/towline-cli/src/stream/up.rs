@@ -21,7 +21,7 @@ use crate::url::S3Url;
 use crate::verbs::upload::options;
 
 /// How long the end of standard input is held back.
-const GRACE: Duration = Duration::from_millis(50);
+const GRACE: Duration = Duration::from_millis(200);
 /// How long streams of killed commands are waited for once this one has ended.
 const OTHERS: Duration = Duration::from_secs(5);
 

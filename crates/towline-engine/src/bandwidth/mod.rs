@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use towline_core::Direction;
+use towline_core::{Direction, Spec};
 
 use crate::clock::Clock;
 use bucket::Bucket;
@@ -118,6 +118,16 @@ impl Caps {
             }
         }
         groups
+    }
+
+    /// Whether a cap slows the bytes of such a transfer.
+    pub(crate) fn slow(&self, spec: &Spec) -> bool {
+        let lane = self.lane(spec.direction);
+        if !lane.is_capped() {
+            return false;
+        }
+        let (buckets, group) = (lane.buckets(), spec.group.as_ref());
+        buckets.all.is_some() || group.is_some_and(|group| buckets.groups.contains_key(group))
     }
 
     pub(crate) fn lane(&self, direction: Direction) -> &Arc<Lane> {

@@ -51,6 +51,13 @@ impl EventLoop {
         }
         let act = match live.act_is_ready() {
             true => live.next_act.take(),
+            // One slot is for those that no cap keeps waiting.
+            false
+                if self.scheduler.has_one_slot_left()
+                    && self.caps.slow(&live.transfer.record().spec) =>
+            {
+                None
+            }
             false => live.take_part(self.parts_per_transfer).map(Act::Part),
         };
         let Some(act) = act else {

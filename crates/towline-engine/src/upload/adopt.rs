@@ -33,11 +33,9 @@ pub(crate) async fn adopt(context: &Context, asked_at: Timestamp) -> Result<Foun
     Ok(Found::Nothing)
 }
 
-/// S3 takes a request for so many seconds before and after it was signed, which
-/// for a Create is when it was recorded.
+/// S3 takes a request up to so many seconds before it was signed, which for a
+/// Create is when it was recorded, or later.
 const SIGNED_FOR_SECS: i64 = 900;
-/// What it takes may be done late.
-const LATE_SECS: i64 = 900;
 
 /// The open uploads of our key that can be the one we asked for: only if there
 /// is exactly one, since an upload carries no mark of ours.
@@ -46,10 +44,7 @@ pub(crate) async fn candidates(
     asked_at: Timestamp,
 ) -> Result<Vec<String>, Failure> {
     let key = context.key();
-    let (since, until) = (
-        asked_at.plus_secs(-SIGNED_FOR_SECS),
-        asked_at.plus_secs(SIGNED_FOR_SECS + LATE_SECS),
-    );
+    let since = asked_at.plus_secs(-SIGNED_FOR_SECS);
     let known = uploads_of_other_transfers(context).await?;
     let mut found = Vec::new();
     let mut after = None;
@@ -67,9 +62,7 @@ pub(crate) async fn candidates(
         found.extend(page.uploads.into_iter().filter(|upload| {
             upload.key == key
                 && !known.contains(&upload.upload_id)
-                && upload
-                    .initiated
-                    .is_none_or(|at| (since..=until).contains(&at))
+                && upload.initiated.is_none_or(|at| at >= since)
         }));
         if found.len() > 1 {
             tracing::warn!("several open uploads could be ours; none is adopted");

@@ -1,7 +1,9 @@
 //! Opens the multipart upload. That it was asked for is recorded already, so a
 //! lost answer is found again by [`reconcile`](super::reconcile).
 
-use towline_core::{ChecksumAlgorithm, ChecksumKind, CreateUpload, Event, Failure, Operation};
+use towline_core::{
+    ChecksumAlgorithm, ChecksumKind, CreateUpload, Event, Failure, Operation, Timestamp,
+};
 
 use super::ladder::Ladder;
 use crate::act::Context;
@@ -26,7 +28,7 @@ async fn create(context: &Context, algorithm: ChecksumAlgorithm) -> Result<Strin
     let request = CreateUpload {
         bucket: context.bucket(),
         key: context.key(),
-        signed_at: context.record.asked.map(|asked| asked.at),
+        signed_at: signed_at(context),
         options: context.spec().options.object.clone(),
         checksum: of_object(algorithm),
         access: context.spec().options.access.clone(),
@@ -38,6 +40,18 @@ async fn create(context: &Context, algorithm: ChecksumAlgorithm) -> Result<Strin
     towline_core::failpoint!("create.answered");
     Ok(id)
 }
+
+/// A Create is signed as of when it was recorded, so that S3 takes it only if that
+/// is when its own clock says so, and what it begins is found again by that time.
+/// Not one that waited so long that S3 would refuse it: that is begun later still.
+fn signed_at(context: &Context) -> Option<Timestamp> {
+    let at = context.record.asked?.at;
+    let now = context.clock.now_at(&*context.s3).server;
+    (now < at.plus_secs(FRESH_SECS)).then_some(at)
+}
+
+/// S3 takes what was signed within 15 minutes.
+const FRESH_SECS: i64 = 600;
 
 /// The algorithm of the parts, and what the object's own checksum will cover.
 pub(crate) fn of_object(algorithm: ChecksumAlgorithm) -> Option<(ChecksumAlgorithm, ChecksumKind)> {

@@ -102,7 +102,9 @@ pub(super) fn parse(page: &[u8], request: &ListObjects) -> Result<ObjectsPage, X
             page.prefixes.push(group);
         }
     }
-    if truncated == Some(true) {
+    // Who names a next page has one.
+    let has_more = truncated.unwrap_or_else(|| next.as_ref().is_some_and(|it| !it.is_empty()));
+    if has_more {
         let token =
             next.filter(|token| !token.is_empty() && request.continuation.as_ref() != Some(token));
         page.next = Some(token.ok_or(XmlError::Value("NextContinuationToken"))?);

@@ -22,6 +22,8 @@ pub struct SyncDeletion {
     pub path: PathBuf,
     /// Its length in bytes.
     pub bytes: u64,
+    /// The object's ETag as it was listed, where it is one.
+    pub(super) etag: Option<String>,
     /// The file as it was seen, where it is one.
     pub(super) seen: Option<FileIdentity>,
 }
@@ -50,8 +52,8 @@ pub struct SyncDeleter {
 }
 
 impl SyncDeleter {
-    /// Deletes an object; where the bucket keeps versions, it is hidden behind a
-    /// delete marker. Or removes a file, and the directories below the chosen one
+    /// Deletes an object that is still the one that was listed; where the bucket keeps
+    /// versions, it is hidden behind a delete marker. Or removes a file, and the directories below the chosen one
     /// that become empty by it; no link is followed, and a file that is not what
     /// was seen stays.
     pub async fn delete(&self, deletion: &SyncDeletion) -> Result<SyncDeleted, Error> {
@@ -67,6 +69,22 @@ impl SyncDeleter {
             Ok(_) => return Ok(SyncDeleted::Needed),
             Err(error) if is_absent(error.kind()) => {}
             Err(error) => return Err(Error::Read(error)),
+        }
+        if let Some(seen) = &deletion.etag {
+            let (bucket, key) = (self.bucket.as_str(), deletion.key.as_str());
+            let mut request = self.utility.head(bucket, key).access(self.access.clone());
+            if let Some(connection) = &self.connection {
+                request = request.connection(connection.clone());
+            }
+            match request.await {
+                Ok(there) if there.etag.as_ref() != Some(seen) => return Ok(SyncDeleted::Changed),
+                Err(Error::Request(error)) if error.http_status() == Some(404) => {
+                    return Ok(SyncDeleted::Gone);
+                }
+                // Who may delete need not be one who may look.
+                Err(Error::Request(error)) if error.http_status().is_some() => {}
+                told => drop(told?),
+            }
         }
         let mut request = self
             .utility

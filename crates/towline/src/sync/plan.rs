@@ -2,7 +2,8 @@
 //! decision for each.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use towline_core::{Direction, ListedObject, ObjectKey};
@@ -41,6 +42,9 @@ pub struct SyncPlan {
     left_out: Vec<String>,
     /// The directory of a download is there, so what is in it is looked at.
     has_dir: bool,
+    /// Which directory it was at first: a file system that goes away while it is
+    /// walked leaves an empty one.
+    top: Option<(u64, u64)>,
     is_complete: bool,
     saw_source: bool,
 }
@@ -73,6 +77,7 @@ impl SyncPlan {
             names: KeyNames::new(parts.folds),
             left_out: Vec::new(),
             has_dir,
+            top: top(&parts.dir),
             is_complete: true,
             saw_source: false,
             filter,
@@ -92,7 +97,8 @@ impl SyncPlan {
         self.is_complete
     }
 
-    /// Whether the source had anything so far that its name does not leave out. An
+    /// Whether the source had anything so far that its name does not leave out;
+    /// what stands for a directory is nothing. An
     /// empty source may be the wrong one, so nothing should be deleted by it.
     pub fn saw_source(&self) -> bool {
         self.saw_source
@@ -171,6 +177,9 @@ impl SyncPlan {
             };
             let (found, walk) = blocking(&self.parts.utility, look).await?;
             self.walked = found.len() < FILES;
+            if self.walked && top(&self.parts.dir) != self.top {
+                self.is_complete = false;
+            }
             self.walk = Some(walk);
             self.files = found.into();
         }
@@ -209,6 +218,7 @@ impl SyncPlan {
             key: format!("{}{}", self.parts.prefix, file.key),
             path: file.path,
             bytes: size,
+            etag: None,
             seen: Some(file.identity),
         }))
     }
@@ -216,7 +226,7 @@ impl SyncPlan {
     fn object_alone(&mut self, object: ListedObject) -> Option<SyncDecision> {
         let stands_for_directory = object.size == 0 && object.key.ends_with('/');
         if !self.is_upload() {
-            self.saw_source = true;
+            self.saw_source |= !stands_for_directory;
             let taken = self.filter.takes_one(object.size, object.last_modified);
             return (taken && !stands_for_directory)
                 .then(|| self.download(&object, SyncReason::New));
@@ -251,6 +261,7 @@ impl SyncPlan {
             key: object.key,
             path,
             bytes: object.size,
+            etag: object.etag,
             seen: None,
         }))
     }
@@ -260,7 +271,8 @@ impl SyncPlan {
         file: LocalFile,
         object: ListedObject,
     ) -> Result<Option<SyncDecision>, Error> {
-        self.saw_source = true;
+        let stands_for_directory = object.size == 0 && object.key.ends_with('/');
+        self.saw_source |= self.is_upload() || !stands_for_directory;
         let look_of_file = Look {
             size: file.identity.size,
             modified: Some(file.modified()),
@@ -277,9 +289,7 @@ impl SyncPlan {
         // Also of what stays: it has its name, and no other key can.
         let place = match direction {
             Direction::Upload => None,
-            Direction::Download if object.size == 0 && object.key.ends_with('/') => {
-                return Ok(None);
-            }
+            Direction::Download if stands_for_directory => return Ok(None),
             Direction::Download => Some(self.place(&object)),
         };
         let reason = match looks(self.parts.compare, from, to) {
@@ -289,6 +299,7 @@ impl SyncPlan {
                 Ok(differ) => differ.then_some(SyncReason::Content),
                 Err(Error::Closed) => return Err(Error::Closed),
                 Err(error) => {
+                    self.is_complete = false;
                     let (code, why) = (error.code(), error.to_string());
                     return Ok(Some(SyncLeftOut::by_error(
                         object.key, file.path, code, why,
@@ -426,6 +437,12 @@ impl SyncPlan {
             is_error: !matches!(code, "SymbolicLink" | "NotRegular"),
         }))
     }
+}
+
+/// Device and inode of a directory.
+fn top(dir: &Path) -> Option<(u64, u64)> {
+    let meta = std::fs::metadata(dir).ok()?;
+    Some((meta.dev(), meta.ino()))
 }
 
 /// Does blocking work where the transfers run: whoever waits needs no runtime.

@@ -173,7 +173,8 @@ impl Iterator for Walk {
                 (Kind::Directory, Some(key)) => self.enter(key, entry.path),
                 (Kind::File, Some(key)) => self.file(key, entry.path),
                 (Kind::No(why), Some(key)) => {
-                    let is_taken = self.filter.takes(without_slash(&key));
+                    // A link may stand for a directory, below which includes take some.
+                    let is_taken = self.filter.enters(without_slash(&key), false);
                     is_taken.then(|| left_out(Some(key), entry.path, why))
                 }
                 (Kind::No(why), None) => Some(left_out(None, entry.path, why)),

@@ -118,6 +118,12 @@ pub(super) async fn delete(
                 let why = error.to_string();
                 let said = (error.code(), why.as_str());
                 report.not_deleted(&deletion, said, &mut stay.tally, output);
+                let nobody_answers =
+                    matches!(&error, towline::Error::Request(it) if it.http_status().is_none());
+                if nobody_answers {
+                    output.error("nobody answers: the rest was not deleted");
+                    return Ok(None);
+                }
             }
         }
     }

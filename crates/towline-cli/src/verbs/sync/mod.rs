@@ -10,8 +10,9 @@ mod spool;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use towline::{SyncFilter, SyncRequest, TransferOptions, TransferUtility};
+use towline::{SyncFilter, SyncRequest, Timestamp, TransferOptions, TransferUtility};
 
 pub(crate) use args::Sync;
 
@@ -32,6 +33,7 @@ pub(crate) async fn run(args: Sync, common: &Common, output: &mut Output) -> Res
     check(&args, &ends)?;
     let filter = filter(&args)?;
     let (connection, credentials) = identity::connection(common)?;
+    let began = Timestamp::from(SystemTime::now());
     // Lists beside whoever owns the state.
     let (lister, _listing) = apart::open(common, RETRIES).await?;
     let plan = ends.request(&args, &lister)?.filter(filter).plan().await?;
@@ -48,6 +50,7 @@ pub(crate) async fn run(args: Sync, common: &Common, output: &mut Output) -> Res
             dir,
             spool: None,
             report: report::Report::default(),
+            began,
         };
         let exit = run.run(output).await;
         drop(apart);

@@ -18,8 +18,6 @@ pub(super) struct Report {
     pub(super) deleted: u64,
     /// By the code of the reason.
     pub(super) left_out: BTreeMap<String, u64>,
-    /// A request was no good when its turn came.
-    pub(super) was_refused: bool,
     /// Something is not as it should be.
     pub(super) went_wrong: bool,
 }

@@ -1,7 +1,7 @@
 //! What an earlier run left unfinished, and this one has no need of: the file and
-//! the object are the same by now, or the file is gone.
+//! the object are the same by now, one of them is gone, or a filter leaves it out.
 
-use towline::{Query, Reason, SqliteReader, State, Transfer, TransferId};
+use towline::{Query, SqliteReader, State, Transfer, TransferId};
 use towline_daemon::{Steer, Verb};
 
 use super::run::{Run, TOGETHER};
@@ -13,57 +13,46 @@ use crate::reach::Reach;
 use crate::steering::unfinished;
 
 impl Run<'_> {
-    /// Ends it, so that no upload stays open: goes on with it, or cancels it where
-    /// there is no file any more.
+    /// Cancels it, so that no upload stays open and nothing is replaced that nobody
+    /// asked for. One whose object was made is completed all the same.
     pub(super) async fn end_the_rest(
         &self,
         reach: &mut Option<Reach>,
         stay: &mut Stay,
         output: &mut Output,
     ) -> Result<Stayed, Error> {
-        let (carry, cancel) = self.rest().await?;
-        let mut exit = Exit::Done;
-        for (verb, ids, goal) in [
-            (Verb::Carry, carry, State::Completed),
-            (Verb::Cancel, cancel, State::Canceled),
-        ] {
-            if ids.is_empty() {
-                continue;
-            }
-            let reach = self.reached(reach).await?;
-            let steer = Steer {
-                ids,
-                credentials: self.credentials.clone(),
-                ..Steer::default()
-            };
-            let steered = reach.steer(verb, &steer).await?;
-            let attached = Attachment {
-                transfers: unfinished(reach, &steered).await?,
-                cursor: steered.cursor,
-                credentials: self.credentials.clone(),
-                waiting: &self.args.waiting,
-                goal,
-            };
-            let counted = std::mem::take(&mut stay.tally);
-            let stayed = attached.stay(reach, stay, output).await?;
-            if verb == Verb::Cancel {
-                stay.tally = counted; // nothing was to come of these
-            } else {
-                stay.tally.add(counted);
-            }
-            match stayed {
-                Stayed::Ended(Exit::Done) => {}
-                Stayed::Ended(other) => exit = other,
-                other => return Ok(other),
-            }
+        let ids = self.rest().await?;
+        if ids.is_empty() {
+            return Ok(Stayed::Ended(Exit::Done));
         }
-        Ok(Stayed::Ended(exit))
+        let reach = self.reached(reach).await?;
+        let steer = Steer {
+            ids,
+            credentials: self.credentials.clone(),
+            ..Steer::default()
+        };
+        let steered = reach.steer(Verb::Cancel, &steer).await?;
+        let attached = Attachment {
+            transfers: unfinished(reach, &steered).await?,
+            cursor: steered.cursor,
+            credentials: self.credentials.clone(),
+            waiting: &self.args.waiting,
+            goal: State::Canceled,
+        };
+        let counted = std::mem::take(&mut stay.tally);
+        let stayed = attached.stay(reach, stay, output).await?;
+        stay.tally = counted; // nothing was to come of these
+        Ok(match stayed {
+            Stayed::Ended(_) => Stayed::Ended(Exit::Done),
+            other => other,
+        })
     }
 
-    /// What is unfinished of this group: to go on with, and to be canceled.
-    async fn rest(&self) -> Result<(Vec<TransferId>, Vec<TransferId>), Error> {
+    /// What is unfinished of this group and was there before this run: what this
+    /// one asked for has ended.
+    async fn rest(&self) -> Result<Vec<TransferId>, Error> {
         if !self.dir.join("towline.db").exists() {
-            return Ok(Default::default());
+            return Ok(Vec::new());
         }
         let query = Query {
             group: Some(self.plan.group().into()),
@@ -72,15 +61,8 @@ impl Run<'_> {
             ..Query::default()
         };
         let found = SqliteReader::open(&self.dir)?.find(query).await?;
-        let (mut carry, mut cancel) = (Vec::new(), Vec::new());
-        for transfer in found.transfers.into_iter().map(Transfer::at_rest) {
-            let is_moot = self.ends.is_upload() && !transfer.path.exists();
-            if is_moot || transfer.reason == Some(Reason::Canceling) {
-                cancel.push(transfer.id);
-            } else {
-                carry.push(transfer.id);
-            }
-        }
-        Ok((carry, cancel))
+        let transfers = found.transfers.into_iter().map(Transfer::at_rest);
+        let rest = transfers.filter(|transfer| transfer.created_at < self.began);
+        Ok(rest.map(|transfer| transfer.id).collect())
     }
 }

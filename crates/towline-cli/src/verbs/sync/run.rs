@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use towline::{
     Connection, Direction, HandedOver, Query, SqliteReader, State, SyncDecision, SyncLeftOut,
-    SyncPlan, TransferRequest,
+    SyncPlan, Timestamp, TransferRequest,
 };
-use towline_daemon::{Submit, Submitted};
+use towline_daemon::{ClientError, Submit, Submitted};
 
 use super::deletions::delete;
 use super::report::Report;
@@ -35,6 +35,8 @@ pub(super) struct Run<'a> {
     /// With `--delete`: the whole plan, which was allowed.
     pub(super) spool: Option<Spool>,
     pub(super) report: Report,
+    /// When this run did.
+    pub(super) began: Timestamp,
 }
 
 impl Run<'_> {
@@ -62,10 +64,7 @@ impl Run<'_> {
             let Some(requests) = step else { break };
             self.report.submitted += requests.len() as u64;
             if self.args.running.detach {
-                let submit = self.submit_of(requests);
-                if detach(&self.dir, &submit, output).await? != Exit::Done {
-                    exit = Exit::Failed;
-                }
+                self.leave_to_the_background(requests, output).await?;
                 continue;
             }
             let reached = self.reached(&mut reach).await?;
@@ -103,7 +102,7 @@ impl Run<'_> {
             }
         }
         if let Some(mut spool) = self.spool.take() {
-            if exit == Exit::Done && !self.report.was_refused {
+            if exit == Exit::Done && !self.report.went_wrong {
                 let deleter = self.plan.deleter();
                 let report = &mut self.report;
                 let left = delete(&mut spool, deleter, report, &mut stay, output).await?;
@@ -245,9 +244,40 @@ impl Run<'_> {
         Ok(submitted)
     }
 
+    /// The same with `--detach`.
+    async fn leave_to_the_background(
+        &mut self,
+        requests: Vec<TransferRequest>,
+        output: &mut Output,
+    ) -> Result<(), Error> {
+        let mut batches = vec![requests];
+        while let Some(mut batch) = batches.pop() {
+            match detach(&self.dir, &self.submit_of(batch.clone()), output).await {
+                Ok(_) => {}
+                Err(Error::Owner(ClientError::Problem(problem))) if problem.status == 422 => {
+                    if batch.len() > 1 {
+                        let rest = batch.split_off(batch.len() / 2);
+                        batches.extend([rest, batch]);
+                        continue;
+                    }
+                    let mut request = batch.remove(0);
+                    let differs = problem.code == "OptionsDiffer" && !request.restart;
+                    if differs && self.is_of_earlier(&request).await? {
+                        request.restart = true;
+                        batches.push(vec![request]);
+                    } else {
+                        let (code, why) = (problem.code.clone(), problem.detail);
+                        self.refuse(Refused { request, code, why }, output);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     fn refuse(&mut self, refused: Refused, output: &mut Output) {
         self.report.submitted -= 1;
-        self.report.was_refused = true;
         let left_out = SyncLeftOut::refused(&refused.request, refused.code, refused.why);
         self.report.leave_out(self.ends.bucket(), &left_out, output);
     }
