@@ -54,14 +54,6 @@ impl Tally {
         *self.failed.entry(code.to_owned()).or_default() += 1;
     }
 
-    pub(crate) fn add(&mut self, other: Self) {
-        self.done += other.done;
-        self.bytes += other.bytes;
-        for (code, count) in other.failed {
-            *self.failed.entry(code).or_default() += count;
-        }
-    }
-
     fn count(&mut self, transfer: Option<&Transfer>) {
         match transfer.map(|transfer| (transfer, transfer.state)) {
             Some((transfer, State::Completed)) => {
