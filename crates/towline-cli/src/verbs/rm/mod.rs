@@ -1,14 +1,17 @@
 //! `rm`: removes an object, or all below a prefix, page by page.
 //!
 //! Who is asked is told first how many there are. They are then listed anew as
-//! they are removed, and what was stored since they were counted stays.
+//! they are removed, and what is not what was counted stays.
+
+mod counted;
 
 use std::io::IsTerminal;
 
 use indicatif::{BinaryBytes, ProgressBar};
 use serde_json::{Value, json};
-use towline::{ListedObject, NotDeleted, ObjectVersion, Timestamp, TransferUtility};
+use towline::{ListedObject, NotDeleted, ObjectVersion, TransferUtility};
 
+use self::counted::{Counted, Counting};
 use crate::apart;
 use crate::args::{Common, Rm};
 use crate::attach::Signals;
@@ -100,22 +103,6 @@ struct Removal<'a> {
     newer: u64,
 }
 
-/// What there was when it was counted.
-#[derive(Default)]
-struct Counted {
-    objects: u64,
-    bytes: u64,
-    newest: Option<Timestamp>,
-}
-
-impl Counted {
-    fn add(&mut self, object: &ListedObject) {
-        self.objects += 1;
-        self.bytes = self.bytes.saturating_add(object.size);
-        self.newest = self.newest.max(object.last_modified);
-    }
-}
-
 impl Removal<'_> {
     async fn run(&mut self, args: &Rm, output: &mut Output) -> Result<Exit, Error> {
         if !args.recursive {
@@ -124,22 +111,22 @@ impl Removal<'_> {
         if args.dry_run {
             return self.show(output).await;
         }
-        let newest = if args.yes {
+        let counted = if args.yes {
             None
         } else {
-            let counted = self.count(output).await?;
-            if counted.objects == 0 {
+            let counting = self.count(output).await?;
+            if counting.objects == 0 {
                 self.report(args, output);
                 return Ok(Exit::Done);
             }
-            if !self.ask(&counted, output).await? {
+            if !self.ask(&counting, output).await? {
                 output.error("nothing was removed");
                 return Ok(Exit::Failed);
             }
-            counted.newest
+            Some(counting.done()?)
         };
         let counter = counter("removed", output);
-        let ended = self.remove_all(newest, &counter, output).await;
+        let ended = self.remove_all(counted, &counter, output).await;
         counter.finish_and_clear();
         self.report(args, output);
         ended?;
@@ -189,10 +176,11 @@ impl Removal<'_> {
     /// What would be removed.
     async fn show(&mut self, output: &mut Output) -> Result<Exit, Error> {
         let mut listing = Listing::of_all(self.utility, self.url);
-        let mut found = Counted::default();
+        let (mut found, mut bytes) = (0, 0u64);
         while let Some(page) = listing.next().await? {
             for object in page.objects {
-                found.add(&object);
+                found += 1;
+                bytes = bytes.saturating_add(object.size);
                 let size = Some(object.size);
                 self.would_remove(&object.key.into(), size, output);
             }
@@ -202,26 +190,28 @@ impl Removal<'_> {
         }
         output.line(&one_line(&format!(
             "{} ({}) below {} would be removed",
-            objects(found.objects),
-            BinaryBytes(found.bytes),
+            objects(found),
+            BinaryBytes(bytes),
             name(self.url)
         )));
         Ok(Exit::Done)
     }
 
-    async fn count(&self, output: &Output) -> Result<Counted, Error> {
+    async fn count(&self, output: &Output) -> Result<Counting, Error> {
         let mut listing = Listing::of_all(self.utility, self.url);
-        let mut counted = Counted::default();
+        let mut counting = Counting::begin()?;
         let counter = counter("counting", output);
         while let Some(page) = listing.next().await? {
-            page.objects.iter().for_each(|object| counted.add(object));
-            counter.set_position(counted.objects);
+            for object in &page.objects {
+                counting.add(object)?;
+            }
+            counter.set_position(counting.objects);
         }
         counter.finish_and_clear();
-        Ok(counted)
+        Ok(counting)
     }
 
-    async fn ask(&self, counted: &Counted, output: &mut Output) -> Result<bool, Error> {
+    async fn ask(&self, counted: &Counting, output: &mut Output) -> Result<bool, Error> {
         output.question(&one_line(&format!(
             "remove {} ({}) below {}? [y/N]",
             objects(counted.objects),
@@ -244,18 +234,23 @@ impl Removal<'_> {
     /// Page by page; of a page that is removed the next one does not change.
     async fn remove_all(
         &mut self,
-        newest: Option<Timestamp>,
+        mut counted: Option<Counted>,
         counter: &ProgressBar,
         output: &mut Output,
     ) -> Result<(), Error> {
         let mut listing = Listing::of_all(self.utility, self.url);
         while let Some(page) = listing.next().await? {
-            let found = page.objects.len();
-            let mut these = page.objects;
-            if newest.is_some() {
-                these.retain(|object| object.last_modified <= newest);
+            let mut these = Vec::with_capacity(page.objects.len());
+            for object in page.objects {
+                match counted
+                    .as_mut()
+                    .map(|counted| counted.has(&object))
+                    .transpose()?
+                {
+                    Some(false) => self.newer += 1,
+                    _ => these.push(object),
+                }
             }
-            self.newer += (found - these.len()) as u64;
             // A store may have pages of its own size.
             for some in these.chunks(1000) {
                 self.remove(some, counter, output).await?;
