@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
@@ -16,9 +16,6 @@ use towline_core::StoreError;
 
 /// How much of the lock file is shown.
 const HOLDER_MAX_BYTES: u64 = 200;
-
-/// Longer than [`is_taken`] holds the lock.
-const LOOK: Duration = Duration::from_millis(5);
 
 /// The lock of one store; released when dropped, and when the process ends.
 #[derive(Debug)]
@@ -43,15 +40,7 @@ impl OwnerLock {
         let mut file = options
             .open(path)
             .map_err(|error| unusable(error.to_string()))?;
-        let lock = || rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
-        let taken = match lock() {
-            Err(Errno::WOULDBLOCK) => {
-                std::thread::sleep(LOOK); // it may be one who only looks
-                lock()
-            }
-            taken => taken,
-        };
-        match taken {
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
                 let path = database.to_path_buf();

@@ -1,6 +1,8 @@
 //! Owners that race, and lock files of the dead. T36.
 
-use crate::terminal::{MIB, Terminal};
+use std::time::{Duration, Instant};
+
+use crate::terminal::{MIB, Terminal, said};
 
 /// All on a state that is still to be made.
 #[test]
@@ -42,20 +44,37 @@ fn t36_a_daemon_and_commands_that_start_at_the_same_moment_share_the_state() {
         let url = format!("s3://bucket/{round}");
         let upload = terminal.begin(["upload", "file", &url]);
         upload.succeeds();
-        // Whoever lost the race waits, and takes over from the one that won.
         let owner = || terminal.owner();
         terminal.until("a daemon owns it", || {
             owner().is_some_and(|pid| daemons.iter().any(|daemon| daemon.pid() == pid))
         });
         let first = owner().unwrap();
-        let (won, lost): (Vec<_>, Vec<_>) = daemons.into_iter().partition(|d| d.pid() == first);
-        for (daemon, next) in [(won, Some(lost[0].pid())), (lost, None)] {
-            daemon[0].signal("TERM");
-            for daemon in daemon {
-                assert_eq!(daemon.ends(), Some(0));
-            }
-            terminal.until("the other one has it", || owner() == next);
+        let [one, other] = daemons;
+        let (won, mut lost) = match one.pid() == first {
+            true => (one, other),
+            false => (other, one),
+        };
+        won.signal("TERM");
+        assert_eq!(won.ends(), Some(0));
+        // Whoever lost the race takes over, unless it saw first that a daemon runs already.
+        let next = lost.pid();
+        let begun = Instant::now();
+        while owner() != Some(next) && !lost.has_ended() {
+            assert!(
+                begun.elapsed() < Duration::from_secs(120),
+                "nobody takes over"
+            );
+            std::thread::sleep(Duration::from_millis(10));
         }
+        if lost.has_ended() {
+            let output = lost.output();
+            assert_eq!(output.status.code(), Some(1));
+            assert!(said(&output).contains("a daemon runs already"));
+        } else {
+            lost.signal("TERM");
+            assert_eq!(lost.ends(), Some(0));
+        }
+        terminal.until("nobody owns it", || owner().is_none());
     }
     assert_eq!(terminal.states(), ["completed"; 5]);
 }

@@ -53,8 +53,10 @@ impl Transfer {
                 });
             }
             Reaction::Fix(fix) => {
-                if let (Fix::Clock(server), Item::Act) = (&fix, item) {
-                    self.ask_at(step, *server);
+                let mut now = now;
+                if let Fix::Clock(server) = fix {
+                    now.server = server;
+                    self.ask_at(step, item, server);
                 }
                 step.act(Action::Fix(fix));
                 match item {
@@ -142,8 +144,9 @@ impl Transfer {
     }
 
     /// What S3 refused for the clock had no effect. It is asked again by S3's.
-    fn ask_at(&mut self, step: &mut Step, server: Timestamp) {
+    fn ask_at(&mut self, step: &mut Step, item: Item, server: Timestamp) {
         if let Some(asked) = self.record.asked
+            && item == Item::Act
             && !self.run.doubt
         {
             let at = server;
