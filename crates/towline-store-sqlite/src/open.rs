@@ -43,6 +43,7 @@ const MIB: i64 = 1 << 20;
 pub(crate) fn owner(path: &Path) -> Result<Connection, StoreError> {
     check_library(path)?;
     if look(path)? {
+        sync_log(path).map_err(|error| unusable(path, format!("its log: {error}")))?;
         check(path)?;
         // One that got its name just before the power failed.
         remove_unfinished(path).map_err(|error| unusable(path, error.to_string()))?;
@@ -73,6 +74,17 @@ pub(crate) fn owner(path: &Path) -> Result<Connection, StoreError> {
     let db = connected().map_err(|trouble| trouble.into_store_error(path))?;
     migrate::to_newest(&db, path)?;
     Ok(db)
+}
+
+/// What an owner that was killed had written to the log, and not synced, is in the
+/// memory of this machine alone. It is read as if it were recorded, so it has to be.
+fn sync_log(path: &Path) -> std::io::Result<()> {
+    match File::open(beside(path, "-wal")) {
+        Ok(log) => log.sync_all()?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    sync_dir(path.parent().unwrap_or(path)) // its name too
 }
 
 /// Connects one who only reads, whether or not somebody owns the store. It reads

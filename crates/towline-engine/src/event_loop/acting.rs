@@ -51,9 +51,10 @@ impl EventLoop {
         }
         let act = match live.act_is_ready() {
             true => live.next_act.take(),
-            // One slot is for those that no cap keeps waiting.
+            // The last slot is for none that has others and is slowed by a cap.
             false
                 if self.scheduler.has_one_slot_left()
+                    && !live.is_idle()
                     && self.caps.slow(&live.transfer.record().spec) =>
             {
                 None

@@ -137,7 +137,7 @@ mod tests {
     fn panics_with_the_terminal_taken() {
         let mut screen = Screen::enter().unwrap();
         let line = Line {
-            text: "taken".into(),
+            text: "it has the terminal".into(),
             look: Look::Bold,
         };
         screen.draw(vec![line]).unwrap();
@@ -157,7 +157,7 @@ mod tests {
             "--test-threads=1",
         ]);
         let mut pty = pty::Pty::run(command, 80, 24);
-        pty.until_it_shows("taken");
+        pty.until_it_shows("it has the terminal");
         assert!(pty.is_taken());
         // Raw: a return is no line, its feed is.
         pty.types("\n");
