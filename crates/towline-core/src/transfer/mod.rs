@@ -36,9 +36,6 @@ use crate::{
 
 /// How often a run starts a transfer from zero before it gives up.
 const RESTART_LIMIT: u32 = 3;
-/// How long a Create may wait to be sent: it is signed as of when that was
-/// recorded, and S3 takes what was signed within 15 minutes.
-const CREATE_IS_FRESH_SECS: i64 = 300;
 
 /// One transfer: its record, its parts, and what this run knows of it.
 #[derive(Debug)]
@@ -301,7 +298,7 @@ impl Transfer {
             && self
                 .record
                 .asked
-                .is_none_or(|asked| asked.request != request || is_stale(asked, now))
+                .is_none_or(|asked| asked.request != request)
         {
             let at = now.server;
             self.change(step, Change::Asked(Some(Asked { request, at })));
@@ -404,11 +401,6 @@ impl Transfer {
     fn holds_something(&self) -> bool {
         self.record.remote.is_some() || self.record.asked.is_some()
     }
-}
-
-/// Whether it is for too long that a Create is to be sent.
-fn is_stale(asked: Asked, now: Now) -> bool {
-    asked.request == Request::Create && asked.at.plus_secs(CREATE_IS_FRESH_SECS) < now.server
 }
 
 /// Whether a Complete may have been sent whose answer is not recorded.
