@@ -7,7 +7,6 @@ use towline_daemon::{Client, ClientError, Mode, Submit};
 
 use crate::background::{log_of, spawn};
 use crate::error::Error;
-use crate::exit::Exit;
 use crate::output::Output;
 
 /// How long a process in the background may take to start.
@@ -15,11 +14,7 @@ const START: Duration = Duration::from_secs(10);
 
 /// Submits, prints what was made of it, and makes sure that somebody goes on
 /// with it.
-pub(crate) async fn detach(
-    dir: &Path,
-    submit: &Submit,
-    output: &mut Output,
-) -> Result<Exit, Error> {
+pub(crate) async fn detach(dir: &Path, submit: &Submit, output: &mut Output) -> Result<(), Error> {
     // It waits for the state, owns it, and leaves when nothing is left to do.
     let until_idle = ["--until-idle".into()];
     let start = Instant::now();
@@ -63,5 +58,5 @@ pub(crate) async fn detach(
             output.line(&transfer.id.to_string());
         }
     }
-    Ok(Exit::Done)
+    Ok(())
 }

@@ -1,9 +1,12 @@
 //! Many requests at once, of which some may be refused.
 
+use std::path::Path;
+
 use towline::TransferRequest;
 use towline_daemon::{ClientError, Submit, Submitted};
 
 use crate::error::Error;
+use crate::output::Output;
 use crate::reach::Reach;
 
 /// A request that the owner refused.
@@ -13,33 +16,54 @@ pub(crate) struct Refused {
     pub(crate) why: String,
 }
 
-/// Submits requests, and tells which were refused. Halves them until it is known
-/// which those are.
+/// Submits requests, and tells which were refused.
 pub(crate) async fn submit(
     reach: &mut Reach,
     submit: Submit,
 ) -> Result<(Option<Submitted>, Vec<Refused>), Error> {
     let mut all: Option<Submitted> = None;
+    let refused = halve(submit, async |some| {
+        let submitted = reach.submit(&some).await?;
+        match &mut all {
+            // The first cursor is before all of them.
+            Some(all) => all.transfers.extend(submitted.transfers),
+            None => all = Some(submitted),
+        }
+        Ok(())
+    });
+    let refused = refused.await?;
+    Ok((all, refused))
+}
+
+/// Leaves requests to a process in the background, and tells which were refused.
+pub(crate) async fn detach(
+    dir: &Path,
+    submit: Submit,
+    output: &mut Output,
+) -> Result<Vec<Refused>, Error> {
+    halve(submit, async |some| {
+        crate::detach::detach(dir, &some, output).await
+    })
+    .await
+}
+
+/// Halves what is refused until it is known which requests those are.
+async fn halve(
+    submit: Submit,
+    mut ask: impl AsyncFnMut(Submit) -> Result<(), Error>,
+) -> Result<Vec<Refused>, Error> {
     let mut refused = Vec::new();
-    let Submit {
-        requests,
-        credentials,
-    } = submit;
-    let mut batches = vec![requests];
+    let mut batches = vec![submit.requests];
     while let Some(mut batch) = batches.pop() {
         if batch.is_empty() {
             continue;
         }
-        let submit = Submit {
+        let some = Submit {
             requests: batch.clone(),
-            credentials: credentials.clone(),
+            credentials: submit.credentials.clone(),
         };
-        match reach.submit(&submit).await {
-            Ok(submitted) => match &mut all {
-                // The first cursor is before all of them.
-                Some(all) => all.transfers.extend(submitted.transfers),
-                None => all = Some(submitted),
-            },
+        match ask(some).await {
+            Ok(()) => {}
             Err(Error::Owner(ClientError::Problem(problem))) if problem.status == 422 => {
                 if batch.len() == 1 {
                     refused.push(Refused {
@@ -55,5 +79,5 @@ pub(crate) async fn submit(
             Err(error) => return Err(error),
         }
     }
-    Ok((all, refused))
+    Ok(refused)
 }

@@ -10,10 +10,9 @@ use towline_daemon::{Submit, Submitted};
 
 use crate::args::{Common, Download, OnExists};
 use crate::attach::{Attachment, Stay, Stayed};
-use crate::detach::detach;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::halving::submit;
+use crate::halving::{Refused, detach, submit};
 use crate::identity;
 use crate::output::Output;
 use crate::reach::{Reach, Wishes};
@@ -88,20 +87,17 @@ struct PrefixRun<'a> {
 impl PrefixRun<'_> {
     async fn run(mut self, output: &mut Output) -> Result<Exit, Error> {
         self.look_for_earlier().await?;
-        let mut exit = Exit::Done;
         if self.args.running.detach {
             while let Some(requests) = self.collect(output).await? {
-                let submit = self.submit_of(requests);
-                let dir = self.dir.clone();
-                if detach(&dir, &submit, output).await? != Exit::Done {
-                    exit = Exit::Failed;
-                }
+                let refused = detach(&self.dir, self.submit_of(requests), output).await?;
+                self.refuse(refused, output);
             }
-            return self.end(exit, output);
+            return self.end(Exit::Done, output);
         }
         let wishes = Wishes::of_group(self.pages.group(), Direction::Download, &self.args.running);
         let mut reach = Reach::open(self.dir.clone(), wishes).await?;
         let mut stay = Stay::new(output)?;
+        let mut exit = Exit::Done;
         loop {
             let step = tokio::select! {
                 requests = self.collect(output) => requests?,
@@ -198,11 +194,15 @@ impl PrefixRun<'_> {
         output: &mut Output,
     ) -> Result<Option<Submitted>, Error> {
         let (submitted, refused) = submit(reach, self.submit_of(requests)).await?;
+        self.refuse(refused, output);
+        Ok(submitted)
+    }
+
+    fn refuse(&mut self, refused: Vec<Refused>, output: &mut Output) {
         for refused in refused {
             let left_out = LeftOut::refused(refused.request.key, &refused.code, refused.why);
             self.leave_out(&left_out, output);
         }
-        Ok(submitted)
     }
 
     fn end(&self, exit: Exit, output: &mut Output) -> Result<Exit, Error> {

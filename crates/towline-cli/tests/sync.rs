@@ -411,6 +411,38 @@ async fn what_an_earlier_run_left_unfinished_and_a_filter_leaves_out_is_not_move
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_refused_stops_no_others_also_where_all_are_left_to_the_background() {
+    let scene = Scene::start().await;
+    for name in ["a", "b", "c"] {
+        write(&scene, &format!("src/{name}"), name);
+    }
+    // Another file is on its way to the object of one of them.
+    write(&scene, "another", bytes(12 << 20, 6));
+    scene.server.faults().bandwidth(1 << 20);
+    let mut upload = scene.towline(&["upload", "another", "s3://bucket/p/b"]);
+    upload.current_dir(scene.dir.path());
+    let mut upload = spawn(upload);
+    let begun = Instant::now();
+    while scene.server.open_uploads(BUCKET).is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    upload.kill().unwrap();
+    upload.wait().unwrap();
+    let output = sync(&scene, "src", UP, &["--detach"]);
+    scene.server.faults().bandwidth(0);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("left out"), "{}", stderr(&output));
+    let begun = Instant::now();
+    while object(&scene, "a").is_none() || object(&scene, "c").is_none() {
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    scene.run(&["daemon", "stop"]); // it may have left by itself
+    assert_ne!(object(&scene, "b"), Some(b"b".to_vec()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_tells_all_and_touches_nothing() {
     let scene = Scene::start().await;
     write(&scene, "src/new", "new");

@@ -82,7 +82,8 @@ async fn carry(
         credentials: credentials.clone(),
     };
     if running.detach {
-        return detach(&common.state_dir(), &submit, output).await;
+        detach(&common.state_dir(), &submit, output).await?;
+        return Ok(Exit::Done);
     }
     let (_apart, dir) = state_dir(running, common)?;
     let direction = submit.requests.first().map(|request| request.direction);

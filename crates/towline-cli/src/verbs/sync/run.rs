@@ -6,17 +6,16 @@ use towline::{
     Connection, Direction, HandedOver, Query, SqliteReader, State, SyncDecision, SyncLeftOut,
     SyncPlan, Timestamp, TransferRequest,
 };
-use towline_daemon::{ClientError, Submit, Submitted};
+use towline_daemon::{Submit, Submitted};
 
 use super::deletions::delete;
 use super::report::Report;
 use super::spool::{Draft, Spool};
 use super::{Ends, Sync};
 use crate::attach::{Attachment, Stay, Stayed};
-use crate::detach::detach;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::halving::{Refused, submit};
+use crate::halving::{Refused, detach, submit};
 use crate::output::Output;
 use crate::reach::{Reach, Wishes};
 
@@ -222,15 +221,7 @@ impl Run<'_> {
         output: &mut Output,
     ) -> Result<Option<Submitted>, Error> {
         let (mut submitted, refused) = submit(reach, self.submit_of(requests)).await?;
-        let mut anew = Vec::new();
-        for mut refused in refused {
-            if refused.code == "OptionsDiffer" && self.is_of_earlier(&refused.request).await? {
-                refused.request.restart = true;
-                anew.push(refused.request);
-            } else {
-                self.refuse(refused, output);
-            }
-        }
+        let anew = self.begun_otherwise(refused, output).await?;
         let (started, refused) = submit(reach, self.submit_of(anew)).await?;
         for refused in refused {
             self.refuse(refused, output);
@@ -250,30 +241,30 @@ impl Run<'_> {
         requests: Vec<TransferRequest>,
         output: &mut Output,
     ) -> Result<(), Error> {
-        let mut batches = vec![requests];
-        while let Some(mut batch) = batches.pop() {
-            match detach(&self.dir, &self.submit_of(batch.clone()), output).await {
-                Ok(_) => {}
-                Err(Error::Owner(ClientError::Problem(problem))) if problem.status == 422 => {
-                    if batch.len() > 1 {
-                        let rest = batch.split_off(batch.len() / 2);
-                        batches.extend([rest, batch]);
-                        continue;
-                    }
-                    let mut request = batch.remove(0);
-                    let differs = problem.code == "OptionsDiffer" && !request.restart;
-                    if differs && self.is_of_earlier(&request).await? {
-                        request.restart = true;
-                        batches.push(vec![request]);
-                    } else {
-                        let (code, why) = (problem.code.clone(), problem.detail);
-                        self.refuse(Refused { request, code, why }, output);
-                    }
-                }
-                Err(error) => return Err(error),
-            }
+        let refused = detach(&self.dir, self.submit_of(requests), output).await?;
+        let anew = self.begun_otherwise(refused, output).await?;
+        for refused in detach(&self.dir, self.submit_of(anew), output).await? {
+            self.refuse(refused, output);
         }
         Ok(())
+    }
+
+    /// Of what was refused, what an earlier sync had asked for otherwise.
+    async fn begun_otherwise(
+        &mut self,
+        refused: Vec<Refused>,
+        output: &mut Output,
+    ) -> Result<Vec<TransferRequest>, Error> {
+        let mut anew = Vec::new();
+        for mut refused in refused {
+            if refused.code == "OptionsDiffer" && self.is_of_earlier(&refused.request).await? {
+                refused.request.restart = true;
+                anew.push(refused.request);
+            } else {
+                self.refuse(refused, output);
+            }
+        }
+        Ok(anew)
     }
 
     fn refuse(&mut self, refused: Refused, output: &mut Output) {
