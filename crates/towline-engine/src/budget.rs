@@ -113,3 +113,26 @@ impl Drop for Buffer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_would_only_like_to_have_buffers_leaves_some_to_those_that_need_them() {
+        let budget = Budget::new(64 * BUFFER);
+        let kept: Vec<_> = std::iter::from_fn(|| budget.try_take(8 * BUFFER as u64)).collect();
+        assert_eq!(kept.len(), 6, "48 of 64");
+        let needed = tokio::time::timeout(std::time::Duration::from_secs(5), async {
+            [
+                budget.take_buffers(4).await,
+                budget.take_buffers(4).await,
+                budget.take_buffers(4).await,
+                budget.take_buffers(4).await,
+            ]
+        });
+        assert!(needed.await.is_ok(), "four that read as they go");
+        drop(kept);
+        assert!(budget.try_take(1).is_some());
+    }
+}

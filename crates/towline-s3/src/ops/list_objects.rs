@@ -149,6 +149,17 @@ mod tests {
         assert!(parse(without.as_bytes(), &request(None)).is_err());
     }
 
+    #[test]
+    fn a_page_that_names_a_next_one_has_one_also_where_it_does_not_say_so() {
+        let silent = PAGE.replace("<IsTruncated>true</IsTruncated>", "");
+        let page = parse(silent.as_bytes(), &request(None)).unwrap();
+        assert_eq!(page.next.as_deref(), Some("t2"));
+        let last = silent.replace("<NextContinuationToken>t2</NextContinuationToken>", "");
+        assert_eq!(parse(last.as_bytes(), &request(None)).unwrap().next, None);
+        let said = PAGE.replace("true", "false");
+        assert_eq!(parse(said.as_bytes(), &request(None)).unwrap().next, None);
+    }
+
     proptest::proptest! {
         #![proptest_config(proptest::prelude::ProptestConfig::with_cases(3000))]
         #[test]

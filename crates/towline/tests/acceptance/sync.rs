@@ -104,7 +104,7 @@ async fn what_changed_since_the_plan_was_made_is_not_deleted() {
     let dir = scene.dir.path().join("dir");
     std::fs::create_dir(&dir).unwrap();
     write(&dir, "file", "file");
-    for key in ["p/one", "p/two"] {
+    for key in ["p/one", "p/three", "p/two"] {
         scene
             .server
             .put_object(BUCKET, key, key.into())
@@ -120,14 +120,19 @@ async fn what_changed_since_the_plan_was_made_is_not_deleted() {
         }
     }
     write(&dir, "two", "it came meanwhile");
+    let another = b"another object".to_vec();
+    let put = scene.server.put_object(BUCKET, "p/three", another);
+    put.await.unwrap();
     let deleter = plan.deleter();
     let mut became = Vec::new();
     for deletion in &deletions {
         became.push(deleter.delete(deletion).await.unwrap());
     }
-    assert_eq!(became, [SyncDeleted::Gone, SyncDeleted::Needed]);
+    let expected = [SyncDeleted::Gone, SyncDeleted::Changed, SyncDeleted::Needed];
+    assert_eq!(became, expected);
     assert!(scene.server.object_bytes(BUCKET, "p/one").is_err());
     assert!(scene.server.object_bytes(BUCKET, "p/two").is_ok());
+    assert!(scene.server.object_bytes(BUCKET, "p/three").is_ok());
 
     let down = scene.utility.sync_down(BUCKET, "p/", &dir).delete(true);
     let mut plan = down.plan().await.unwrap();
@@ -143,4 +148,31 @@ async fn what_changed_since_the_plan_was_made_is_not_deleted() {
     let deleter = plan.deleter();
     assert_eq!(deleter.delete(&file).await.unwrap(), SyncDeleted::Changed);
     assert!(dir.join("file").exists());
+}
+
+/// As where a disk is taken away while it is walked: an empty directory is left.
+#[tokio::test]
+async fn a_source_that_is_another_directory_in_the_end_was_not_read_whole() {
+    let scene = Scene::start().await;
+    let dir = scene.dir.path().join("dir");
+    std::fs::create_dir(&dir).unwrap();
+    for number in 0..1500 {
+        write(&dir, &format!("{number:04}"), "file");
+    }
+    for key in ["p/0000", "p/1499"] {
+        let put = scene.server.put_object(BUCKET, key, b"file".to_vec());
+        put.await.unwrap();
+    }
+    let request = || scene.utility.sync_up(&dir, BUCKET, "p/").delete(true);
+    let mut plan = request().plan().await.unwrap();
+    assert!(!told(&mut plan).await.values().any(|what| *what == 'x'));
+    assert!(plan.is_complete());
+
+    let mut plan = request().plan().await.unwrap();
+    plan.next().await.unwrap();
+    std::fs::rename(&dir, scene.dir.path().join("away")).unwrap();
+    std::fs::create_dir(&dir).unwrap();
+    let told = told(&mut plan).await;
+    assert_eq!(told.get("p/1499"), Some(&'x'), "what is wrong is not seen");
+    assert!(!plan.is_complete());
 }

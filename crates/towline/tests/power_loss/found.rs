@@ -28,15 +28,40 @@ fn a_download_that_a_killed_process_renamed_is_called_done_only_once_that_is_dur
     });
 }
 
+/// A process is killed between the write of a submit to the log of the store and its
+/// sync. The next one reads it there, and tells of it.
+#[test]
+fn what_a_killed_process_wrote_to_the_log_is_told_only_once_it_is_durable() {
+    on_a_machine(async |machine| {
+        let wanted = wanted::large_download(&machine, MIB).await;
+        let story = Story::of(&machine, vec![wanted], Settings::default());
+        let of_log = |op: &Op| matches!(op, Op::Sync { path, .. } if path.to_string_lossy().ends_with("-wal"));
+        let told = submitted(&story);
+        let synced = story.recorded.ops[..told].iter().rposition(of_log).unwrap();
+        let story = story.killed(&machine, synced);
+        let told = submitted(&story);
+        let failure = Failure::draw(&story, told, Fate::Lost, 1, &|_| true);
+        failure.check(&machine, 1);
+        // Where the log is not synced, it is found.
+        let failure = Failure::draw(&story, told, Fate::Lost, 1, &|op| !of_log(op));
+        assert_ne!(failure.judge(&machine), []);
+    });
+}
+
+/// When the first transfer was told to be recorded.
+fn submitted(story: &Story) -> usize {
+    let steps = &story.wanted[0].steps;
+    let submitted = |(_, step): &&(usize, Step)| matches!(step, Step::Submitted(_));
+    steps.iter().find(submitted).unwrap().0
+}
+
 /// The directory of copies is made with the first of them.
 #[test]
 fn a_copy_of_bytes_survives_power_loss_with_its_directory() {
     on_a_machine(async |machine| {
         let wanted = wanted::spooled_upload(&machine, 300 * KIB);
         let story = Story::of(&machine, vec![wanted], Settings::default());
-        let steps = &story.wanted[0].steps;
-        let submitted = |(_, step): &&(usize, Step)| matches!(step, Step::Submitted(_));
-        let told = steps.iter().find(submitted).unwrap().0;
+        let told = submitted(&story);
         let failure = Failure::draw(&story, told, Fate::Lost, 1, &|_| true);
         failure.check(&machine, 1);
     });
