@@ -1,8 +1,9 @@
 //! Caps on how fast bytes move, each way: of all transfers, and of groups of them.
 //!
-//! Bytes pass the cap of their group first and that of all then, so that a slow
-//! group keeps nobody else waiting. Where there is no cap, each buffer costs a
-//! look at one flag.
+//! Bytes pass the cap of their group first and that of all then, so that the bytes
+//! of a slow group keep no others waiting. Its parts hold slots, though: `acting.rs`
+//! leaves the last one to those that have none. Where no transfer of a direction has a
+//! cap, each buffer costs a look at one flag.
 
 mod bucket;
 mod pass;
