@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Timestamp;
+
 /// A source file as it was when it was looked at. Two equal fingerprints are
 /// taken to mean equal bytes; writers through `mmap` within one timestamp of
 /// the file system are the documented exception.
@@ -28,6 +30,15 @@ impl Fingerprint {
             size,
             modified_ns: 0,
             changed_ns: 0,
+        }
+    }
+
+    /// What a listing tells of an object: a hint, for a download.
+    pub fn of_listed(size: u64, last_modified: Option<Timestamp>) -> Self {
+        let at = last_modified.map_or(0, Timestamp::as_millis);
+        Self {
+            modified_ns: at.saturating_mul(1_000_000),
+            ..Self::of_bytes(size)
         }
     }
 }

@@ -78,7 +78,8 @@ impl Spec {
 pub struct NewTransfer {
     /// What is asked for.
     pub spec: Spec,
-    /// Uploads: the source as it was at the call.
+    /// Uploads: the source as it was at the call. Downloads: bytes of the length
+    /// that a listing told ([`Fingerprint::of_bytes`]), if one did: a hint.
     pub source: Option<Fingerprint>,
     /// When it was asked for.
     pub created_at: Timestamp,
@@ -101,7 +102,8 @@ pub struct Record {
     pub generation: u32,
     /// Length and part size, once known.
     pub plan: Option<PartPlan>,
-    /// Uploads: the source this generation is sent from.
+    /// Uploads: the source this generation is sent from. Downloads: the length
+    /// that a listing told, until the object was asked for.
     pub source: Option<Fingerprint>,
     /// What it holds at S3, or which object it reads.
     pub remote: Option<Remote>,

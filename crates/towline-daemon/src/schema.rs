@@ -179,6 +179,16 @@ pub(crate) struct TransferRequest {
     /// Cancels an unfinished transfer of the same and starts anew.
     #[schema(required = false)]
     pub(crate) restart: bool,
+    /// Downloads: what a listing told of the object. A small one is then fetched in one request.
+    pub(crate) listed: Option<Listed>,
+}
+
+#[derive(ToSchema, Serialize)]
+pub(crate) struct Listed {
+    /// Its length in bytes.
+    pub(crate) size: u64,
+    /// When it was stored, in milliseconds since 1970.
+    pub(crate) last_modified: Option<i64>,
 }
 
 #[derive(ToSchema, Serialize)]

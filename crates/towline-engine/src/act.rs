@@ -190,14 +190,20 @@ pub(crate) async fn perform(act: Act, context: Context) -> Option<Event> {
         match (direction, act) {
             (Direction::Upload, Act::Part(part)) => upload::part(&context, part).await,
             (Direction::Download, Act::Part(part)) => Some(download::part(&context, part).await),
+            (Direction::Download, Act::Prepare) => download::find(&context).await,
             (_, act) => Some(match whole(direction, act, &context).await {
                 Ok(event) => event,
                 Err(failure) => Event::ActFailed(failure),
             }),
         }
     };
-    // An upload's part decides itself: one that is sent whole may still be answered.
-    if !act.can_be_cut(direction) || matches!((direction, act), (Direction::Upload, Act::Part(_))) {
+    // These decide themselves: a part that is sent whole may still be answered, and
+    // a small object may be on its way to its place.
+    let decides = matches!(
+        (direction, act),
+        (Direction::Upload, Act::Part(_)) | (Direction::Download, Act::Prepare)
+    );
+    if decides || !act.can_be_cut(direction) {
         return work.await;
     }
     tokio::select! {
@@ -214,7 +220,6 @@ async fn whole(direction: Direction, act: Act, context: &Context) -> Result<Even
         (Direction::Upload, Act::Reconcile) => upload::reconcile(context).await,
         (Direction::Upload, Act::Discard) => upload::discard(context).await,
         (Direction::Upload, _) => upload::complete(context).await,
-        (Direction::Download, Act::Prepare) => download::find(context).await,
         (Direction::Download, Act::Reconcile) => download::reconcile(context).await,
         (Direction::Download, Act::Seal) => download::seal(context).await,
         (Direction::Download, Act::Discard) => download::discard(context).await,
@@ -236,5 +241,9 @@ impl Stop {
         let mut stopped = self.0.clone();
         // A sender that is gone wants nothing more.
         let _ = stopped.wait_for(|stopped| *stopped).await;
+    }
+
+    pub(crate) fn is_requested(&self) -> bool {
+        *self.0.borrow()
     }
 }

@@ -280,7 +280,7 @@ pub use observer::{TransferObserver, Updates};
 pub use overview::{PartState, TransferCounts, TransferPart, TransferParts};
 pub use prefix::{LeftOut, PrefixDownload, PrefixPage, PrefixPages, PrefixRequest};
 pub use presign::{PresignGet, PresignPut};
-pub use request::TransferRequest;
+pub use request::{Listed, TransferRequest};
 pub use settings::SettingsError;
 pub use sync::{
     MTIME_METADATA, SyncCompare, SyncDecision, SyncDeleted, SyncDeleter, SyncDeletion, SyncFilter,

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use towline_core::{
-    BucketName, Connection, Direction, Fingerprint, ObjectAddress, ObjectKey, Spec, TransferOptions,
+    BucketName, Connection, Direction, Fingerprint, ListedObject, ObjectAddress, ObjectKey, Spec,
+    Timestamp, TransferOptions,
 };
 
 use crate::{SubmitError, TransferUtility, check, check_options, path_json};
@@ -46,6 +47,10 @@ pub struct TransferRequest {
     /// Cancels an unfinished transfer of the same and starts anew.
     #[serde(default)]
     pub restart: bool,
+    /// Downloads: what a listing told of the object. A small one is then fetched in
+    /// one request; what turns out to be otherwise is asked for as usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed: Option<Listed>,
     /// Its bytes are in no file: the path is empty.
     #[serde(skip)]
     pub(crate) stream: bool,
@@ -104,6 +109,7 @@ impl TransferRequest {
             token: None,
             group: None,
             restart: false,
+            listed: None,
             stream: false,
             length: None,
         }
@@ -149,6 +155,9 @@ impl TransferRequest {
         if self.direction == Direction::Upload {
             options.part_size = options.part_size.or(utility.config().minimum_part_size);
         }
+        if self.direction == Direction::Upload && self.listed.is_some() {
+            return Err(check_options::bad("listed", "only downloads have one"));
+        }
         let source = match self.direction {
             Direction::Upload if self.stream => check::stream(self.length, &options)?,
             Direction::Download if self.stream => None,
@@ -158,7 +167,8 @@ impl TransferRequest {
                     Some(depth) => check::beneath(&path, depth)?,
                     None => check::target(&path)?,
                 }
-                None
+                let listed = self.listed.as_ref();
+                listed.map(|it| Fingerprint::of_listed(it.size, it.last_modified))
             }
         };
         let spec = Spec {
@@ -178,11 +188,29 @@ impl TransferRequest {
     }
 }
 
+/// What a listing told of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// Its length in bytes.
+    pub size: u64,
+    /// When it was stored. Without it the object is asked for as usual.
+    pub last_modified: Option<Timestamp>,
+}
+
+impl From<&ListedObject> for Listed {
+    fn from(object: &ListedObject) -> Self {
+        Self {
+            size: object.size,
+            last_modified: object.last_modified,
+        }
+    }
+}
+
 /// A request that was found good.
 #[derive(Clone, Debug)]
 pub(crate) struct Settled {
     pub(crate) spec: Spec,
-    /// Uploads: the source as it is now.
+    /// Uploads: the source as it is now. Downloads: what a listing told.
     pub(crate) source: Option<Fingerprint>,
     pub(crate) restart: bool,
 }

@@ -41,6 +41,14 @@ pub enum Event {
         /// The store gives no ranges, so it is fetched in one piece.
         in_one: bool,
     },
+    /// Downloads: the object was small, and is there under its name, whole, proven
+    /// and durable.
+    Fetched {
+        /// Its length in bytes.
+        size: u64,
+        /// By what it is proven.
+        proof: Proof,
+    },
     /// S3 or the disk was asked what is there.
     Reconciled(Found),
     /// A part is where it belongs.

@@ -194,6 +194,11 @@ impl Transfer {
                 };
                 self.object_found(&mut step, identity, plan, temp, now);
             }
+            (Phase::Preparing, Event::Fetched { size, proof }) => {
+                let (plan, source) = (PartPlan::recorded(size, 0), None);
+                self.change(&mut step, Change::Planned { plan, source });
+                self.complete(&mut step, proof, now);
+            }
             (phase, Event::Reconciled(found))
                 if phase.runs() && !matches!(phase, Phase::Discarding(_)) =>
             {
@@ -256,7 +261,8 @@ impl Transfer {
     fn proceed(&mut self, step: &mut Step, now: Now) {
         self.run.act_backing_off = false;
         let upload = self.record.spec.direction == Direction::Upload;
-        if self.record.plan.is_none()
+        if upload
+            && self.record.plan.is_none()
             && let Some(source) = self.record.source
             && let Ok(plan) = PartPlan::for_upload(source.size, &self.record.spec.options)
         {

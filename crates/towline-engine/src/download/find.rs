@@ -6,14 +6,41 @@ use towline_core::{
     Outcome, RangeOf, Temp, WhenTargetExists,
 };
 
-use super::by_parts;
 use super::identical::is_identical;
 use super::seal::md5_of;
+use super::{at_once, by_parts};
 use crate::act::Context;
 use crate::files::TargetDir;
 use crate::head;
 
-pub(crate) async fn find(context: &Context) -> Result<Event, Failure> {
+/// `None` when it was cut short.
+pub(crate) async fn find(context: &Context) -> Option<Event> {
+    let ask = async {
+        match at_once::get(context).await? {
+            Some(whole) => Ok(Asked::Whole(whole)),
+            None => ask(context).await.map(Asked::Found),
+        }
+    };
+    let asked: Result<Asked, Failure> = tokio::select! {
+        biased;
+        () = context.stop.requested() => return None,
+        asked = ask => asked,
+    };
+    let found = match asked {
+        Ok(Asked::Found(event)) => Ok(event),
+        Ok(Asked::Whole(whole)) => whole.put(context).await.transpose()?,
+        Err(failure) => Err(failure),
+    };
+    Some(found.unwrap_or_else(Event::ActFailed))
+}
+
+enum Asked {
+    Found(Event),
+    /// All bytes of a small object.
+    Whole(at_once::Whole),
+}
+
+async fn ask(context: &Context) -> Result<Event, Failure> {
     towline_core::failpoint!("find.begins");
     let there = target_is_there(context).await?;
     let policy = context.spec().options.when_target_exists;
@@ -61,17 +88,21 @@ pub(crate) async fn find(context: &Context) -> Result<Event, Failure> {
         });
     }
     identity.part_size = by_parts::first_part(context, &identity, whole).await?;
+    Ok(found(context, identity, size))
+}
+
+/// An object that goes to a temporary file first.
+pub(super) fn found(context: &Context, identity: ObjectIdentity, size: u64) -> Event {
     let temp = Temp {
         name: context.random.temp_name(),
         boot: context.files.boot_id(),
     };
-    let in_one = context.profile.profile().ranges() == Some(false);
-    Ok(Event::ObjectFound {
+    Event::ObjectFound {
         identity,
         size,
         temp,
-        in_one,
-    })
+        in_one: context.profile.profile().ranges() == Some(false),
+    }
 }
 
 async fn target_is_there(context: &Context) -> Result<bool, Failure> {
@@ -84,7 +115,7 @@ async fn target_is_there(context: &Context) -> Result<bool, Failure> {
     Ok(context.blocking(look).await?)
 }
 
-fn identity_of(head: ObjectHead) -> ObjectIdentity {
+pub(super) fn identity_of(head: ObjectHead) -> ObjectIdentity {
     // A checksum of all bytes is worth more than one of checksums.
     let checksum = head
         .checksums

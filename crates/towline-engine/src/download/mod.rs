@@ -1,5 +1,6 @@
 //! The acts of a download, a file each.
 
+mod at_once;
 mod by_parts;
 mod discard;
 mod find;

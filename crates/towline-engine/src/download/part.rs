@@ -340,7 +340,7 @@ async fn write(
     }
 }
 
-fn broken(cause: towline_core::StreamError) -> S3Error {
+pub(super) fn broken(cause: towline_core::StreamError) -> S3Error {
     let cause = match cause.downcast::<S3Error>() {
         Ok(told) => return *told,
         Err(cause) => cause,

@@ -12,7 +12,7 @@ use super::{by_parts, identity};
 use crate::act::Context;
 use crate::budget::BUFFER;
 use crate::files::{OpenFile, TargetDir, target_failure};
-use crate::hash::{Hasher, etag_md5};
+use crate::hash::{Hasher, checksum_of, etag_md5};
 use crate::head;
 use crate::upload::whole_of;
 
@@ -57,6 +57,8 @@ async fn modified(
 pub(crate) enum Bytes {
     /// In the file.
     File(Arc<dyn OpenFile>),
+    /// In memory.
+    Memory(bytes::Bytes),
     /// Given away; their checksum, if it was needed.
     Taken(Option<Checksum>),
 }
@@ -69,6 +71,7 @@ impl Bytes {
     ) -> Result<Checksum, Failure> {
         match self {
             Self::File(file) => read_back(context, file, algorithm).await,
+            Self::Memory(bytes) => Ok(checksum_of(algorithm, bytes)),
             Self::Taken(sum) => {
                 let known = sum.filter(|sum| sum.algorithm() == algorithm);
                 known.ok_or_else(|| LocalFailure::TargetNotReopenable.into())

@@ -409,9 +409,12 @@ impl EventLoop {
         let Some((act, stopped)) = live.ended(act) else {
             return;
         };
-        // What was stopped is asked for again; but a part that landed counts, and
-        // so does the name of an upload, which is known nowhere else.
-        let landed = matches!(event, Some(Event::PartMoved(_) | Event::UploadOpened(_)));
+        // What was stopped is asked for again; but a part that landed counts, and a
+        // small object, and the name of an upload, which is known nowhere else.
+        let landed = matches!(
+            event,
+            Some(Event::PartMoved(_) | Event::UploadOpened(_) | Event::Fetched { .. })
+        );
         let counts = !stopped || landed;
         if let Some(event) = event.filter(|_| counts) {
             let sign = match &event {

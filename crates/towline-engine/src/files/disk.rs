@@ -41,6 +41,9 @@ pub trait OpenFile: Debug + Send + Sync {
     /// What it is now.
     fn stat(&self) -> io::Result<Stat>;
 
+    /// What its file system knows it by while it is open: a descriptor.
+    fn handle(&self) -> u64;
+
     /// Reads at a place; 0 is the end.
     fn read_at(&self, bytes: &mut [u8], at: u64) -> io::Result<usize>;
 
@@ -71,6 +74,13 @@ pub trait OpenFile: Debug + Send + Sync {
 pub trait OpenDir: Debug + Send + Sync {
     /// Makes a file that only we may read; fails where the name is taken.
     fn create(&self, name: &OsStr) -> io::Result<Arc<dyn OpenFile>>;
+
+    /// Makes a file without a name, as others may read and write it by the umask: it
+    /// is gone with the process that has it open. `Unsupported` where there are none.
+    fn create_nameless(&self) -> io::Result<Arc<dyn OpenFile>>;
+
+    /// Gives a file without a name one, in one step; fails where that is taken.
+    fn link(&self, nameless: &dyn OpenFile, name: &OsStr) -> io::Result<()>;
 
     /// Opens a file for reading and writing.
     fn open(&self, name: &OsStr) -> io::Result<Arc<dyn OpenFile>>;

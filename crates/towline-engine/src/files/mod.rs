@@ -15,6 +15,7 @@ use std::io;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use rustix::io::Errno;
 use tokio::sync::oneshot;
@@ -30,7 +31,7 @@ pub use source::inspect_source;
 pub(crate) use source::{Planned, changed, check_source, inspect, open_source, read_source};
 pub use system::{identity_of, kind_if_special};
 pub use target::numbered;
-pub(crate) use target::{TargetDir, target_failure};
+pub(crate) use target::{Put, TargetDir, target_failure};
 
 use crate::tasks::Tasks;
 
@@ -39,6 +40,8 @@ use crate::tasks::Tasks;
 pub(crate) struct Files {
     disk: Arc<dyn Disk>,
     tasks: Tasks,
+    /// A file system was met that knows no files without a name.
+    all_have_names: Arc<AtomicBool>,
 }
 
 impl Files {
@@ -48,7 +51,20 @@ impl Files {
     }
 
     pub(crate) fn on(disk: Arc<dyn Disk>, tasks: Tasks) -> Self {
-        Self { disk, tasks }
+        Self {
+            disk,
+            tasks,
+            all_have_names: Arc::default(),
+        }
+    }
+
+    /// Whether files without a name are known, as far as was seen.
+    pub(crate) fn may_be_nameless(&self) -> bool {
+        !self.all_have_names.load(Relaxed)
+    }
+
+    pub(crate) fn have_names(&self) {
+        self.all_have_names.store(true, Relaxed);
     }
 
     /// Does blocking work off the runtime's threads, to its end even where

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -63,6 +64,10 @@ impl OpenFile for File {
         self.metadata().map(|meta| stat(&meta))
     }
 
+    fn handle(&self) -> u64 {
+        u64::from(self.as_raw_fd().unsigned_abs())
+    }
+
     fn read_at(&self, bytes: &mut [u8], at: u64) -> io::Result<usize> {
         FileExt::read_at(self, bytes, at)
     }
@@ -118,6 +123,34 @@ impl OpenDir for Directory {
         let mode = Mode::RUSR | Mode::WUSR;
         let file = File::from(rustix::fs::openat(&self.dir, name, flags, mode)?);
         Ok(Arc::new(file))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn create_nameless(&self) -> io::Result<Arc<dyn OpenFile>> {
+        let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+        match rustix::fs::openat(&self.dir, ".", flags, Mode::from_raw_mode(0o666)) {
+            Ok(file) => Ok(Arc::new(File::from(file))),
+            // How kernels and file systems without them say so.
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {
+                Err(io::ErrorKind::Unsupported.into())
+            }
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn create_nameless(&self) -> io::Result<Arc<dyn OpenFile>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn link(&self, nameless: &dyn OpenFile, name: &OsStr) -> io::Result<()> {
+        let open = format!("/proc/self/fd/{}", nameless.handle());
+        let follow = AtFlags::SYMLINK_FOLLOW;
+        match rustix::fs::linkat(rustix::fs::CWD, &open, &self.dir, name, follow) {
+            // `/proc` is not there, or no file system may be crossed to it.
+            Err(Errno::NOENT | Errno::XDEV) => Err(io::ErrorKind::Unsupported.into()),
+            linked => Ok(linked?),
+        }
     }
 
     fn open(&self, name: &OsStr) -> io::Result<Arc<dyn OpenFile>> {

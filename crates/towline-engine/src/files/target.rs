@@ -94,6 +94,43 @@ impl TargetDir {
         Ok(ours.then_some(file))
     }
 
+    /// Writes a whole file, and gives it the target's name once it is durable and
+    /// still wanted. It has none before, so that nothing is left of it whatever
+    /// happens.
+    pub(crate) fn put_whole(
+        &self,
+        bytes: &[u8],
+        modified: Option<Timestamp>,
+        is_wanted: impl FnOnce() -> bool,
+    ) -> Result<Put, LocalFailure> {
+        towline_core::failpoint!("whole.begins");
+        let failed = |error: io::Error| self.failure(&error);
+        let file = match self.dir.create_nameless() {
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                return Ok(Put::Unsupported);
+            }
+            file => file.map_err(failed)?,
+        };
+        file.write_all_at(bytes, 0).map_err(failed)?;
+        set_modified(&*file, modified).map_err(failed)?;
+        towline_core::failpoint!("whole.written");
+        file.sync_all().map_err(|error| self.sync_failed(&error))?;
+        towline_core::failpoint!("whole.synced");
+        if !is_wanted() {
+            return Ok(Put::NotWanted);
+        }
+        match self.dir.link(&*file, &self.name) {
+            Err(error) if is(&error, Errno::EXIST) => return Ok(Put::Taken),
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                return Ok(Put::Unsupported);
+            }
+            linked => linked.map_err(failed)?,
+        }
+        towline_core::failpoint!("whole.named");
+        self.sync_name()?;
+        Ok(Put::There)
+    }
+
     /// Sets times and mode as the finished file has them and syncs it to disk.
     pub(crate) fn seal_temp(
         &self,
@@ -103,11 +140,7 @@ impl TargetDir {
     ) -> Result<FileIdentity, LocalFailure> {
         let failed = |error: io::Error| self.failure(&error);
         forgive(file.share(), "the mode").map_err(failed)?;
-        if let Some(at) = modified {
-            let millis = u64::try_from(at.as_millis()).unwrap_or(0);
-            let time = SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
-            forgive(file.set_modified(time), "the time").map_err(failed)?;
-        }
+        set_modified(file, modified).map_err(failed)?;
         towline_core::failpoint!("seal.dressed");
         self.sync_temp(temp, || file.sync_all())?;
         towline_core::failpoint!("seal.synced");
@@ -132,11 +165,15 @@ impl TargetDir {
             if let Err(error) = self.remove_temp(temp) {
                 tracing::warn!(%error, "a temporary file that could not be synced is left behind");
             }
-            LocalFailure::SyncFailed {
-                path: shown(&self.path),
-                why: error.to_string(),
-            }
+            self.sync_failed(&error)
         })
+    }
+
+    fn sync_failed(&self, error: &io::Error) -> LocalFailure {
+        LocalFailure::SyncFailed {
+            path: shown(&self.path),
+            why: error.to_string(),
+        }
     }
 
     /// Gives the temporary file the target's name and makes that durable.
@@ -266,6 +303,27 @@ impl TargetDir {
     fn failure(&self, error: &io::Error) -> LocalFailure {
         target_failure(&self.path, error)
     }
+}
+
+/// What became of a file that was to be put in its place whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Put {
+    /// It is there, for good.
+    There,
+    /// Something has its name.
+    Taken,
+    /// It was given up before it had its name.
+    NotWanted,
+    /// This file system knows no files without a name.
+    Unsupported,
+}
+
+/// Sets when the object was stored as the time of its file.
+fn set_modified(file: &dyn OpenFile, modified: Option<Timestamp>) -> io::Result<()> {
+    let Some(at) = modified else { return Ok(()) };
+    let millis = u64::try_from(at.as_millis()).unwrap_or(0);
+    let time = SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
+    forgive(file.set_modified(time), "the time")
 }
 
 fn is(error: &io::Error, errno: Errno) -> bool {

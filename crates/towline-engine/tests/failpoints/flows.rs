@@ -9,6 +9,8 @@ use crate::world::World;
 pub(crate) const MIB: u64 = 1 << 20;
 /// One PUT, or one range, of two buffers.
 const SMALL: u64 = 300 << 10;
+/// Fetched at once, where it was listed.
+const TINY: u64 = 5000;
 /// Two parts, the second of two buffers.
 const LARGE: u64 = 5 * MIB + SMALL;
 
@@ -26,6 +28,10 @@ pub(crate) struct Flow {
     /// What others do while it is down after them.
     pub(crate) meanwhile: fn(&World),
     pub(crate) ends: End,
+    /// Downloads: a listing told of the object.
+    pub(crate) is_listed: bool,
+    /// Downloads: nothing has the target's name.
+    pub(crate) is_new: bool,
     /// It may start from zero, and may have to believe what it recorded.
     pub(crate) may_send_again: bool,
     /// Uploads that nobody can tell from somebody else's, and are left alone.
@@ -70,6 +76,8 @@ const FLOW: Flow = Flow {
     after: &[],
     meanwhile: |_| (),
     ends: End::Completed,
+    is_listed: false,
+    is_new: false,
     may_send_again: false,
     stay_open: 0,
 };
@@ -102,6 +110,19 @@ pub(crate) static FLOWS: &[Flow] = &[
     Flow {
         name: "a small download",
         len: SMALL,
+        ..DOWNLOAD
+    },
+    Flow {
+        name: "a small download that was listed",
+        len: TINY,
+        is_listed: true,
+        is_new: true,
+        ..DOWNLOAD
+    },
+    Flow {
+        name: "a small download that was listed, in the place of a file",
+        len: TINY,
+        is_listed: true,
         ..DOWNLOAD
     },
     Flow {

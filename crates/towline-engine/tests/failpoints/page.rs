@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use towline_core::failpoint::STORED;
 
 /// How many lines the order of effects has, by section of the page.
-const SECTIONS: [(&str, &str); 8] = [
+const SECTIONS: [(&str, &str); 9] = [
     ("Submit", "12"),
     ("One PUT", "1234567"),
     ("Multipart upload", "123456789AB"),
     ("Download", "123456789A"),
+    ("A small download that was listed", "12345"),
     ("An unanswered Complete", "abcdefg"),
     ("Cancel, pause, close", "123456789"),
     ("Recovery", "123456"),

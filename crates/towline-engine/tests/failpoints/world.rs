@@ -108,7 +108,9 @@ impl World {
             Direction::Upload => fs::write(world.path(), content(flow.len, 1)).unwrap(),
             Direction::Download => {
                 world.s3.put(BUCKET, KEY, content(flow.len, 1));
-                fs::write(world.path(), BEFORE).unwrap();
+                if !flow.is_new {
+                    fs::write(world.path(), BEFORE).unwrap();
+                }
             }
         }
         world
@@ -148,7 +150,11 @@ impl World {
         options.part_size = Some(PartSize::from_bytes(5 * MIB).unwrap());
         (self.flow.options)(&mut options);
         NewTransfer {
-            source: upload.then(|| inspect_source(&path).unwrap()),
+            source: match upload {
+                true => Some(inspect_source(&path).unwrap()),
+                false if self.flow.is_listed => self.s3.listed(BUCKET, KEY),
+                false => None,
+            },
             spec: Spec {
                 direction: self.flow.direction,
                 connection: Connection {

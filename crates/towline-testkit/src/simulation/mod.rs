@@ -38,7 +38,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use towline_core::{ConnectError, Connection, Connector, Operation, S3, Timestamp, TransferId};
+use towline_core::{
+    ConnectError, Connection, Connector, Fingerprint, Operation, S3, Timestamp, TransferId,
+};
 
 use call::Answer;
 use client::Client;
@@ -212,6 +214,15 @@ impl SimulatedS3 {
         let at = (bucket.to_owned(), key.to_owned());
         let objects = self.0.objects();
         objects.object(&at).ok().map(|object| object.bytes.clone())
+    }
+
+    /// What a listing would tell of an object now.
+    pub fn listed(&self, bucket: &str, key: &str) -> Option<Fingerprint> {
+        let at = (bucket.to_owned(), key.to_owned());
+        let objects = self.0.objects();
+        let object = objects.object(&at).ok()?;
+        let size = object.bytes.len() as u64;
+        Some(Fingerprint::of_listed(size, Some(object.stored)))
     }
 
     /// Deletes an object.

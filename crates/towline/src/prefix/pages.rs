@@ -182,6 +182,7 @@ impl PrefixPages {
         Ok(Some(TransferRequest {
             key: object.key.clone(),
             path,
+            listed: Some(object.into()),
             ..self.like.clone()
         }))
     }

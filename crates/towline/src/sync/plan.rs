@@ -394,6 +394,7 @@ impl SyncPlan {
             request: Box::new(TransferRequest {
                 key,
                 path,
+                listed: (reason == SyncReason::New).then(|| object.into()),
                 ..self.parts.like.clone()
             }),
             bytes: object.size,

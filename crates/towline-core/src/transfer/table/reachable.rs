@@ -248,6 +248,8 @@ fn events(transfer: &Transfer) -> Vec<(String, Event)> {
         Act::Prepare => {
             may("ObjectFound", object_found());
             may("Spared", Event::Spared(Outcome::NotModified));
+            let (size, proof) = (size_of(1), proof());
+            may("Fetched", Event::Fetched { size, proof });
         }
         Act::Reconcile => {
             for (name, found) in found(transfer) {

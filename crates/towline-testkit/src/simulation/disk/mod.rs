@@ -318,6 +318,18 @@ impl State {
         self.last_inode
     }
 
+    /// What got a name that is on the disk once its directory is synced.
+    fn note_named(&mut self, at: u64, path: PathBuf, inode: u64) {
+        let file = self.inodes.get(&inode);
+        let bytes = file.map(|file| file.blocks.now().to_vec());
+        self.named.push(Named {
+            at,
+            path,
+            bytes: bytes.unwrap_or_default(),
+            by_power_loss: false,
+        });
+    }
+
     /// A time that no other change has.
     fn time(&mut self, now: i64) -> i64 {
         self.times += 1;

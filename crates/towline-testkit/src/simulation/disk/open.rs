@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use towline_core::FileIdentity;
 use towline_engine::{OpenDir, OpenFile, Room, Stat};
 
-use super::{Named, SimulatedDisk, errno, not_found};
+use super::{SimulatedDisk, errno, not_found};
 
 const EIO: i32 = 5;
 const EEXIST: i32 = 17;
@@ -75,6 +75,10 @@ impl Drop for Handle {
 impl OpenFile for Handle {
     fn stat(&self) -> io::Result<Stat> {
         Ok(self.disk.state().stat_of(self.inode))
+    }
+
+    fn handle(&self) -> u64 {
+        self.inode
     }
 
     fn read_at(&self, bytes: &mut [u8], at: u64) -> io::Result<usize> {
@@ -215,6 +219,28 @@ impl OpenDir for Directory {
         Ok(Arc::new(Handle::open(&self.disk, inode)))
     }
 
+    fn create_nameless(&self) -> io::Result<Arc<dyn OpenFile>> {
+        let now = self.disk.now();
+        let inode = self.disk.state().new_inode(now);
+        self.note("new, without a name, in", "".as_ref());
+        Ok(Arc::new(Handle::open(&self.disk, inode)))
+    }
+
+    fn link(&self, nameless: &dyn OpenFile, name: &OsStr) -> io::Result<()> {
+        if self.find(name).is_ok() {
+            return Err(errno(EEXIST));
+        }
+        let (inode, at) = (nameless.handle(), self.note("linked as", name));
+        let mut state = self.disk.state();
+        state.note_named(at, self.path.join(name), inode);
+        let lies = state.rules.renames_lie;
+        let names = state.dirs.get_mut(&self.path).ok_or_else(not_found)?;
+        if !lies {
+            names.link(name, inode);
+        }
+        Ok(())
+    }
+
     fn open(&self, name: &OsStr) -> io::Result<Arc<dyn OpenFile>> {
         let inode = self.find(name)?;
         Ok(Arc::new(Handle::open(&self.disk, inode)))
@@ -232,16 +258,7 @@ impl OpenDir for Directory {
         }
         let at = self.note("renamed to", to);
         let mut state = self.disk.state();
-        let bytes = state
-            .inodes
-            .get(&inode)
-            .map(|file| file.blocks.now().to_vec());
-        state.named.push(Named {
-            at,
-            path: self.path.join(to),
-            bytes: bytes.unwrap_or_default(),
-            by_power_loss: false,
-        });
+        state.note_named(at, self.path.join(to), inode);
         let lies = state.rules.renames_lie;
         let names = state.dirs.get_mut(&self.path).ok_or_else(not_found)?;
         if !lies {

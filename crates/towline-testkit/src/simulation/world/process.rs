@@ -153,6 +153,8 @@ impl Process {
                     Ok(stat) => Some(stat.fingerprint),
                     Err(_) => return, // refused before anything is recorded
                 },
+                // Every other one was listed.
+                Direction::Download if job % 2 == 1 => shared.s3.listed(BUCKET, &asked.key),
                 Direction::Download => None,
             };
             let new = NewTransfer {
