@@ -1,10 +1,12 @@
 //! Credentials that expire, come back late or never, and clocks that are wrong.
 //! T44, T45.
 
-use towline_core::{Direction, ParkReason, Phase, State};
+use std::time::Duration;
+
+use towline_core::{Direction, Operation, ParkReason, Phase, State};
 use towline_testkit::simulation::{End, Network, Request};
 
-use crate::scene::{MIB, STORE, Scene, secs};
+use crate::scene::{BUCKET, MIB, STORE, Scene, secs};
 
 const MINUTES_15: u64 = 15 * 60;
 
@@ -134,4 +136,30 @@ async fn an_upload_whose_name_was_lost_is_found_by_the_clock_that_another_one_le
         assert_eq!(scene.s3.opened().len(), 2, "{seconds}");
         assert_eq!(scene.s3.open_uploads(), 0, "{seconds}");
     }
+}
+
+/// Found by kills at random on a bad network: a Create that was frozen with its
+/// connection arrived after its sender was killed and the next one had looked.
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_a_lost_create_opens_after_it_was_looked_for_is_looked_for_again() {
+    let mut scene = Scene::new().await;
+    scene.s3.set_latency(secs(1));
+    let upload = scene.upload("up", 12 * MIB).await;
+    tokio::time::sleep(Duration::from_millis(300)).await; // Create is on its way
+    scene.s3.set_latency(Duration::from_millis(20));
+    scene.restart().await;
+    let asked = |operation| {
+        let history = scene.s3.history();
+        let those = history.into_iter().filter(|it| it.operation == operation);
+        those.count()
+    };
+    let looked = async || asked(Operation::ListMultipartUploads) == 1;
+    scene.until("it was looked for", secs(120), looked).await;
+    tokio::time::sleep(secs(1)).await; // until the answer is there
+    assert_eq!(scene.s3.opened().len(), 0);
+    scene.s3.open_upload(BUCKET, "up", None);
+    scene.completes(&upload, secs(300)).await;
+    assert_eq!(asked(Operation::ListMultipartUploads), 2);
+    assert_eq!(scene.s3.opened().len(), 1, "what came late is used");
+    assert_eq!(scene.s3.open_uploads(), 0);
 }

@@ -70,12 +70,16 @@ impl Weather {
         let percent = dice.u8(0..100);
         let status = [500, 503, 502, 408, 429][dice.usize(0..5)];
         let seconds = Duration::from_millis(dice.u64(1..40_000));
-        // A Create that is carried out after its sender has looked opens an upload
-        // that nobody can tell from a stranger's.
-        let may_be_late = operation != Operation::CreateMultipartUpload;
+        // A Create that is carried out long after its sender has looked, or twice, opens
+        // an upload that nobody can tell from a stranger's.
+        let may_be_twice = operation != Operation::CreateMultipartUpload;
+        let late = match may_be_twice {
+            true => seconds,
+            false => seconds.min(Duration::from_millis(1500)),
+        };
         let applied = match dice.u8(0..3) {
             0 => Applied::No,
-            1 if may_be_late => Applied::Late(seconds),
+            1 => Applied::Late(late),
             _ => Applied::Yes,
         };
         Some(match dice.u8(0..if reads { 8 } else { 6 }) {
@@ -86,7 +90,7 @@ impl Weather {
             2 => Fault::CutAt(percent),
             3 => Fault::CutAfter(applied),
             4 => Fault::Silent(applied),
-            5 if may_be_late => Fault::Twice(seconds),
+            5 if may_be_twice => Fault::Twice(seconds),
             5 => Fault::Refuse(status),
             6 => Fault::BodyCutAt(percent),
             _ => Fault::BodySilentAt(percent),

@@ -82,13 +82,15 @@ fn held_by(row: &Row, asked: &Asked) -> u64 {
 /// A part that was recorded at a survey, and moved after it.
 fn recorded_part_moved(evidence: &Evidence, survey: &Survey, row: &Row) -> Option<Violation> {
     let asked = evidence.asked.iter().find(|asked| row.is_of(asked))?;
-    // Another transfer or generation of the same moves everything, rightly.
+    // Another transfer or generation of the same moves everything, rightly: also
+    // where this one was removed since.
     let mut same = evidence
         .rows
         .iter()
         .filter(|other| other.direction == row.direction && other.key == row.key);
     let only = same.next()?;
-    if same.next().is_some() || only.generation != row.generation {
+    let is_it = only.id == row.id && only.generation == row.generation;
+    if same.next().is_some() || !is_it {
         return None;
     }
     let later = evidence.requests.iter().filter(|request| {

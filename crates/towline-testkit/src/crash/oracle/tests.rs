@@ -266,6 +266,21 @@ fn p6_a_recorded_part_that_moves_again_is_noticed_even_where_bytes_are_left() {
 }
 
 #[test]
+fn p6_what_was_recorded_of_a_transfer_that_was_removed_says_nothing_of_the_next_one() {
+    let mut world = sound(Direction::Download);
+    let more = json!({"range": "bytes=9-12", "bytes_sent": 4});
+    world.in_flight = 1000;
+    world.requests.push(request(7, "GetObject", more));
+    let moved_again = |world: &Evidence| {
+        let said = violations(world);
+        said.iter().any(|it| it.what.contains("was recorded"))
+    };
+    assert!(moved_again(&world));
+    world.rows[0].id += 1;
+    assert!(!moved_again(&world));
+}
+
+#[test]
 fn p7_progress_that_goes_back_is_noticed_in_the_store_and_in_what_is_told() {
     let less = |row: &Row| Row {
         moved: row.moved - 1,
