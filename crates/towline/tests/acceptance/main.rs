@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // in tests it is the assertion
 
 mod again;
+mod at_once;
 mod bandwidth;
 mod bulk;
 mod cancel;
