@@ -5,10 +5,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Record, TransferId};
+use crate::{GroupRecord, Record, TransferId};
 
-/// A place in the order in which the transfers of one store changed their
-/// states. As text, and in JSON: `STORE-EPOCH-N`.
+/// A place in the order in which the transfers and groups of one store changed
+/// their states. As text, and in JSON: `STORE-EPOCH-N`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Cursor {
@@ -63,19 +63,22 @@ impl TryFrom<String> for Cursor {
 /// What changed after a place, in order; each transfer once, as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changes {
-    /// The changed transfers.
+    /// The changed transfers and groups.
     pub changed: Vec<Changed>,
     /// The place after them, to ask from next.
     pub cursor: Cursor,
 }
 
-/// One transfer that changed.
+/// One transfer or group that changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Changed {
     /// It is new, or in another phase.
     Transfer(Box<Record>),
     /// Its record was removed.
     Removed(TransferId),
+    /// A group that lists its transfers is new, was steered, has been listed, or
+    /// had its end.
+    Group(Box<GroupRecord>),
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod cursor;
 pub mod failpoint;
 mod failure;
 mod file;
+mod group;
 mod id;
 mod network;
 mod object_options;
@@ -35,6 +36,10 @@ pub use connection::{Addressing, Connection, ConnectionSource};
 pub use cursor::{Changed, Changes, Cursor, ParseCursorError};
 pub use failure::{ErrorRecord, Failure, LocalFailure};
 pub use file::{FileIdentity, Fingerprint};
+pub use group::{
+    FoundCounts, GroupChange, GroupId, GroupPage, GroupQuery, GroupRecord, GroupSums, ListingPhase,
+    NOT_LISTED_KEPT, NewGroup, NotListed,
+};
 pub use id::{PartNumber, TransferId};
 pub use network::{NetworkClass, NetworkPolicy};
 pub use object_options::{Encryption, Grant, Grantee, ObjectOptions, Permission};

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 use crate::{
-    Change, Changes, Cursor, Direction, ErrorRecord, NewTransfer, PartRow, Phase, Record, State,
+    Change, Changes, Cursor, Direction, ErrorRecord, GroupChange, GroupId, GroupPage, GroupQuery,
+    GroupRecord, GroupSums, NewGroup, NewTransfer, NotListed, PartRow, Phase, Record, State,
     Timestamp, TransferId,
 };
 
@@ -73,6 +74,52 @@ pub trait Store: Send + Sync + 'static {
     /// The incidents of one transfer, oldest first.
     async fn incidents(&self, id: TransferId) -> Result<Vec<Incident>, StoreError>;
 
+    /// Records a group that is to list its transfers. Fails while another group of
+    /// its name is without its end.
+    async fn create_group(&self, new: NewGroup) -> Result<GroupRecord, StoreError>;
+
+    /// Records all of a page of a group's listing, and where the listing goes on, or
+    /// nothing of it. `None`, and nothing of it, where the group is not
+    /// [open](GroupRecord::is_open) any more. The new transfers are of this group,
+    /// whatever group they name; they are given in their order.
+    async fn record_page(
+        &self,
+        group: GroupId,
+        page: GroupPage,
+    ) -> Result<Option<Vec<Created>>, StoreError>;
+
+    /// Changes a group, and gives it as it is then.
+    async fn change_group(
+        &self,
+        group: GroupId,
+        change: GroupChange,
+        at: Timestamp,
+    ) -> Result<GroupRecord, StoreError>;
+
+    /// The groups that match. Those that are only a name of transfers are not among
+    /// them.
+    async fn groups(&self, query: GroupQuery) -> Result<Vec<GroupRecord>, StoreError>;
+
+    /// The transfers of a group, added up: each is looked at.
+    async fn sum_group(&self, group: GroupId) -> Result<GroupSums, StoreError>;
+
+    /// How many transfers of a group are not final, counted up to `most`.
+    async fn unfinished_of_group(&self, group: GroupId, most: usize) -> Result<usize, StoreError>;
+
+    /// Up to `limit` of what a group has no transfers for, skipped or refused, in
+    /// order, behind the first `after`.
+    async fn not_listed(
+        &self,
+        group: GroupId,
+        skipped: bool,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<NotListed>, StoreError>;
+
+    /// Forgets a group that has had its end and has no transfers. False for others,
+    /// which are left alone.
+    async fn remove_group(&self, group: GroupId) -> Result<bool, StoreError>;
+
     /// Waits for what was accepted and closes; further calls fail with
     /// [`StoreError::Closed`].
     async fn close(&self) -> Result<(), StoreError>;
@@ -111,8 +158,10 @@ pub struct Query {
     pub key: Option<String>,
     /// One local path only; absolute.
     pub path: Option<PathBuf>,
-    /// One group only.
+    /// One group only, by its name; of several the newest.
     pub group: Option<String>,
+    /// One group only.
+    pub group_id: Option<GroupId>,
     /// Only those whose key or path contains this; ASCII letters match in both
     /// cases.
     pub search: Option<String>,
@@ -201,6 +250,15 @@ pub enum StoreError {
     /// There is no such transfer.
     #[error("there is no transfer {0}")]
     Unknown(TransferId),
+    /// There is no such group.
+    #[error("there is no group {0}")]
+    UnknownGroup(GroupId),
+    /// Another group of this name has not had its end.
+    #[error("group {id} of this name is unfinished")]
+    GroupTaken {
+        /// That group.
+        id: GroupId,
+    },
     /// The cursor is of another store, or of another order of this one.
     #[error("cursor {0} is not of this store; read everything anew")]
     UnknownCursor(Cursor),

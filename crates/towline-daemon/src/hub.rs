@@ -81,7 +81,7 @@ impl Hub {
     pub(crate) async fn catch_up(&self, after: Cursor) -> Result<(Vec<Frame>, Cursor), Error> {
         let _turn: Option<SemaphorePermit<'_>> = self.readers.acquire().await.ok();
         let (changes, cursor) = self.utility.changes(Some(after), PAGE).await?;
-        Ok((changes.into_iter().map(frame).collect(), cursor))
+        Ok((changes.into_iter().filter_map(frame).collect(), cursor))
     }
 
     /// Until nobody follows any more, or the utility is closed.
@@ -131,7 +131,7 @@ impl Hub {
                 }
             }
             reading.upto = upto;
-            let frames: Vec<_> = changes.into_iter().map(frame).collect();
+            let frames: Vec<_> = changes.into_iter().filter_map(frame).collect();
             if upto != after {
                 reading.tell(after, frames);
             }
@@ -186,9 +186,13 @@ impl Reading {
 /// What was told of those under way.
 type Told = HashMap<TransferId, (u64, Option<Reason>)>;
 
-fn frame(change: TransferChange) -> Frame {
+fn frame(change: TransferChange) -> Option<Frame> {
     match change {
-        TransferChange::Changed(transfer) => (transfer.id, sse::write(&Event::Transfer(transfer))),
-        TransferChange::Removed(id) => (id, sse::write(&Event::Removed(id))),
+        TransferChange::Changed(transfer) => {
+            Some((transfer.id, sse::write(&Event::Transfer(transfer))))
+        }
+        TransferChange::Removed(id) => Some((id, sse::write(&Event::Removed(id)))),
+        // No route begins one yet.
+        TransferChange::Group(_) => None,
     }
 }

@@ -36,6 +36,9 @@ pub struct Config {
     pub sync_every: u64,
     /// Progress is published at most this often. Default 100 ms.
     pub progress_interval: Duration,
+    /// A group lists nothing more while it has so many unfinished transfers; it goes
+    /// ahead of them by as many, and up to a thousand. Default 4,000.
+    pub listed_ahead: usize,
     /// Which unfinished transfers of its store it goes on with. Default: all.
     pub recovery: Recovery,
     /// Uploads that name no part size have this one, and what is not longer goes in
@@ -61,6 +64,7 @@ impl Default for Config {
             service_check_interval: Duration::from_secs(60),
             sync_every: 256 << 20,
             progress_interval: Duration::from_millis(100),
+            listed_ahead: 4000,
             recovery: Recovery::default(),
             minimum_part_size: None,
             worker_threads: cpus.min(8),

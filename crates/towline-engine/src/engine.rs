@@ -209,6 +209,11 @@ impl Engine {
         self.tell(Message::StoreChanged)
     }
 
+    /// Something was written past this engine: who waits for changes is told.
+    pub fn store_changed(&self) -> Result<(), EngineError> {
+        self.tell(Message::StoreChanged)
+    }
+
     /// Sets how many requests there may be at one time, over all transfers, and
     /// how many parts of one transfer; `None` leaves a limit as it is. What is
     /// under way is not ended. At least one of each is allowed.

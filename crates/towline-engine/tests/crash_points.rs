@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use towline_core::{
-    Change, Changes, Connection, ConnectionSource, Connector, Created, Cursor, Direction, Incident,
-    NewTransfer, ObjectAddress, Page, PartRow, Phase, Query, Record, Spec, State, Store,
+    Change, Changes, Connection, ConnectionSource, Connector, Created, Cursor, Direction,
+    GroupChange, GroupId, GroupPage, GroupQuery, GroupRecord, GroupSums, Incident, NewGroup,
+    NewTransfer, NotListed, ObjectAddress, Page, PartRow, Phase, Query, Record, Spec, State, Store,
     StoreError, Timestamp, TransferId, TransferOptions,
 };
 use towline_engine::{Config, Engine, Snapshot, inspect_source};
@@ -95,6 +96,53 @@ impl Store for CrashingStore {
 
     async fn incidents(&self, id: TransferId) -> Result<Vec<Incident>, StoreError> {
         self.inner.incidents(id).await
+    }
+
+    async fn create_group(&self, new: NewGroup) -> Result<GroupRecord, StoreError> {
+        self.inner.create_group(new).await
+    }
+
+    async fn record_page(
+        &self,
+        group: GroupId,
+        page: GroupPage,
+    ) -> Result<Option<Vec<Created>>, StoreError> {
+        self.inner.record_page(group, page).await
+    }
+
+    async fn change_group(
+        &self,
+        group: GroupId,
+        change: GroupChange,
+        at: Timestamp,
+    ) -> Result<GroupRecord, StoreError> {
+        self.inner.change_group(group, change, at).await
+    }
+
+    async fn groups(&self, query: GroupQuery) -> Result<Vec<GroupRecord>, StoreError> {
+        self.inner.groups(query).await
+    }
+
+    async fn sum_group(&self, group: GroupId) -> Result<GroupSums, StoreError> {
+        self.inner.sum_group(group).await
+    }
+
+    async fn unfinished_of_group(&self, group: GroupId, most: usize) -> Result<usize, StoreError> {
+        self.inner.unfinished_of_group(group, most).await
+    }
+
+    async fn not_listed(
+        &self,
+        group: GroupId,
+        skipped: bool,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<NotListed>, StoreError> {
+        self.inner.not_listed(group, skipped, after, limit).await
+    }
+
+    async fn remove_group(&self, group: GroupId) -> Result<bool, StoreError> {
+        self.inner.remove_group(group).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

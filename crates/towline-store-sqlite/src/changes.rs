@@ -14,7 +14,7 @@ impl Session {
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<Changes, Trouble> {
-        // One moment for the sequence, the rows and the tombstones.
+        // One moment for the sequence, the rows, the tombstones and the groups.
         let moment = self.db.unchecked_transaction()?;
         let now = self
             .db
@@ -57,6 +57,9 @@ impl Session {
         while let Some(row) = found.next()? {
             let id = rows::transfer_id(row.get(1)?)?;
             order.push((row.get(0)?, Changed::Removed(id)));
+        }
+        for (place, group) in self.changed_groups(after.n.cast_signed(), limit)? {
+            order.push((place, Changed::Group(Box::new(group))));
         }
         order.sort_by_key(|(place, _)| *place);
         order.truncate(limit);

@@ -2,7 +2,7 @@
 //! its meaning for ever.
 
 use towline_core::{
-    After, ChecksumAlgorithm, Direction, Outcome, ParkReason, Phase, Request, State,
+    After, ChecksumAlgorithm, Direction, ListingPhase, Outcome, ParkReason, Phase, Request, State,
 };
 
 /// The number of a phase and of what it carries.
@@ -155,6 +155,22 @@ pub(crate) const fn algorithm_of(code: i64) -> Option<ChecksumAlgorithm> {
     })
 }
 
+/// The number of the phase of a listing.
+pub(crate) const fn listing(phase: ListingPhase) -> i64 {
+    match phase {
+        ListingPhase::Listing => 1,
+        ListingPhase::Listed => 2,
+        ListingPhase::Canceled => 3,
+        ListingPhase::Failed => 4,
+    }
+}
+
+/// The phase of a listing that has this number.
+pub(crate) fn listing_of(code: i64) -> Option<ListingPhase> {
+    let mut known = ListingPhase::ALL.into_iter();
+    known.find(|phase| listing(*phase) == code)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,6 +186,9 @@ mod tests {
         }
         for value in ChecksumAlgorithm::ALL {
             assert_eq!(algorithm_of(algorithm(value)), Some(value));
+        }
+        for value in ListingPhase::ALL {
+            assert_eq!(listing_of(listing(value)), Some(value));
         }
         for value in [Direction::Upload, Direction::Download] {
             assert_eq!(direction_of(direction(value)), Some(value));

@@ -11,7 +11,7 @@
 mod changes;
 mod codes;
 mod count;
-
+mod groups;
 mod intern;
 mod lock;
 mod migrate;

@@ -244,8 +244,16 @@ fn find_sql(query: &Query, limit: usize, end: Option<i64>) -> (String, Vec<Value
         condition("t.file = ?", file.to_vec().into());
     }
     if let Some(group) = &query.group {
-        let in_group = "t.group_id = (SELECT id FROM groups WHERE name = ?)";
+        let in_group = "t.group_id = (SELECT max(id) FROM groups WHERE name = ?)";
         condition(in_group, group.clone().into());
+    }
+    if let Some(group) = query.group_id {
+        // A group may have many, and few write one object or file.
+        let in_group = match query.key.is_some() || query.path.is_some() {
+            true => "+t.group_id = ?",
+            false => "t.group_id = ?",
+        };
+        condition(in_group, crate::groups::row_id(group).into());
     }
     if let Some(search) = &query.search {
         let held = "(t.key LIKE ? ESCAPE '\\' OR CAST((SELECT value FROM directories \

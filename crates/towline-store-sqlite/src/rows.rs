@@ -260,9 +260,8 @@ pub(crate) fn id_of_token(db: &Db, token: &str) -> Result<Option<i64>, Trouble> 
 /// The id of the group with a name, made if there is none.
 pub(crate) fn group(db: &Db, name: &str) -> Result<i64, Trouble> {
     let known = db
-        .prepare_cached("SELECT id FROM groups WHERE name = ?1")?
-        .query_row([name], |row| row.get(0))
-        .optional()?;
+        .prepare_cached("SELECT max(id) FROM groups WHERE name = ?1")?
+        .query_row([name], |row| row.get::<_, Option<i64>>(0))?;
     match known {
         Some(id) => Ok(id),
         None => Ok(db
@@ -271,10 +270,11 @@ pub(crate) fn group(db: &Db, name: &str) -> Result<i64, Trouble> {
     }
 }
 
-/// Removes a group that has no transfer any more.
+/// Removes a group that has no transfer any more, and lists none.
 pub(crate) fn sweep_group(db: &Db, id: i64) -> Result<(), Trouble> {
     let sweep = "DELETE FROM groups WHERE id = ?1
-                 AND NOT EXISTS (SELECT 1 FROM transfers WHERE group_id = ?1)";
+                 AND NOT EXISTS (SELECT 1 FROM transfers WHERE group_id = ?1)
+                 AND NOT EXISTS (SELECT 1 FROM listings WHERE group_id = ?1)";
     db.prepare_cached(sweep)?.execute([id])?;
     Ok(())
 }
@@ -359,7 +359,10 @@ pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, Trouble> {
     serde_json::from_str(text).map_err(damaged)
 }
 
-fn optional_json<T: DeserializeOwned>(row: &Row<'_>, at: usize) -> Result<Option<T>, Trouble> {
+pub(crate) fn optional_json<T: DeserializeOwned>(
+    row: &Row<'_>,
+    at: usize,
+) -> Result<Option<T>, Trouble> {
     match row.get_ref(at)?.as_str_or_null().map_err(damaged)? {
         Some(text) => from_json(text).map(Some),
         None => Ok(None),
@@ -384,7 +387,7 @@ fn interned<T: DeserializeOwned + Clone>(
     Ok(value)
 }
 
-fn length(stored: i64) -> Result<u64, Trouble> {
+pub(crate) fn length(stored: i64) -> Result<u64, Trouble> {
     u64::try_from(stored).map_err(|_| unknown("length"))
 }
 
@@ -392,6 +395,6 @@ pub(crate) fn unknown(what: &str) -> Trouble {
     Trouble::Damaged(format!("a row holds an impossible {what}"))
 }
 
-fn damaged(error: impl std::fmt::Display) -> Trouble {
+pub(crate) fn damaged(error: impl std::fmt::Display) -> Trouble {
     Trouble::Damaged(format!("a row holds a bad value: {error}"))
 }

@@ -5,10 +5,50 @@
 pub(crate) const APPLICATION_ID: i32 = i32::from_be_bytes(*b"TOWL");
 
 /// The newest schema known here, in `user_version`.
-pub(crate) const VERSION: i32 = 2;
+pub(crate) const VERSION: i32 = 3;
 
 /// How many incidents are kept of each transfer.
 pub(crate) const INCIDENTS_KEPT: i64 = 64;
+
+/// What groups have that list their own transfers: since schema 3.
+macro_rules! listings {
+    () => {
+        "
+CREATE TABLE listings (
+    group_id   INTEGER PRIMARY KEY REFERENCES groups ON DELETE CASCADE,
+    request    TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    phase      INTEGER NOT NULL,
+    paused     INTEGER NOT NULL,
+    steering   INTEGER NOT NULL,
+    position   TEXT,
+    entries    INTEGER NOT NULL,
+    skipped    INTEGER NOT NULL,
+    refused    INTEGER NOT NULL,
+    bytes      INTEGER NOT NULL,
+    error      TEXT,
+    ended_at   INTEGER,
+    changed    INTEGER NOT NULL
+) STRICT;
+CREATE INDEX listings_by_change ON listings (changed);
+CREATE INDEX listings_unended ON listings (group_id) WHERE ended_at IS NULL;
+CREATE INDEX transfers_of_group_unfinished ON transfers (group_id)
+    WHERE group_id IS NOT NULL AND phase < 100;
+
+CREATE TABLE not_listed (
+    group_id INTEGER NOT NULL REFERENCES listings ON DELETE CASCADE,
+    skipped  INTEGER NOT NULL,
+    n        INTEGER NOT NULL,
+    key      TEXT,
+    path     BLOB,
+    code     TEXT NOT NULL,
+    why      TEXT NOT NULL,
+    PRIMARY KEY (group_id, skipped, n)
+) STRICT, WITHOUT ROWID;
+"
+    };
+}
 
 /// Each schema, and what makes it of the one before.
 pub(crate) const STEPS: &[(i32, &str)] = &[
@@ -20,6 +60,7 @@ pub(crate) const STEPS: &[(i32, &str)] = &[
          CREATE INDEX IF NOT EXISTS transfers_by_group ON transfers (group_id)
              WHERE group_id IS NOT NULL;",
     ),
+    (3, listings!()),
 ];
 
 /// Creates the newest schema in an empty database. The numbers of phases and other
@@ -29,7 +70,8 @@ pub(crate) const STEPS: &[(i32, &str)] = &[
 /// `uses` counts the transfers that refer to an interned row; at 0 it goes.
 /// `changed` and `state_changed` come from one growing sequence, so that a
 /// reader that knows (store, epoch, n) can ask for what is newer.
-pub(crate) const CREATE: &str = "
+pub(crate) const CREATE: &str = concat!(
+    "
 CREATE TABLE meta (
     one      INTEGER PRIMARY KEY CHECK (one = 1),
     store    BLOB NOT NULL,
@@ -137,4 +179,6 @@ CREATE TABLE tombstones (
     changed  INTEGER PRIMARY KEY,
     transfer INTEGER NOT NULL
 ) STRICT;
-";
+",
+    listings!()
+);

@@ -8,9 +8,10 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 use towline_core::{
-    BucketName, Change, Changes, Connection, Created, Cursor, Direction, Incident, NewTransfer,
-    ObjectAddress, ObjectKey, Page, PartRow, Query, Record, Spec, Store, StoreError, TransferId,
-    TransferOptions,
+    BucketName, Change, Changes, Connection, Created, Cursor, Direction, GroupChange, GroupId,
+    GroupPage, GroupQuery, GroupRecord, GroupSums, Incident, NewGroup, NewTransfer, NotListed,
+    ObjectAddress, ObjectKey, Page, PartRow, Query, Record, Spec, Store, StoreError, Timestamp,
+    TransferId, TransferOptions,
 };
 
 use crate::intern::Interner;
@@ -213,6 +214,57 @@ impl Store for SqliteStore {
         self.read(move |session| session.incidents(id)).await
     }
 
+    async fn create_group(&self, new: NewGroup) -> Result<GroupRecord, StoreError> {
+        self.write(|reply| Request::CreateGroup(new, reply)).await
+    }
+
+    async fn record_page(
+        &self,
+        group: GroupId,
+        page: GroupPage,
+    ) -> Result<Option<Vec<Created>>, StoreError> {
+        self.write(|reply| Request::Page(group, Box::new(page), reply))
+            .await
+    }
+
+    async fn change_group(
+        &self,
+        group: GroupId,
+        change: GroupChange,
+        at: Timestamp,
+    ) -> Result<GroupRecord, StoreError> {
+        self.write(|reply| Request::ChangeGroup(group, Box::new(change), at, reply))
+            .await
+    }
+
+    async fn groups(&self, query: GroupQuery) -> Result<Vec<GroupRecord>, StoreError> {
+        self.read(move |session| session.groups(&query)).await
+    }
+
+    async fn sum_group(&self, group: GroupId) -> Result<GroupSums, StoreError> {
+        self.read(move |session| session.sum_group(group)).await
+    }
+
+    async fn unfinished_of_group(&self, group: GroupId, most: usize) -> Result<usize, StoreError> {
+        self.read(move |session| session.unfinished_of_group(group, most))
+            .await
+    }
+
+    async fn not_listed(
+        &self,
+        group: GroupId,
+        skipped: bool,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<NotListed>, StoreError> {
+        self.read(move |session| session.not_listed(group, skipped, after, limit))
+            .await
+    }
+
+    async fn remove_group(&self, group: GroupId) -> Result<bool, StoreError> {
+        self.write(|reply| Request::RemoveGroup(group, reply)).await
+    }
+
     async fn close(&self) -> Result<(), StoreError> {
         if self.closed.swap(true, Ordering::AcqRel) {
             return Err(StoreError::Closed);
@@ -294,6 +346,34 @@ impl SqliteReader {
     /// The incidents of one transfer, oldest first.
     pub async fn incidents(&self, id: TransferId) -> Result<Vec<Incident>, StoreError> {
         self.submit(move |session| session.incidents(id))
+            .get()
+            .await
+    }
+
+    /// The groups that match, see [`Store::groups`]; none in a store of an older
+    /// schema.
+    pub async fn groups(&self, query: GroupQuery) -> Result<Vec<GroupRecord>, StoreError> {
+        self.submit(move |session| session.groups(&query))
+            .get()
+            .await
+    }
+
+    /// The transfers of a group, added up.
+    pub async fn sum_group(&self, group: GroupId) -> Result<GroupSums, StoreError> {
+        self.submit(move |session| session.sum_group(group))
+            .get()
+            .await
+    }
+
+    /// What a group has no transfers for, see [`Store::not_listed`].
+    pub async fn not_listed(
+        &self,
+        group: GroupId,
+        skipped: bool,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<NotListed>, StoreError> {
+        self.submit(move |session| session.not_listed(group, skipped, after, limit))
             .get()
             .await
     }

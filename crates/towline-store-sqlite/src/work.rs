@@ -15,10 +15,17 @@ use crate::writer::Writer;
 
 impl Writer {
     pub(crate) fn create(&mut self, new: Vec<NewTransfer>) -> Result<Vec<Created>, Trouble> {
-        new.into_iter().map(|new| self.create_one(new)).collect()
+        new.into_iter()
+            .map(|new| self.create_one(new, None))
+            .collect()
     }
 
-    fn create_one(&mut self, new: NewTransfer) -> Result<Created, Trouble> {
+    /// In the group with this row, or else in the newest of the name it has.
+    pub(crate) fn create_one(
+        &mut self,
+        new: NewTransfer,
+        group: Option<i64>,
+    ) -> Result<Created, Trouble> {
         if let Some(token) = &new.spec.token
             && let Some(id) = rows::id_of_token(&self.db, token)?
             && let Some(known) = rows::record(&self.db, id, &mut self.parsed)?
@@ -38,8 +45,11 @@ impl Writer {
         let refers =
             self.interner
                 .take(&self.db, bucket, directory, &spec.connection, &spec.options)?;
-        let group = spec.group.as_deref();
-        let group = group.map(|name| rows::group(&self.db, name)).transpose()?;
+        let group = match (group, spec.group.as_deref()) {
+            (Some(group), _) => Some(group),
+            (None, Some(name)) => Some(rows::group(&self.db, name)?),
+            (None, None) => None,
+        };
         self.sequence += 1;
         let (phase, sub) = codes::phase(towline_core::Phase::Queued);
         let source = new.source;

@@ -9,7 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use tokio::sync::{mpsc, oneshot};
-use towline_core::{Change, Created, Incident, NewTransfer, Spec, StoreError, TransferId};
+use towline_core::{
+    Change, Created, GroupChange, GroupId, GroupPage, GroupRecord, Incident, NewGroup, NewTransfer,
+    Spec, StoreError, Timestamp, TransferId,
+};
 
 use crate::intern::Interner;
 use crate::lock::OwnerLock;
@@ -21,6 +24,9 @@ use crate::trouble::{Stopped, Trouble};
 /// long for others.
 const ROWS_PER_COMMIT: usize = 4096;
 
+/// What is removed with a group may be so much.
+const NOT_LISTED_KEPT: usize = 2 * towline_core::NOT_LISTED_KEPT as usize;
+
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// What the writer is asked for.
@@ -29,6 +35,10 @@ pub(crate) enum Request {
     Commit(Vec<(TransferId, Vec<Change>)>, Reply<()>),
     Remove(Vec<TransferId>, Reply<usize>),
     Note(TransferId, Box<Incident>, Reply<()>),
+    CreateGroup(NewGroup, Reply<GroupRecord>),
+    Page(GroupId, Box<GroupPage>, Reply<Option<Vec<Created>>>),
+    ChangeGroup(GroupId, Box<GroupChange>, Timestamp, Reply<GroupRecord>),
+    RemoveGroup(GroupId, Reply<bool>),
     Close(Readers, Reply<()>),
 }
 
@@ -39,7 +49,9 @@ impl Request {
             Self::Create(new, _) => new.len(),
             Self::Commit(batch, _) => batch.iter().map(|(_, changes)| rows_of(changes)).sum(),
             Self::Remove(ids, _) => ids.len(),
-            Self::Note(..) => 1,
+            Self::Note(..) | Self::CreateGroup(..) | Self::ChangeGroup(..) => 1,
+            Self::Page(_, page, _) => 1 + page.new.len() + page.not_listed.len(),
+            Self::RemoveGroup(..) => NOT_LISTED_KEPT,
             Self::Close(..) => ROWS_PER_COMMIT,
         }
     }
@@ -134,6 +146,16 @@ impl Writer {
                 Request::Remove(ids, reply) => self.perform(reply, |w| w.remove(&ids)),
                 Request::Note(id, incident, reply) => {
                     self.perform(reply, |w| w.note(id, &incident))
+                }
+                Request::CreateGroup(new, reply) => self.perform(reply, |w| w.create_group(new)),
+                Request::Page(group, page, reply) => {
+                    self.perform(reply, |w| w.record_page(group, *page))
+                }
+                Request::ChangeGroup(group, change, at, reply) => {
+                    self.perform(reply, |w| w.change_group(group, &change, at))
+                }
+                Request::RemoveGroup(group, reply) => {
+                    self.perform(reply, |w| w.remove_group(group))
                 }
                 Request::Close(..) => continue,
             });

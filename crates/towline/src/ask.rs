@@ -26,17 +26,34 @@ const PATIENCE: Duration = Duration::from_secs(300);
 #[error("{}", record.message)]
 pub struct RequestError {
     record: ErrorRecord,
+    /// Asked again later, S3 may do it.
+    passes: bool,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl RequestError {
     pub(crate) fn of(failure: Failure, attempts: u32) -> Self {
         let record = ErrorRecord::of(&failure, attempts);
+        let reaction = react(&failure, History::new(History::DEFAULT_LIMIT));
+        let passes = matches!(
+            reaction,
+            Reaction::Retry { .. } | Reaction::Fix(_) | Reaction::Park(_)
+        );
         let source = match failure {
             Failure::S3(error) => error.source,
             _ => None,
         };
-        Self { record, source }
+        Self {
+            record,
+            passes,
+            source,
+        }
+    }
+
+    /// It will be the same later.
+    pub(crate) fn for_good(mut self) -> Self {
+        self.passes = false;
+        self
     }
 
     /// S3's own code, such as `NoSuchBucket`; `Http404` and the like for an
@@ -64,6 +81,11 @@ impl RequestError {
     /// All of this as it is kept of a transfer's errors.
     pub fn record(&self) -> &ErrorRecord {
         &self.record
+    }
+
+    /// Whether a transfer would wait, or try again, for the same.
+    pub(crate) fn passes(&self) -> bool {
+        self.passes
     }
 
     /// The bucket, the object or the upload is not there (status 404).

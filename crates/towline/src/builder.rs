@@ -238,6 +238,7 @@ impl Builder {
         if recovers {
             utility.end_lost_streams().await?;
             utility.sweep_spool().await?;
+            utility.go_on_with_groups().await?;
         }
         Ok(utility)
     }

@@ -107,6 +107,7 @@ impl Error {
             Self::Store(StoreError::Newer { .. }) => "StoreNewer",
             Self::Store(StoreError::Foreign { .. }) => "StoreForeign",
             Self::Store(StoreError::Unknown(_)) => "UnknownTransfer",
+            Self::Store(StoreError::UnknownGroup(_)) => "UnknownGroup",
             Self::Store(StoreError::NoSpace { .. }) => "StoreFull",
             Self::Store(StoreError::UnknownCursor(_)) => "UnknownCursor",
             Self::Store(StoreError::TokenTaken { .. }) => "TokenTaken",
@@ -191,6 +192,16 @@ pub enum SubmitError {
         /// What it is written from.
         source_of_it: String,
     },
+    /// A group of this name is unfinished, and asks for something else.
+    #[error(
+        "group {id} ({name}) is unfinished and asks for something else; finish or cancel it, or restart it"
+    )]
+    GroupTaken {
+        /// The unfinished group.
+        id: towline_core::GroupId,
+        /// Its name.
+        name: String,
+    },
     /// Two requests of one call write the same object or file.
     #[error("{first} and {second} would both be written to {target}")]
     Clash {
@@ -228,6 +239,7 @@ impl SubmitError {
             Self::StreamTaken { .. } => "StreamTaken",
             Self::TooLarge(_) => "TooLarge",
             Self::OptionsDiffer { .. } => "OptionsDiffer",
+            Self::GroupTaken { .. } => "GroupTaken",
             Self::Clash { .. } => "TargetClash",
             Self::TargetTaken { .. } => "TargetTaken",
         }

@@ -45,8 +45,9 @@
 //! A request is submitted by awaiting it. When that returns, the transfer is
 //! recorded and survives power loss. The same request again, while it is unfinished,
 //! is the same transfer. Bad input is refused at the call, and nothing is recorded.
-//! Many at once: [`TransferUtility::submit`]; all objects below a prefix:
-//! [`download_prefix`](TransferUtility::download_prefix); what a directory and a prefix lack of each
+//! Many at once: [`TransferUtility::submit`]; all objects below a prefix, all files of a directory:
+//! [`download_prefix`](TransferUtility::download_prefix), [`upload_directory`](TransferUtility::upload_directory),
+//! each one [`Group`] that lists its transfers by itself; what a directory and a prefix lack of each
 //! other: [`sync_up`](TransferUtility::sync_up) and [`sync_down`](TransferUtility::sync_down).
 //!
 //! ```no_run
@@ -200,6 +201,7 @@
 //! | `first_byte_timeout`: until an answer begins | 30 s |
 //! | `service_check_interval`: until a waiting transfer is looked at again; 30 s at most | 60 s |
 //! | `progress_interval`: between two reports | 100 ms |
+//! | `listed_ahead`: unfinished transfers of a group, with which it lists no more | 4,000 |
 //!
 //! Up to 5 MiB (5,242,880 bytes) go in one PUT, more in parts: of 5 MiB, 8 MiB from
 //! 64 MiB, 16 MiB from 16 GiB, and as large as 10,000 parts need. A
@@ -236,6 +238,7 @@ mod doctor;
 mod download_stream;
 mod error;
 mod follow;
+mod group;
 mod head;
 mod leftovers;
 mod lifecycle;
@@ -270,6 +273,7 @@ pub use doctor::{Check, CheckResult, Diagnosis, DoctorRequest};
 pub use download_stream::DownloadStream;
 pub use error::{Error, SubmitError};
 pub use follow::TransferChanges;
+pub use group::{DirectoryRequest, Group, GroupObserver};
 pub use head::{HeadRequest, ObjectMetadata};
 pub use leftovers::{KeptBecause, Leftover, LeftoverReport, Leftovers};
 pub use lifecycle::{AbortRule, LifecycleCheck};
@@ -278,7 +282,7 @@ pub use network::NetworkMonitor;
 pub use objects::{DeleteRequest, ListRequest};
 pub use observer::{TransferObserver, Updates};
 pub use overview::{PartState, TransferCounts, TransferPart, TransferParts};
-pub use prefix::{LeftOut, PrefixDownload, PrefixPage, PrefixPages, PrefixRequest};
+pub use prefix::{LeftOut, PrefixPage, PrefixPages, PrefixRequest};
 pub use presign::{PresignGet, PresignPut};
 pub use request::{Listed, TransferRequest};
 pub use settings::SettingsError;
@@ -293,11 +297,12 @@ pub use verify::{Verification, VerifyDoubt, VerifyProof, VerifyRequest, VerifyRe
 pub use towline_core::{
     Access, AddressError, Addressing, BucketName, ByteRange, Checksum, ChecksumAlgorithm,
     ChecksumKind, Command, ConnectError, Connection, ConnectionSource, Cursor, Direction,
-    Encryption, ErrorRecord, Extra, Grant, Grantee, Incident, KeyReference, ListedObject,
-    NetworkClass, NetworkPolicy, NotDeleted, ObjectAddress, ObjectKey, ObjectOptions,
-    ObjectVersion, ObjectsPage, Operation, Outcome, ParkReason, PartSize, PartSizeError,
-    Permission, Proof, Query, ReadCondition, Reason, Record, State, StoreError, Timestamp,
-    TransferId, TransferOptions, UploadMode, Verified, WhenSourceChanges, WhenTargetExists,
+    Encryption, ErrorRecord, Extra, FoundCounts, Grant, Grantee, GroupId, GroupQuery, GroupSums,
+    Incident, KeyReference, ListedObject, ListingPhase, NetworkClass, NetworkPolicy, NotDeleted,
+    NotListed, ObjectAddress, ObjectKey, ObjectOptions, ObjectVersion, ObjectsPage, Operation,
+    Outcome, ParkReason, PartSize, PartSizeError, Permission, Proof, Query, ReadCondition, Reason,
+    Record, State, StoreError, Timestamp, TransferId, TransferOptions, UploadMode, Verified,
+    WhenSourceChanges, WhenTargetExists,
 };
 pub use towline_engine::{
     Bandwidth, COMMIT_BOUNDS_MS, Checks, Config, Heeds, Limits, Profile as StoreProfile, Rate,

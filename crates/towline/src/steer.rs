@@ -121,6 +121,11 @@ impl TransferUtility {
     pub async fn remove_all(&self, query: Query) -> Result<Vec<TransferId>, Error> {
         let states = vec![State::Completed, State::Canceled, State::Failed];
         let ids = self.ids_of(Query { states, ..query }).await?;
+        self.remove_these(&ids).await
+    }
+
+    /// Removes these, canceled first where they are unfinished.
+    pub(crate) async fn remove_these(&self, ids: &[TransferId]) -> Result<Vec<TransferId>, Error> {
         let mut gone = Vec::new();
         for some in ids.chunks(AT_ONCE) {
             let removed = join_all(some.iter().map(|id| self.remove(*id))).await;
@@ -150,7 +155,7 @@ impl TransferUtility {
         }
     }
 
-    async fn ids_of(&self, mut query: Query) -> Result<Vec<TransferId>, Error> {
+    pub(crate) async fn ids_of(&self, mut query: Query) -> Result<Vec<TransferId>, Error> {
         query.limit = 1000;
         let mut ids = Vec::new();
         loop {

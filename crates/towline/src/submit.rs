@@ -156,7 +156,7 @@ impl TransferUtility {
     }
 
     /// Goes on with a transfer that is there already.
-    async fn go_on(
+    pub(crate) async fn go_on(
         &self,
         again: Again,
         credentials: Option<&Credentials>,
@@ -207,16 +207,20 @@ enum Verdict {
 
 impl Settled {
     pub(crate) fn into_new(self) -> NewTransfer {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let millis = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
         NewTransfer {
             spec: self.spec,
             source: self.source,
-            created_at: Timestamp::from_millis(millis),
+            created_at: now(),
         }
     }
+}
+
+/// By the wall clock.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// What a transfer writes; no two unfinished ones write the same.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use tokio::io::AsyncRead;
@@ -14,10 +14,12 @@ use towline_core::{
 use towline_engine::{Config, Engine};
 use towline_s3::S3Connector;
 
+use crate::group::Groups;
 use crate::listener::Dispatcher;
 use crate::overview::Counted;
 use crate::{
-    Builder, DownloadRequest, Error, StreamRequest, Transfer, TransferObserver, UploadRequest,
+    Builder, DownloadRequest, Error, Group, StreamRequest, Transfer, TransferObserver,
+    UploadRequest,
 };
 
 /// Moves files to and from S3 and does not lose them. Cheap to clone; all
@@ -40,15 +42,27 @@ struct Inner {
     submitting: tokio::sync::Mutex<()>,
     dispatcher: Dispatcher,
     counted: Counted,
+    groups: Groups,
 }
 
-/// One transfer that changed, see [`TransferUtility::changes`].
+/// A utility that this does not keep open.
+pub(crate) struct WeakUtility(Weak<Inner>);
+
+impl WeakUtility {
+    pub(crate) fn upgrade(&self) -> Option<TransferUtility> {
+        self.0.upgrade().map(TransferUtility)
+    }
+}
+
+/// One transfer or group that changed, see [`TransferUtility::changes`].
 #[derive(Clone, Debug)]
 pub enum TransferChange {
     /// It is new, or in another phase.
     Changed(Box<Transfer>),
     /// Its record was removed.
     Removed(TransferId),
+    /// A group is new, was steered, has been listed, or had its end.
+    Group(Box<Group>),
 }
 
 impl TransferUtility {
@@ -82,6 +96,7 @@ impl TransferUtility {
             submitting: tokio::sync::Mutex::default(),
             dispatcher: Dispatcher::default(),
             counted: Counted::default(),
+            groups: Groups::default(),
         }))
     }
 
@@ -205,17 +220,23 @@ impl TransferUtility {
         let Changes { changed, cursor } = self.store().changes(after, limit).await?;
         let there = changed.iter().filter_map(|changed| match changed {
             Changed::Transfer(record) => Some((**record).clone()),
-            Changed::Removed(_) => None,
+            Changed::Removed(_) | Changed::Group(_) => None,
         });
         let mut looks = engine.look(there.collect()).await?.into_iter();
-        let seen = changed.into_iter().filter_map(|changed| match changed {
-            Changed::Removed(id) => Some(TransferChange::Removed(id)),
-            Changed::Transfer(_) => {
-                let now = looks.next()?;
-                Some(TransferChange::Changed(Box::new(now.into())))
-            }
-        });
-        Ok((seen.collect(), cursor))
+        let mut seen = Vec::with_capacity(changed.len());
+        for changed in changed {
+            seen.push(match changed {
+                Changed::Removed(id) => TransferChange::Removed(id),
+                Changed::Transfer(_) => match looks.next() {
+                    Some(now) => TransferChange::Changed(Box::new(now.into())),
+                    None => continue,
+                },
+                Changed::Group(group) => {
+                    TransferChange::Group(Box::new(self.summed_up(*group).await?))
+                }
+            });
+        }
+        Ok((seen, cursor))
     }
 
     /// Changes whenever there may be new [`changes`](Self::changes).
@@ -252,6 +273,7 @@ impl TransferUtility {
     /// transfers go on when the state is opened again.
     pub async fn close(&self) -> Result<(), Error> {
         let closed = self.engine().close().await;
+        self.groups_here().closed();
         self.dispatcher().last_calls().await;
         Ok(closed?)
     }
@@ -301,6 +323,14 @@ impl TransferUtility {
 
     pub(crate) fn counted(&self) -> &Counted {
         &self.0.counted
+    }
+
+    pub(crate) fn groups_here(&self) -> &Groups {
+        &self.0.groups
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakUtility {
+        WeakUtility(Arc::downgrade(&self.0))
     }
 
     pub(crate) fn dispatcher(&self) -> &Dispatcher {

@@ -213,6 +213,26 @@ impl KeyNames {
         }
     }
 
+    /// Goes on behind a key, on a file system that takes no names for one another,
+    /// where [`open_files`](Self::open_files) were so many.
+    pub fn behind(key: &str, open_files: &[usize]) -> Self {
+        let files = open_files.iter().filter_map(|len| key.get(..*len));
+        Self {
+            files: files.map(str::to_owned).collect(),
+            ..Self::new(false)
+        }
+    }
+
+    /// Whether names are compared: then all of them so far have to be known.
+    pub fn compares(&self) -> bool {
+        self.folded.is_some()
+    }
+
+    /// The lengths of those beginnings of the last key that are files.
+    pub fn open_files(&self) -> Vec<usize> {
+        self.files.iter().map(String::len).collect()
+    }
+
     /// The place of the next key, in the order of a listing.
     pub fn place(&mut self, key: &str, size: u64) -> Result<KeyPlace, Unnameable> {
         let marker = if size == 0 {
@@ -317,6 +337,21 @@ mod tests {
             "%C3%A4",
         ] {
             assert_eq!(path_of(key), Path::new(key));
+        }
+    }
+
+    #[test]
+    fn names_that_go_on_behind_a_key_clash_as_if_all_before_it_were_known() {
+        let keys = ["a", "a/b", "a/b/c", "b/c", "b/c/d", "ü", "ü/x", "z"];
+        for at in 0..keys.len() {
+            let mut all = KeyNames::new(false);
+            for key in &keys[..=at] {
+                let _ = all.place(key, 1);
+            }
+            let mut rest = KeyNames::behind(keys[at], &all.open_files());
+            for key in &keys[at + 1..] {
+                assert_eq!(rest.place(key, 1), all.place(key, 1), "{key} behind {at}");
+            }
         }
     }
 

@@ -15,7 +15,8 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use tempfile::TempDir;
 use towline_core::{
-    Change, Changed, Cursor, Incident, PartRow, Phase, Query, Record, Store, TransferId,
+    Change, Changed, Cursor, GroupPage, GroupQuery, Incident, NewGroup, PartRow, Phase, Query,
+    Record, Store, Timestamp, TransferId,
 };
 use towline_store_sqlite::{SqliteReader, SqliteStore};
 use towline_testkit::store_contract::{Sample, block_on, completed, part, phase};
@@ -23,10 +24,13 @@ use towline_testkit::store_contract::{Sample, block_on, completed, part, phase};
 /// Of a store with a log, and of one without.
 const CLOSED: [bool; 2] = [true, false];
 
+/// The schemas before the newest.
+const OLD: [i64; 2] = [1, 2];
+
 #[test]
-fn t37_a_store_of_schema_1_opens_and_its_transfers_are_as_they_were() {
-    for closed in CLOSED {
-        let place = old(&stores::text(1), closed);
+fn t37_a_store_of_an_old_schema_opens_and_its_transfers_are_as_they_were() {
+    for (schema, closed) in OLD.into_iter().flat_map(|old| CLOSED.map(|it| (old, it))) {
+        let place = old(&stores::text(schema), closed);
         let store = SqliteStore::open(place.path()).unwrap();
         let new = tempfile::tempdir().unwrap();
         let same = SqliteStore::open(new.path()).unwrap();
@@ -41,6 +45,21 @@ fn t37_a_store_of_schema_1_opens_and_its_transfers_are_as_they_were() {
         let found = |store: &SqliteStore| block_on(store.find(group.clone())).unwrap();
         assert!(found(&store).transfers.len() > 2);
         assert_eq!(found(&store), found(&same));
+        // That group was a name; from now on there are others too.
+        let groups = block_on(store.groups(GroupQuery::default())).unwrap();
+        assert_eq!(groups, []);
+        let new = NewGroup {
+            name: "new".into(),
+            request: "{}".into(),
+            created_at: Timestamp::default(),
+        };
+        let made = block_on(store.create_group(new)).unwrap();
+        let page = GroupPage {
+            new: vec![Sample::upload("of the group").build()],
+            ..GroupPage::default()
+        };
+        let page = block_on(store.record_page(made.id, page)).unwrap();
+        assert_eq!(page.map(|created| created.len()), Some(1));
     }
 }
 
@@ -106,25 +125,27 @@ fn a_reader_that_kept_its_cursor_reads_on_after_an_upgrade() {
 }
 
 #[test]
-fn who_only_reads_a_store_of_schema_1_reads_it_and_changes_nothing() {
-    let place = old(&stores::text(1), true);
-    let before = fs::read(place.path().join("towline.db")).unwrap();
-    let reader = SqliteReader::open(place.path()).unwrap();
-    let seen = block_on(reader.find(Query::default())).unwrap().transfers;
-    drop(reader);
-    assert!(before == fs::read(place.path().join("towline.db")).unwrap());
-    let store = SqliteStore::open(place.path()).unwrap();
-    assert_eq!(
-        seen,
-        block_on(store.find(Query::default())).unwrap().transfers
-    );
+fn who_only_reads_a_store_of_an_old_schema_reads_it_and_changes_nothing() {
+    for schema in OLD {
+        let place = old(&stores::text(schema), true);
+        let before = fs::read(place.path().join("towline.db")).unwrap();
+        let reader = SqliteReader::open(place.path()).unwrap();
+        let seen = block_on(reader.find(Query::default())).unwrap().transfers;
+        let groups = block_on(reader.groups(GroupQuery::default())).unwrap();
+        assert_eq!(groups, []);
+        drop(reader);
+        assert!(before == fs::read(place.path().join("towline.db")).unwrap());
+        let store = SqliteStore::open(place.path()).unwrap();
+        let found = block_on(store.find(Query::default())).unwrap();
+        assert_eq!(seen, found.transfers);
+    }
 }
 
 #[test]
 fn a_store_that_was_brought_to_the_newest_schema_has_the_tables_of_a_new_one() {
     let fresh = tempfile::tempdir().unwrap();
     block_on(SqliteStore::open(fresh.path()).unwrap().close()).unwrap();
-    for text in [stores::text(1), oldest()] {
+    for text in [stores::text(2), stores::text(1), oldest()] {
         let place = old(&text, true);
         block_on(SqliteStore::open(place.path()).unwrap().close()).unwrap();
         assert_eq!(tables(place.path()), tables(fresh.path()));

@@ -35,6 +35,7 @@ async fn read(store: &Arc<dyn Store>, mut after: Cursor, limit: usize) -> Vec<(u
             match changed {
                 Changed::Transfer(record) => seen.push((record.id.get(), record.phase)),
                 Changed::Removed(id) => panic!("{id} was not removed"),
+                Changed::Group(group) => panic!("{} lists nothing", group.id),
             }
         }
         assert_ne!(page.cursor, after);

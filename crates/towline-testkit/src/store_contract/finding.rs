@@ -207,6 +207,7 @@ pub async fn find_takes_each_condition_and_all_together(factory: &dyn StoreFacto
                 key: bucket("a"),
                 path: path("/data/in/a"),
                 group: bucket("h"),
+                group_id: None,
                 newest_first: true,
                 after: Some(id(3)),
                 limit: 9,

@@ -7,26 +7,31 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use towline_core::{
-    Change, Changed, Changes, Created, Cursor, Incident, NewTransfer, Page, ParkReason, PartNumber,
-    PartRow, Phase, Query, Record, Spec, State, Store, StoreError, TransferId,
+    Change, Changed, Changes, Created, Cursor, GroupChange, GroupId, GroupPage, GroupQuery,
+    GroupRecord, GroupSums, Incident, NewGroup, NewTransfer, NotListed, Page, ParkReason,
+    PartNumber, PartRow, Phase, Query, Record, Spec, State, Store, StoreError, Timestamp,
+    TransferId,
 };
 
 use super::StoreFactory;
+use super::memory_groups::Groups;
 
 /// What "survives": stores that are opened from one factory share it.
 #[derive(Debug, Default)]
-struct Kept {
+pub(super) struct Kept {
     last_id: u64,
     /// The last change of a state.
-    last_change: u64,
+    pub(super) last_change: u64,
     removed: BTreeMap<u64, TransferId>,
-    transfers: BTreeMap<TransferId, Kin>,
+    pub(super) transfers: BTreeMap<TransferId, Kin>,
+    pub(super) groups: Groups,
 }
 
 /// A transfer and what is kept beside it.
 #[derive(Clone, Debug)]
-struct Kin {
-    record: Record,
+pub(super) struct Kin {
+    pub(super) record: Record,
+    pub(super) group: Option<GroupId>,
     /// When its phase last changed, in the order of all.
     changed: u64,
     parts: BTreeMap<PartNumber, PartRow>,
@@ -72,14 +77,7 @@ impl StoreFactory for MemoryFactory {
 #[async_trait]
 impl Store for MemoryStore {
     async fn create_many(&self, new: Vec<NewTransfer>) -> Result<Vec<Created>, StoreError> {
-        let mut kept = self.kept()?;
-        let last_id = kept.last_id;
-        let made: Result<Vec<_>, _> = new.into_iter().map(|new| kept.create(new)).collect();
-        if made.is_err() {
-            kept.transfers.retain(|id, _| id.get() <= last_id);
-            kept.last_id = last_id;
-        }
-        made
+        self.kept()?.create_all(new, None)
     }
 
     async fn commit(&self, batch: Vec<(TransferId, Vec<Change>)>) -> Result<(), StoreError> {
@@ -133,9 +131,13 @@ impl Store for MemoryStore {
 
     async fn find(&self, query: Query) -> Result<Page, StoreError> {
         let kept = self.kept()?;
+        let named = query.group.as_deref();
+        let named = named.map(|name| kept.groups.newest(name));
         let matching = kept
             .transfers
             .values()
+            .filter(|kin| named.is_none_or(|id| id.is_some() && kin.group == id))
+            .filter(|kin| query.group_id.is_none_or(|id| kin.group == Some(id)))
             .map(|kin| &kin.record)
             .filter(|r| query.takes(r));
         let mut transfers: Vec<Record> = matching.cloned().collect();
@@ -173,6 +175,8 @@ impl Store for MemoryStore {
             .removed
             .iter()
             .map(|(n, id)| (*n, Changed::Removed(*id)));
+        let groups = kept.groups.changed();
+        let there = there.chain(groups);
         let order: BTreeMap<u64, Changed> =
             there.chain(gone).filter(|(n, _)| *n > after.n).collect();
         let n = match order.keys().nth(limit.saturating_sub(1)) {
@@ -194,7 +198,8 @@ impl Store for MemoryStore {
                 .get(&id)
                 .is_some_and(|kin| kin.record.phase.is_final())
             {
-                kept.transfers.remove(&id);
+                let group = kept.transfers.remove(&id).and_then(|kin| kin.group);
+                kept.sweep(group);
                 kept.last_change += 1;
                 let n = kept.last_change;
                 kept.removed.insert(n, id);
@@ -222,6 +227,57 @@ impl Store for MemoryStore {
         Ok(incidents.unwrap_or_default())
     }
 
+    async fn create_group(&self, new: NewGroup) -> Result<GroupRecord, StoreError> {
+        self.kept()?.create_group(new)
+    }
+
+    async fn record_page(
+        &self,
+        group: GroupId,
+        page: GroupPage,
+    ) -> Result<Option<Vec<Created>>, StoreError> {
+        self.kept()?.record_page(group, page)
+    }
+
+    async fn change_group(
+        &self,
+        group: GroupId,
+        change: GroupChange,
+        at: Timestamp,
+    ) -> Result<GroupRecord, StoreError> {
+        self.kept()?.change_group(group, &change, at)
+    }
+
+    async fn groups(&self, query: GroupQuery) -> Result<Vec<GroupRecord>, StoreError> {
+        Ok(self.kept()?.groups.find(&query))
+    }
+
+    async fn sum_group(&self, group: GroupId) -> Result<GroupSums, StoreError> {
+        Ok(self.kept()?.sum_group(group))
+    }
+
+    async fn unfinished_of_group(&self, group: GroupId, most: usize) -> Result<usize, StoreError> {
+        let sums = self.kept()?.sum_group(group);
+        Ok(most.min(usize::try_from(sums.going + sums.paused).unwrap_or(most)))
+    }
+
+    async fn not_listed(
+        &self,
+        group: GroupId,
+        skipped: bool,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<NotListed>, StoreError> {
+        let kept = self.kept()?;
+        let all = kept.groups.not_listed(group, skipped);
+        let after = usize::try_from(after).unwrap_or(usize::MAX);
+        Ok(all.iter().skip(after).take(limit).cloned().collect())
+    }
+
+    async fn remove_group(&self, group: GroupId) -> Result<bool, StoreError> {
+        Ok(self.kept()?.remove_group(group))
+    }
+
     async fn close(&self) -> Result<(), StoreError> {
         drop(self.kept()?);
         self.closed.store(true, Ordering::Release);
@@ -230,7 +286,23 @@ impl Store for MemoryStore {
 }
 
 impl Kept {
-    fn create(&mut self, new: NewTransfer) -> Result<Created, StoreError> {
+    /// All or none, in a group or else in those that they name.
+    pub(super) fn create_all(
+        &mut self,
+        new: Vec<NewTransfer>,
+        group: Option<GroupId>,
+    ) -> Result<Vec<Created>, StoreError> {
+        let (last_id, groups) = (self.last_id, self.groups.clone());
+        let new = new.into_iter();
+        let made: Result<Vec<_>, _> = new.map(|new| self.create(new, group)).collect();
+        if made.is_err() {
+            self.transfers.retain(|id, _| id.get() <= last_id);
+            (self.last_id, self.groups) = (last_id, groups);
+        }
+        made
+    }
+
+    fn create(&mut self, new: NewTransfer, group: Option<GroupId>) -> Result<Created, StoreError> {
         if let Some(token) = &new.spec.token {
             let records = self.transfers.values().map(|kin| &kin.record);
             let known = records
@@ -249,11 +321,14 @@ impl Kept {
                 None => {}
             }
         }
+        let name = new.spec.group.as_deref();
+        let group = group.or_else(|| name.map(|name| self.groups.named(name)));
         self.last_id += 1;
         let record = Record::new(TransferId::new(self.last_id), new);
         self.last_change += 1;
         let kin = Kin {
             record: record.clone(),
+            group,
             changed: self.last_change,
             parts: BTreeMap::new(),
             incidents: VecDeque::new(),
@@ -317,7 +392,6 @@ impl Takes for Query {
                 .path
                 .as_ref()
                 .is_none_or(|path| spec.path.as_os_str() == path.as_os_str())
-            && (self.group.is_none() || self.group == spec.group)
             && self
                 .search
                 .as_ref()

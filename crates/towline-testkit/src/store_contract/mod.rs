@@ -16,9 +16,11 @@ mod changing;
 mod durability;
 mod finding;
 mod folding;
+mod groups;
 mod histories;
 mod identity;
 mod memory;
+mod memory_groups;
 mod samples;
 
 use std::sync::Arc;
@@ -29,6 +31,7 @@ pub use changing::*;
 pub use durability::*;
 pub use finding::*;
 pub use folding::*;
+pub use groups::*;
 pub use histories::{History, random_change};
 pub use identity::*;
 pub use memory::{MemoryFactory, MemoryStore};
@@ -77,6 +80,16 @@ macro_rules! store_contract_tests {
             changes_are_read_on_after_reopening
             a_removed_transfer_leaves_a_word
             a_cursor_of_another_store_is_refused
+            a_group_comes_back_as_it_was
+            a_page_of_a_group_is_recorded_with_its_place_or_not_at_all
+            a_group_that_is_not_open_takes_no_page
+            a_listing_that_begins_at_the_start_again_counts_anew
+            not_everything_without_a_transfer_is_kept_but_all_is_counted
+            the_transfers_of_a_group_are_added_up
+            a_name_means_the_newest_group_and_an_id_each
+            a_group_takes_over_what_an_earlier_one_of_its_name_left
+            changes_of_groups_are_told_in_order_and_its_end_once
+            only_a_group_that_ended_and_has_no_transfers_is_removed
         }
     };
     (@each $factory:expr; $($clause:ident)*) => {

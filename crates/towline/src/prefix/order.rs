@@ -18,6 +18,20 @@ impl Order {
         }
     }
 
+    /// Goes on behind a key, in the order of bytes.
+    pub(super) fn behind(key: String) -> Self {
+        Self {
+            last: Some(key),
+            by_bytes: true,
+            by_directories: false,
+        }
+    }
+
+    /// The last key, where all were in the order of bytes: S3 lists on behind it.
+    pub(super) fn last_by_bytes(&self) -> Option<&str> {
+        self.last.as_deref().filter(|_| self.by_bytes)
+    }
+
     pub(super) fn has_begun(&self) -> bool {
         self.last.is_some()
     }

@@ -13,7 +13,10 @@ use towline_engine::{KeyNames, KeyPlace, check_beneath, folds_names, make_beneat
 
 use super::order::Order;
 use super::{PrefixRequest, bad_prefix};
-use crate::{Error, RequestError, SubmitError, TransferRequest, TransferUtility, check, place};
+use crate::group::{ListingRequest, Place};
+use crate::{
+    Error, RequestError, SubmitError, TransferRequest, TransferUtility, check, check_options, place,
+};
 
 /// The longest path that system calls take, in bytes; one is for its end.
 const PATH_MAX: usize = 4096;
@@ -22,6 +25,12 @@ const PATH_MAX: usize = 4096;
 #[derive(Debug)]
 pub struct PrefixPages {
     utility: TransferUtility,
+    listing: PrefixListing,
+}
+
+/// The same, for who has a utility at hand.
+#[derive(Debug)]
+pub(crate) struct PrefixListing {
     prefix: String,
     dir: PathBuf,
     /// Components of `dir`.
@@ -35,6 +44,7 @@ pub struct PrefixPages {
 #[derive(Debug)]
 enum Next {
     First,
+    After(String),
     Token(String),
     None,
 }
@@ -48,7 +58,7 @@ pub struct PrefixPage {
     /// What has no file.
     pub left_out: Vec<LeftOut>,
     /// The objects of the requests, as they were listed.
-    listed: Vec<ListedObject>,
+    pub(crate) listed: Vec<ListedObject>,
 }
 
 /// An object of a prefix that has no file.
@@ -79,56 +89,92 @@ impl PrefixRequest {
     /// which none is asked for yet. For who submits elsewhere; else await the
     /// request.
     pub async fn pages(self) -> Result<PrefixPages, Error> {
+        let (utility, asked) = self.settle()?;
+        let listing = PrefixListing::of(asked, None)?;
+        Ok(PrefixPages { utility, listing })
+    }
+
+    pub(super) fn settle(self) -> Result<(TransferUtility, ListingRequest), Error> {
         if !(self.prefix.is_empty() || self.prefix.ends_with('/')) {
             return Err(bad_prefix().into());
         }
-        let bucket = self
+        let place = self
             .utility
-            .place(&self.like.bucket, self.like.connection.as_ref())?
-            .bucket;
+            .place(&self.like.bucket, self.like.connection.as_ref())?;
         let dir: PathBuf = check::absolute(&self.dir)?.components().collect();
-        let unusable = |error: std::io::Error| SubmitError::Target {
-            path: dir.clone(),
-            why: error.to_string(),
-        };
-        make_durable(&dir).map_err(unusable)?;
-        access(&dir, Access::WRITE_OK | Access::EXEC_OK).map_err(|errno| unusable(errno.into()))?;
-        let folds = folds_names(&dir).map_err(unusable)?;
-        let depth = depth_of(&dir);
+        make_durable(&dir).map_err(|error| unusable(&dir, &error))?;
+        access(&dir, Access::WRITE_OK | Access::EXEC_OK)
+            .map_err(|errno| unusable(&dir, &errno.into()))?;
         let mut like = self.like;
-        like.options.root_depth = Some(depth);
-        let group = || format!("s3://{bucket}/{} to {}", self.prefix, dir.display());
+        like.options.root_depth = Some(depth_of(&dir));
+        let lacks_key = |key: &_| self.utility.lacks_key(key);
+        check_options::settle(&mut like.options.clone(), like.direction, lacks_key)?;
+        let group = || format!("s3://{}/{} to {}", place.bucket, self.prefix, dir.display());
         like.group.get_or_insert_with(group);
-        like.bucket = bucket;
-        Ok(PrefixPages {
-            utility: self.utility,
+        like.bucket = place.bucket;
+        like.connection = Some(place.connection);
+        let asked = ListingRequest {
             prefix: self.prefix,
-            depth,
-            like,
-            names: KeyNames::new(folds),
-            order: Order::new(),
-            next: Next::First,
             dir,
-        })
+            like,
+            spares: false,
+            inode: None,
+        };
+        Ok((self.utility, asked))
     }
 }
 
-impl PrefixPages {
-    /// The name of the group that the requests belong to.
-    pub fn group(&self) -> &str {
-        self.like.group.as_deref().unwrap_or_default()
+fn unusable(dir: &Path, error: &std::io::Error) -> SubmitError {
+    SubmitError::Target {
+        path: dir.to_owned(),
+        why: error.to_string(),
+    }
+}
+
+impl PrefixListing {
+    /// From the start, or behind a place.
+    pub(crate) fn of(asked: ListingRequest, behind: Option<Place>) -> Result<Self, Error> {
+        let folds = folds_names(&asked.dir).map_err(|error| unusable(&asked.dir, &error))?;
+        let mut pages = Self {
+            depth: depth_of(&asked.dir),
+            prefix: asked.prefix,
+            dir: asked.dir,
+            like: asked.like,
+            names: KeyNames::new(folds),
+            order: Order::new(),
+            next: Next::First,
+        };
+        if let Some(Place { after, files }) = behind {
+            let below = after.get(pages.prefix.len()..).unwrap_or_default();
+            pages.names = KeyNames::behind(below, &files);
+            pages.order = Order::behind(after.clone());
+            pages.next = Next::After(after);
+        }
+        Ok(pages)
     }
 
-    /// Whether any object was listed so far.
-    pub fn saw_any(&self) -> bool {
-        self.order.has_begun()
+    /// Where the listing may go on in another process; `None` where it has to begin
+    /// anew, since the store lists in another order, or the file system takes names
+    /// for one another and all of them have to be known.
+    pub(crate) fn place(&self) -> Option<Place> {
+        let after = self.order.last_by_bytes()?;
+        (!self.names.compares()).then(|| Place {
+            after: after.to_owned(),
+            files: self.names.open_files(),
+        })
     }
 
-    /// The next page; `None` behind the last. Directories that keys stand for are
-    /// made. Fails where the listing does not advance.
-    pub async fn next(&mut self) -> Result<Option<PrefixPage>, Error> {
-        let mut list = self
-            .utility
+    /// Whether the last page was given.
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self.next, Next::None)
+    }
+
+    /// The next page; `None` behind the last.
+    pub(crate) async fn next(
+        &mut self,
+        utility: &TransferUtility,
+    ) -> Result<Option<PrefixPage>, Error> {
+        let mut list = utility
             .list(self.like.bucket.as_str())
             .prefix(self.prefix.as_str())
             .access(self.like.options.access.clone());
@@ -137,6 +183,7 @@ impl PrefixPages {
         }
         let listed = match &self.next {
             Next::First => list.await?,
+            Next::After(key) => list.start_after(key.as_str()).await?,
             Next::Token(token) => list.continuation(token.as_str()).await?,
             Next::None => return Ok(None),
         };
@@ -185,6 +232,24 @@ impl PrefixPages {
             listed: Some(object.into()),
             ..self.like.clone()
         }))
+    }
+}
+
+impl PrefixPages {
+    /// The name of the group that the requests belong to.
+    pub fn group(&self) -> &str {
+        self.listing.like.group.as_deref().unwrap_or_default()
+    }
+
+    /// Whether any object was listed so far.
+    pub fn saw_any(&self) -> bool {
+        self.listing.order.has_begun()
+    }
+
+    /// The next page; `None` behind the last. Directories that keys stand for are
+    /// made. Fails where the listing does not advance.
+    pub async fn next(&mut self) -> Result<Option<PrefixPage>, Error> {
+        self.listing.next(&self.utility).await
     }
 
     /// Whether transfers of this group are unfinished or failed: then this call
@@ -237,7 +302,7 @@ impl PrefixPage {
             };
             let page = find(query).await?;
             match page.transfers.first() {
-                Some(record) if !request.restart && is_done(record, &request, &object) => {
+                Some(record) if !request.restart && has_done(record, &request, &object) => {
                     spared += 1;
                 }
                 _ => {
@@ -250,7 +315,7 @@ impl PrefixPage {
     }
 }
 
-fn is_done(record: &Record, request: &TransferRequest, object: &ListedObject) -> bool {
+pub(crate) fn has_done(record: &Record, request: &TransferRequest, object: &ListedObject) -> bool {
     let Some(proof) = record
         .proof
         .as_ref()
@@ -306,5 +371,5 @@ pub(crate) fn make_durable(dir: &Path) -> std::io::Result<()> {
 fn does_not_advance() -> Error {
     let words = "the listing does not advance";
     let error = S3Error::new(Operation::ListObjects, S3ErrorKind::Malformed, words);
-    RequestError::of(error.into(), 1).into()
+    RequestError::of(error.into(), 1).for_good().into()
 }

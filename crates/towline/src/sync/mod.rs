@@ -21,6 +21,9 @@ pub use filter::SyncFilter;
 pub use plan::SyncPlan;
 
 use crate::prefix::{bad_prefix, depth_of, make_durable};
+pub(crate) use plan::blocking;
+pub(crate) use walk::{Found, Names, Walk};
+
 use crate::{Error, SubmitError, TransferRequest, TransferUtility, check};
 
 /// The name in an object's own metadata of the time at which its file was last
@@ -228,7 +231,7 @@ impl SyncRequest {
     }
 }
 
-fn be_directory(dir: &Path) -> Result<(), SubmitError> {
+pub(crate) fn be_directory(dir: &Path) -> Result<(), SubmitError> {
     let (missing, why) = match std::fs::metadata(dir) {
         Ok(meta) if meta.is_dir() => return Ok(()),
         Ok(_) => (false, "it is not a directory".into()),

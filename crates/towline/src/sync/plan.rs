@@ -11,7 +11,7 @@ use towline_engine::{KeyNames, KeyPlace, path_of};
 
 use super::compare::{Look, Looks, Side, ends, looks, side};
 use super::listing::Listing;
-use super::walk::{Found, LocalFile, Missed, NoFile, Walk, without_slash};
+use super::walk::{Found, LocalFile, Missed, Names, NoFile, Walk, without_slash};
 use super::{
     MTIME_METADATA, SyncCompare, SyncDecision, SyncDeleter, SyncDeletion, SyncFilter, SyncLeftOut,
     SyncReason,
@@ -68,8 +68,12 @@ impl SyncPlan {
         let filter = Arc::new(std::mem::take(&mut parts.filter));
         let is_upload = parts.like.direction == Direction::Upload;
         let has_dir = is_upload || parts.dir.is_dir();
+        let names = match is_upload {
+            true => Names::KeysOrThemselves,
+            false => Names::Keys,
+        };
         Self {
-            walk: has_dir.then(|| Walk::new(&parts.dir, filter.clone(), is_upload)),
+            walk: has_dir.then(|| Walk::new(&parts.dir, filter.clone(), names)),
             walked: !has_dir,
             files: VecDeque::new(),
             listing: Listing::default(),
@@ -410,16 +414,8 @@ impl SyncPlan {
         if !self.is_upload() && !unreadable {
             return None;
         }
-        let (code, why) = match missed.why {
-            NoFile::Link => ("SymbolicLink", "it is a symbolic link".into()),
-            NoFile::Special(kind) => ("NotRegular", format!("it is {kind}, not a regular file")),
-            NoFile::NotUtf8 => ("NotUtf8", "its name is not UTF-8, and a key is".into()),
-            NoFile::Clash(holder) => (
-                "TargetClash",
-                format!("it would have the key of {}", holder.display()),
-            ),
-            NoFile::Unreadable(error) => ("SourceUnreadable", format!("cannot read it: {error}")),
-        };
+        let is_error = missed.why.is_error();
+        let (code, why) = missed.why.told();
         let key = missed.key.map(|below| {
             let name = without_slash(&below).to_owned();
             while self
@@ -435,7 +431,7 @@ impl SyncPlan {
             path: Some(missed.path),
             code: code.into(),
             why,
-            is_error: !matches!(code, "SymbolicLink" | "NotRegular"),
+            is_error,
         }))
     }
 }
@@ -447,7 +443,7 @@ fn top(dir: &Path) -> Option<(u64, u64)> {
 }
 
 /// Does blocking work where the transfers run: whoever waits needs no runtime.
-pub(super) async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     utility: &TransferUtility,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {

@@ -14,11 +14,23 @@ use super::SyncFilter;
 
 /// A walk that was begun.
 #[derive(Debug)]
-pub(super) struct Walk {
+pub(crate) struct Walk {
     filter: Arc<SyncFilter>,
-    /// What no key is written as is its own key; else it is passed over.
-    literal: bool,
+    names: Names,
+    /// All up to here was found before.
+    after: Option<String>,
     levels: Vec<Level>,
+}
+
+/// Which keys paths stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Names {
+    /// Those that are written so; what no key is written as is passed over.
+    Keys,
+    /// Those that are written so; what no key is written as is its own key.
+    KeysOrThemselves,
+    /// Each is its own key.
+    Themselves,
 }
 
 #[derive(Debug)]
@@ -47,31 +59,31 @@ enum Kind {
 
 /// What a walk came by.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(crate) enum Found {
     File(LocalFile),
     LeftOut(Missed),
 }
 
 /// A regular file.
 #[derive(Debug)]
-pub(super) struct LocalFile {
-    pub(super) key: String,
-    pub(super) path: PathBuf,
-    pub(super) identity: FileIdentity,
+pub(crate) struct LocalFile {
+    pub(crate) key: String,
+    pub(crate) path: PathBuf,
+    pub(crate) identity: FileIdentity,
 }
 
 /// What is left out.
 #[derive(Debug)]
-pub(super) struct Missed {
+pub(crate) struct Missed {
     /// Of a directory that cannot be read with `/`; `None` where it has none.
-    pub(super) key: Option<String>,
-    pub(super) path: PathBuf,
-    pub(super) why: NoFile,
+    pub(crate) key: Option<String>,
+    pub(crate) path: PathBuf,
+    pub(crate) why: NoFile,
 }
 
 /// Why something is no file with a key.
 #[derive(Debug)]
-pub(super) enum NoFile {
+pub(crate) enum NoFile {
     Link,
     Special(&'static str),
     NotUtf8,
@@ -81,14 +93,35 @@ pub(super) enum NoFile {
     Unreadable(std::io::Error),
 }
 
+impl NoFile {
+    /// A stable name of it, and words.
+    pub(crate) fn told(self) -> (&'static str, String) {
+        match self {
+            Self::Link => ("SymbolicLink", "it is a symbolic link".into()),
+            Self::Special(kind) => ("NotRegular", format!("it is {kind}, not a regular file")),
+            Self::NotUtf8 => ("NotUtf8", "its name is not UTF-8, and a key is".into()),
+            Self::Clash(holder) => (
+                "TargetClash",
+                format!("it would have the key of {}", holder.display()),
+            ),
+            Self::Unreadable(error) => ("SourceUnreadable", format!("cannot read it: {error}")),
+        }
+    }
+
+    /// Something went wrong; else it is so by rule.
+    pub(crate) fn is_error(&self) -> bool {
+        !matches!(self, Self::Link | Self::Special(_))
+    }
+}
+
 impl LocalFile {
-    pub(super) fn modified(&self) -> Timestamp {
+    pub(crate) fn modified(&self) -> Timestamp {
         Timestamp::from_millis(self.identity.modified_ns.div_euclid(1_000_000))
     }
 }
 
 impl Found {
-    pub(super) fn key(&self) -> Option<&str> {
+    pub(crate) fn key(&self) -> Option<&str> {
         match self {
             Self::File(file) => Some(&file.key),
             Self::LeftOut(missed) => missed.key.as_deref(),
@@ -98,7 +131,7 @@ impl Found {
 
 impl Walk {
     /// A walk of a directory, of which nothing is read yet.
-    pub(super) fn new(dir: &Path, filter: Arc<SyncFilter>, literal: bool) -> Self {
+    pub(crate) fn new(dir: &Path, filter: Arc<SyncFilter>, names: Names) -> Self {
         let top = Entry {
             name: Some(String::new()),
             is_proper: true,
@@ -111,8 +144,30 @@ impl Walk {
         };
         Self {
             filter,
-            literal,
+            names,
+            after: None,
             levels: vec![top],
+        }
+    }
+
+    /// Goes on behind this key.
+    pub(crate) fn behind(mut self, key: String) -> Self {
+        self.after = Some(key);
+        self
+    }
+
+    /// Whether an entry was found before: of a directory all that is in it.
+    fn is_behind(&self, prefix: &str, entry: &Entry, key: Option<&str>) -> bool {
+        let Some(after) = &self.after else {
+            return false;
+        };
+        match key {
+            // What has no key comes first in its directory.
+            None => after.len() > prefix.len() && after.starts_with(prefix),
+            Some(key) if matches!(entry.kind, Kind::Directory) => {
+                key == after || (key < after.as_str() && !after.starts_with(key))
+            }
+            Some(key) => key <= after.as_str(),
         }
     }
 
@@ -120,7 +175,7 @@ impl Walk {
         if !key.is_empty() && !self.filter.enters(without_slash(&key), true) {
             return None;
         }
-        match read(&path, self.literal) {
+        match read(&path, self.names) {
             Ok(entries) => {
                 self.levels.push(Level {
                     prefix: key,
@@ -168,7 +223,11 @@ impl Iterator for Walk {
                 self.levels.pop();
                 continue;
             };
-            let key = entry.name.map(|name| format!("{}{name}", level.prefix));
+            let prefix = &self.levels.last()?.prefix;
+            let key = (entry.name.as_ref()).map(|name| format!("{prefix}{name}"));
+            if self.is_behind(prefix, &entry, key.as_deref()) {
+                continue;
+            }
             let found = match (entry.kind, key) {
                 (Kind::Directory, Some(key)) => self.enter(key, entry.path),
                 (Kind::File, Some(key)) => self.file(key, entry.path),
@@ -192,7 +251,7 @@ fn left_out(key: Option<String>, path: PathBuf, why: NoFile) -> Found {
 }
 
 /// The key of a directory, as patterns and names have it.
-pub(super) fn without_slash(key: &str) -> &str {
+pub(crate) fn without_slash(key: &str) -> &str {
     key.strip_suffix('/').unwrap_or(key)
 }
 
@@ -201,9 +260,9 @@ fn is_gone(error: &std::io::Error) -> bool {
 }
 
 /// What is in a directory, in order.
-fn read(dir: &Path, literal: bool) -> std::io::Result<Vec<Entry>> {
+fn read(dir: &Path, names: Names) -> std::io::Result<Vec<Entry>> {
     let mut entries = Vec::new();
-    read_into(dir, &[], literal, &mut entries)?;
+    read_into(dir, &[], names, &mut entries)?;
     // Of several with one key, the one that the key is written as comes first.
     entries.sort_by(|a, b| (&a.name, !a.is_proper).cmp(&(&b.name, !b.is_proper)));
     let mut at = 0;
@@ -223,7 +282,7 @@ fn read(dir: &Path, literal: bool) -> std::io::Result<Vec<Entry>> {
 fn read_into(
     dir: &Path,
     pieces: &[String],
-    literal: bool,
+    how: Names,
     entries: &mut Vec<Entry>,
 ) -> std::io::Result<()> {
     for entry in std::fs::read_dir(dir)? {
@@ -242,17 +301,20 @@ fn read_into(
         if name.starts_with(".towline-") && name.ends_with(".part") {
             continue; // a download of ours under way
         }
-        if kind.is_dir() && may_go_on(&name) {
+        if kind.is_dir() && how != Names::Themselves && may_go_on(&name) {
             let pieces = [pieces, &[name]].concat();
-            read_into(&path, &pieces, literal, entries)?;
+            read_into(&path, &pieces, how, entries)?;
             continue;
         }
         let names: Vec<&str> = pieces.iter().chain([&name]).map(String::as_str).collect();
-        let component = component_of(&names);
+        let component = match how {
+            Names::Themselves => Some(names.join("/")),
+            Names::Keys | Names::KeysOrThemselves => component_of(&names),
+        };
         let is_proper = component.is_some();
         let mut key = match component {
             Some(component) => component,
-            None if literal => names.join("/"),
+            None if how == Names::KeysOrThemselves => names.join("/"),
             None => continue,
         };
         let kind = if kind.is_dir() {
@@ -284,7 +346,11 @@ mod tests {
     use super::*;
 
     fn walk(dir: &Path, literal: bool) -> Vec<Found> {
-        Walk::new(dir, Arc::default(), literal).collect()
+        let names = match literal {
+            true => Names::KeysOrThemselves,
+            false => Names::Keys,
+        };
+        Walk::new(dir, Arc::default(), names).collect()
     }
 
     fn keys(found: &[Found]) -> Vec<&str> {
@@ -312,6 +378,30 @@ mod tests {
                 "B", "a-b", "a.b", "a/b", "a/b.c/d", "a/b0", "a0", "~", "\u{e9}"
             ]
         );
+    }
+
+    #[test]
+    fn a_walk_that_goes_on_behind_a_key_finds_what_came_behind_it_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        for file in ["a-b", "a.b", "a/b", "a/b.c/d", "a/b0", "a0", "b/c/d", "~"] {
+            write(dir.path(), file);
+        }
+        for bad in [&b"0\xff"[..], b"a/x\xff", b"b/x\xff", b"b/c/x\xff"] {
+            write(dir.path(), std::ffi::OsStr::from_bytes(bad));
+        }
+        let walk = || Walk::new(dir.path(), Arc::default(), Names::Themselves);
+        let told = |found: Found| match found {
+            Found::File(file) => file.path,
+            Found::LeftOut(missed) => missed.path,
+        };
+        let all: Vec<Found> = walk().collect();
+        assert_eq!(all.len(), 12);
+        for (at, key) in all.iter().enumerate().map(|(at, it)| (at, it.key())) {
+            let Some(key) = key else { continue };
+            let rest: Vec<_> = walk().behind(key.to_owned()).map(told).collect();
+            let expected: Vec<_> = walk().skip(at + 1).map(told).collect();
+            assert_eq!(rest, expected, "behind {key}");
+        }
     }
 
     #[test]

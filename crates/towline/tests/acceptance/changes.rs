@@ -30,7 +30,7 @@ impl Reader {
                             .or_default()
                             .push(transfer.state);
                     }
-                    TransferChange::Changed(_) => {}
+                    TransferChange::Changed(_) | TransferChange::Group(_) => {}
                     TransferChange::Removed(id) => panic!("{id} was removed by nobody"),
                 }
             }

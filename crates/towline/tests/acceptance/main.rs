@@ -16,6 +16,8 @@ mod credentials;
 mod doctor;
 mod download_options;
 mod encryption;
+mod group_kill;
+mod groups;
 mod handles;
 mod head;
 mod identity;

@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use towline::{PrefixDownload, Query, State, Transfer, TransferUtility, WhenTargetExists};
+use towline::{Group, GroupObserver, Query, State, WhenTargetExists};
 use towline_testserver::{Answer, Operation, Rule, Script};
 
 use crate::{BUCKET, Scene, names};
@@ -22,7 +22,7 @@ fn dir(scene: &Scene) -> PathBuf {
     scene.dir.path().join("dir")
 }
 
-async fn download(scene: &Scene) -> PrefixDownload {
+async fn download(scene: &Scene) -> GroupObserver {
     scene
         .utility
         .download_prefix(BUCKET, "p/", dir(scene))
@@ -30,32 +30,13 @@ async fn download(scene: &Scene) -> PrefixDownload {
         .unwrap()
 }
 
-/// Every transfer of a group, once all have ended.
-async fn ended(utility: &TransferUtility, group: &str) -> Vec<Transfer> {
-    let query = Query {
-        group: Some(group.into()),
-        limit: 1000,
-        ..Query::default()
-    };
-    let (transfers, _) = utility.find(query.clone()).await.unwrap();
-    for transfer in transfers {
-        utility
-            .observe(transfer.id)
-            .await
-            .unwrap()
-            .finished()
-            .await
-            .unwrap();
-    }
-    utility.find(query).await.unwrap().0
-}
-
-async fn downloaded(scene: &Scene) -> PrefixDownload {
-    let told = download(scene).await;
-    for transfer in ended(&scene.utility, &told.group).await {
-        crate::completed(transfer);
-    }
-    told
+/// All that was not left out was downloaded.
+async fn downloaded(scene: &Scene) -> Group {
+    let group = download(scene).await.finished().await.unwrap();
+    let left_out = group.found.skipped + group.found.refused;
+    let done = group.transfers.completed;
+    assert_eq!(done, group.found.entries - left_out, "{group:?}");
+    group
 }
 
 /// The files below a directory, with their contents.
@@ -115,8 +96,8 @@ async fn t63_keys_of_every_kind_have_a_file_of_their_own_and_none_is_outside_the
     put(&scene, "other/file", "not asked for").await;
     let before = names(scene.dir.path());
     let told = downloaded(&scene).await;
-    assert_eq!(told.left_out, 0, "{told:?}");
-    assert_eq!(told.submitted, keys.len() as u64);
+    assert_eq!(told.state, State::Completed, "{told:?}");
+    assert_eq!(told.found.entries, keys.len() as u64);
     let files = tree(&dir(&scene));
     assert_eq!(files.len(), keys.len(), "{files:?}");
     for (path, bytes) in &files {
@@ -148,10 +129,11 @@ async fn f73_what_has_no_file_of_its_own_is_left_out_and_told_and_the_rest_comes
         put(&scene, &format!("p/{key}"), key).await;
     }
     let told = downloaded(&scene).await;
-    let left: Vec<_> = told
-        .first_left_out
+    let observer = scene.utility.observe_group(told.id).await.unwrap();
+    let refused = observer.refused(0, 100).await.unwrap();
+    let left: Vec<_> = refused
         .iter()
-        .map(|left| (left.key.as_str(), left.code.as_str()))
+        .map(|left| (left.key.as_deref().unwrap(), left.code.as_str()))
         .collect();
     let clash = "TargetClash";
     let expected = [
@@ -160,7 +142,8 @@ async fn f73_what_has_no_file_of_its_own_is_left_out_and_told_and_the_rest_comes
         ("p/taken", "TargetUnwritable"),
     ];
     assert_eq!(left, expected);
-    assert_eq!((told.submitted, told.left_out), (3, 3));
+    assert_eq!((told.transfers.completed, told.found.refused), (3, 3));
+    assert_eq!(told.state, State::Failed, "not all is there");
     let files: Vec<_> = tree(&dir(&scene)).into_keys().collect();
     assert_eq!(files, ["a", "a-b", "fine"]);
 }
@@ -183,9 +166,12 @@ async fn s16_a_link_in_the_directory_is_not_followed_and_what_it_leads_to_stays(
         .await;
     }
     let told = downloaded(&scene).await;
-    assert_eq!((told.submitted, told.left_out), (2, 3), "{told:?}");
+    let counts = (told.transfers.completed, told.found.refused);
+    assert_eq!(counts, (2, 3), "{told:?}");
+    let observer = scene.utility.observe_group(told.id).await.unwrap();
+    let refused = observer.refused(0, 100).await.unwrap();
     assert!(
-        told.first_left_out
+        refused
             .iter()
             .all(|left| left.why.contains("symbolic link"))
     );
@@ -209,13 +195,24 @@ async fn s16_a_link_that_is_put_in_the_way_after_the_call_is_not_followed_either
         .faults()
         .play(Script::new().rule(stalled))
         .unwrap();
-    let told = download(&scene).await;
+    let group = download(&scene).await;
+    let id = group.id();
+    while group.group().await.unwrap().transfers.going == 0 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    drop(group);
     scene.utility.close().await.unwrap();
     std::fs::remove_dir_all(dir(&scene).join("sub")).ok();
     symlink(&outside, dir(&scene).join("sub")).unwrap();
     scene.server.faults().play(Script::new()).unwrap();
     scene.utility = crate::open(&scene.server, scene.dir.path().join("state")).await;
-    let transfers = ended(&scene.utility, &told.group).await;
+    let group = scene.utility.observe_group(id).await.unwrap();
+    group.finished().await.unwrap();
+    let query = Query {
+        group_id: Some(id),
+        ..Query::default()
+    };
+    let (transfers, _) = scene.utility.find(query).await.unwrap();
     assert_eq!(transfers.len(), 1);
     assert_eq!(transfers[0].state, State::Failed);
     let error = transfers[0].error.as_ref().unwrap();
@@ -259,11 +256,9 @@ async fn the_same_call_again_goes_on_and_does_not_fetch_again_what_is_there() {
         .faults()
         .play(Script::new().rule(refused))
         .unwrap();
-    let told = download(&scene).await;
-    assert_eq!(told.submitted, 20);
-    let transfers = ended(&scene.utility, &told.group).await;
-    let failed = transfers.iter().filter(|it| it.state == State::Failed);
-    assert_eq!(failed.count(), 1);
+    let told = download(&scene).await.finished().await.unwrap();
+    assert_eq!((told.transfers.completed, told.transfers.failed), (19, 1));
+    assert_eq!(told.state, State::Failed);
     scene.reopen().await;
     scene.server.faults().play(Script::new()).unwrap();
     // One of those that are there is not what it was, by its time in whole seconds.
@@ -273,27 +268,28 @@ async fn the_same_call_again_goes_on_and_does_not_fetch_again_what_is_there() {
     let other = std::fs::File::options().write(true).open(other);
     other.unwrap().set_modified(later).unwrap();
     scene.server.history().clear();
-    let told = download(&scene).await;
-    assert_eq!((told.submitted, told.spared), (2, 18));
-    ended(&scene.utility, &told.group).await;
+    let told = download(&scene).await.finished().await.unwrap();
+    assert_eq!(told.state, State::Completed, "{told:?}");
+    assert_eq!((told.transfers.completed, told.found.skipped), (2, 18));
     assert_eq!(scene.server.history().count(Operation::GetObject), 2);
     let files = tree(&dir(&scene));
     assert!(files.len() == 20 && files.values().all(|bytes| bytes == "bytes"));
     // All is done: the call again is a new one, which the policy may make short.
     let request = scene.utility.download_prefix(BUCKET, "p/", dir(&scene));
     let request = request.when_target_exists(WhenTargetExists::SkipIfIdentical);
-    assert_eq!(request.await.unwrap().submitted, 20);
+    let told = request.await.unwrap().finished().await.unwrap();
+    assert_eq!((told.transfers.completed, told.found.skipped), (20, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_prefix_of_several_pages_comes_whole_and_a_listing_that_does_not_advance_is_refused() {
+async fn a_prefix_of_several_pages_comes_whole_and_a_listing_that_does_not_advance_fails() {
     let scene = Scene::start().await;
     for n in 0..1100 {
         put(&scene, &format!("p/{}/{n}", n % 7), "").await;
     }
     scene.server.history().clear();
     let told = downloaded(&scene).await;
-    assert_eq!(told.submitted, 1100);
+    assert_eq!(told.transfers.completed, 1100);
     assert_eq!(tree(&dir(&scene)).len(), 1100);
     assert_eq!(scene.server.history().count(Operation::ListObjectsV2), 2);
 
@@ -308,11 +304,10 @@ async fn a_prefix_of_several_pages_comes_whole_and_a_listing_that_does_not_advan
         .play(Script::new().rule(rule))
         .unwrap();
     let request = scene.utility.download_prefix(BUCKET, "p/", dir(&scene));
-    let refused = request.await.unwrap_err();
-    assert!(
-        refused.to_string().contains("does not advance"),
-        "{refused}"
-    );
+    let told = request.await.unwrap().finished().await.unwrap();
+    assert_eq!(told.state, State::Failed);
+    let why = told.error.unwrap().message;
+    assert!(why.contains("does not advance"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -64,21 +64,9 @@ async fn works_with(server: ForeignServer) {
         .download_prefix(BUCKET, "p/", &target)
         .await
         .unwrap();
-    assert_eq!((prefix.submitted, prefix.left_out), (4, 0), "{prefix:?}");
-    let query = Query {
-        group: Some(prefix.group),
-        ..Query::default()
-    };
-    for transfer in utility.find(query).await.unwrap().0 {
-        let end = utility
-            .observe(transfer.id)
-            .await
-            .unwrap()
-            .finished()
-            .await
-            .unwrap();
-        assert_eq!(end.state, State::Completed, "{:?}", end.error);
-    }
+    let group = prefix.finished().await.unwrap();
+    assert_eq!(group.state, State::Completed, "{group:?}");
+    assert_eq!((group.transfers.completed, group.found.refused), (4, 0));
     for (key, len) in objects {
         assert!(
             std::fs::read(target.join(key)).unwrap() == bytes[..len],

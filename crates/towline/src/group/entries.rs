@@ -1,0 +1,180 @@
+//! What a group is to have, step by step: from a listing or a walk.
+
+use std::iter::Peekable;
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+
+use towline_core::{Direction, ListedObject, LocalFailure, NotListed};
+
+use super::{ListingRequest, Place};
+use crate::prefix::PrefixListing;
+use crate::sync::{Found, Names, Walk, blocking};
+use crate::{Error, SubmitError, TransferRequest, TransferUtility};
+
+/// So many files are looked for at a time.
+const FILES: usize = 1000;
+
+/// One step of a listing.
+pub(super) struct Step {
+    pub(super) entries: Vec<Entry>,
+    /// Where it goes on.
+    pub(super) place: Option<Place>,
+    pub(super) last: bool,
+}
+
+/// What is to become a transfer, or has none.
+pub(super) enum Entry {
+    Wanted {
+        request: Box<TransferRequest>,
+        bytes: u64,
+        /// Of downloads.
+        listed: Option<ListedObject>,
+    },
+    Without(NotListed),
+}
+
+/// Where the steps come from.
+pub(super) enum Entries {
+    Objects(Box<PrefixListing>),
+    Files {
+        asked: Box<ListingRequest>,
+        /// Taken while it goes on elsewhere.
+        walk: Option<Peekable<Walk>>,
+    },
+}
+
+impl Entries {
+    /// From the start, or behind a place.
+    pub(super) fn open(asked: &ListingRequest, behind: Option<Place>) -> Result<Self, Error> {
+        if asked.like.direction == Direction::Download {
+            let pages = PrefixListing::of(asked.clone(), behind)?;
+            return Ok(Self::Objects(Box::new(pages)));
+        }
+        be_the_same(asked)?;
+        let mut walk = Walk::new(&asked.dir, Arc::default(), Names::Themselves);
+        if let Some(place) = behind {
+            walk = walk.behind(place.after);
+        }
+        Ok(Self::Files {
+            asked: Box::new(asked.clone()),
+            walk: Some(walk.peekable()),
+        })
+    }
+
+    /// The next step. Whoever drops this before it is done opens it anew.
+    pub(super) async fn next(&mut self, utility: &TransferUtility) -> Result<Step, Error> {
+        match self {
+            Self::Objects(pages) => objects(utility, pages).await,
+            Self::Files { asked, walk } => {
+                let mut going = walk.take().ok_or(Error::Closed)?;
+                let look = move || {
+                    let found = some_of(&mut going);
+                    let last = going.peek().is_none();
+                    (found, last, going)
+                };
+                let (found, last, going) = blocking(utility, look).await?;
+                // A file system that goes away meanwhile leaves an empty directory.
+                be_the_same(asked)?;
+                *walk = Some(going);
+                files(asked, found, last)
+            }
+        }
+    }
+}
+
+async fn objects(utility: &TransferUtility, pages: &mut PrefixListing) -> Result<Step, Error> {
+    let page = pages.next(utility).await?.unwrap_or_default();
+    let wanted = page.requests.into_iter().zip(page.listed);
+    let wanted = wanted.map(|(request, object)| Entry::Wanted {
+        request: Box::new(request),
+        bytes: object.size,
+        listed: Some(object),
+    });
+    let without = page.left_out.into_iter().map(|left_out| {
+        Entry::Without(NotListed {
+            skipped: false,
+            key: Some(left_out.key),
+            path: None,
+            code: left_out.code,
+            why: left_out.why,
+        })
+    });
+    Ok(Step {
+        entries: wanted.chain(without).collect(),
+        place: pages.place(),
+        last: pages.is_done(),
+    })
+}
+
+/// About a thousand; the last one has a key, and no other one has it.
+fn some_of(walk: &mut Peekable<Walk>) -> Vec<Found> {
+    let mut found: Vec<Found> = Vec::new();
+    loop {
+        let last = found.last().and_then(Found::key);
+        let full = found.len() >= FILES && last.is_some();
+        let next = walk.next_if(|next| !full || next.key() == last);
+        match next {
+            Some(next) => found.push(next),
+            None => return found,
+        }
+    }
+}
+
+fn files(asked: &ListingRequest, found: Vec<Found>, last: bool) -> Result<Step, Error> {
+    let after = found.iter().rev().find_map(Found::key).map(str::to_owned);
+    let mut entries = Vec::with_capacity(found.len());
+    for found in found {
+        entries.push(match found {
+            Found::File(file) => Entry::Wanted {
+                request: Box::new(TransferRequest {
+                    key: format!("{}{}", asked.prefix, file.key),
+                    path: file.path,
+                    ..asked.like.clone()
+                }),
+                bytes: file.identity.size,
+                listed: None,
+            },
+            // The directory itself: there may be anything in it.
+            Found::LeftOut(missed) if missed.key.as_deref() == Some("") => {
+                return Err(unreadable(asked, missed.why.told().1));
+            }
+            Found::LeftOut(missed) => {
+                let skipped = !missed.why.is_error();
+                let (code, why) = missed.why.told();
+                Entry::Without(NotListed {
+                    skipped,
+                    key: missed.key.map(|key| format!("{}{key}", asked.prefix)),
+                    path: Some(missed.path),
+                    code: code.into(),
+                    why,
+                })
+            }
+        });
+    }
+    Ok(Step {
+        entries,
+        place: after.map(|after| Place {
+            after,
+            files: Vec::new(),
+        }),
+        last,
+    })
+}
+
+/// The directory is the one that it was.
+fn be_the_same(asked: &ListingRequest) -> Result<(), Error> {
+    match std::fs::metadata(&asked.dir) {
+        Ok(meta) if asked.inode.is_none_or(|inode| inode == meta.ino()) => Ok(()),
+        Ok(_) => Err(unreadable(asked, "another directory is there now".into())),
+        Err(error) => Err(unreadable(asked, error.to_string())),
+    }
+}
+
+fn unreadable(asked: &ListingRequest, why: String) -> Error {
+    SubmitError::Source(LocalFailure::SourceUnreadable {
+        path: asked.dir.display().to_string(),
+        why,
+        missing: false,
+    })
+    .into()
+}

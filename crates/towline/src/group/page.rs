@@ -1,0 +1,219 @@
+//! A step of a listing becomes transfers, which are recorded together with where
+//! the listing goes on.
+
+use towline_core::{
+    Direction, GroupPage, GroupRecord, ListedObject, NewTransfer, NotListed, Query, Record,
+};
+
+use super::entries::{Entry, Step};
+use super::{ListingRequest, Place};
+use crate::again::{self, Again};
+use crate::prefix::has_done;
+use crate::request::Settled;
+use crate::sync::blocking;
+use crate::{Error, SubmitError, TransferRequest, TransferUtility, submit};
+
+/// How a step is recorded.
+pub(super) struct Recording<'a> {
+    pub(super) utility: &'a TransferUtility,
+    pub(super) group: &'a GroupRecord,
+    pub(super) asked: &'a ListingRequest,
+    /// It is the first one from the start.
+    pub(super) from_start: bool,
+    /// Some of it may have been recorded before.
+    pub(super) again: bool,
+}
+
+/// What an entry turned out to be.
+enum Verdict {
+    New(NewTransfer),
+    /// It is in this group already.
+    There,
+    /// An earlier group of this name left it.
+    Adopted(Again),
+    Without(NotListed),
+}
+
+impl Recording<'_> {
+    /// False where the group is not open any more; then nothing was recorded.
+    pub(super) async fn record(self, step: Step) -> Result<bool, Error> {
+        let settled = self.settle(step.entries).await?;
+        let _one_at_a_time = self.utility.one_submit_at_a_time().await;
+        let mut page = GroupPage {
+            from_start: self.from_start,
+            entries: settled.len() as u64,
+            position: step.place.as_ref().map(Place::write).transpose()?,
+            last: step.last,
+            at: submit::now(),
+            ..GroupPage::default()
+        };
+        for entry in settled {
+            let (request, bytes, listed, settled) = match entry {
+                Checked::Without(without) => {
+                    page.not_listed.push(without);
+                    continue;
+                }
+                Checked::Wanted {
+                    request,
+                    bytes,
+                    listed,
+                    settled,
+                } => (request, bytes, listed, settled),
+            };
+            match self.judge(&request, listed.as_ref(), *settled).await? {
+                Verdict::New(new) => page.new.push(new),
+                Verdict::There => {}
+                Verdict::Adopted(again) => {
+                    page.adopted.push(self.utility.go_on(again, None).await?);
+                }
+                Verdict::Without(without) => {
+                    page.not_listed.push(without);
+                    continue;
+                }
+            }
+            page.bytes += bytes;
+        }
+        let recorded = self
+            .utility
+            .store()
+            .record_page(self.group.id, page)
+            .await?;
+        if let Some(created) = &recorded {
+            self.utility.engine().begin(created)?;
+        }
+        Ok(recorded.is_some())
+    }
+
+    /// Looks at the files of all of them.
+    async fn settle(&self, entries: Vec<Entry>) -> Result<Vec<Checked>, Error> {
+        let utility = self.utility.clone();
+        let settle = move || {
+            let entries = entries.into_iter().map(|entry| match entry {
+                Entry::Without(without) => Checked::Without(without),
+                Entry::Wanted {
+                    request,
+                    bytes,
+                    listed,
+                } => match request.settle(&utility, true) {
+                    Ok(settled) => Checked::Wanted {
+                        request,
+                        bytes,
+                        listed,
+                        settled: Box::new(settled),
+                    },
+                    Err(error) => Checked::Without(refused(&request, &error)),
+                },
+            });
+            entries.collect()
+        };
+        blocking(self.utility, settle).await
+    }
+
+    async fn judge(
+        &self,
+        request: &TransferRequest,
+        listed: Option<&ListedObject>,
+        settled: Settled,
+    ) -> Result<Verdict, Error> {
+        if self.again && self.is_there(request).await? {
+            return Ok(Verdict::There);
+        }
+        if self.asked.spares && self.was_done(request, listed).await? {
+            return Ok(Verdict::Without(skipped(
+                request,
+                "AlreadyThere",
+                "an earlier group of this name has downloaded it".into(),
+            )));
+        }
+        let again = match again::look(self.utility.store(), &settled.spec).await? {
+            Ok(None) => return Ok(Verdict::New(settled.into_new())),
+            Ok(Some(again)) => again,
+            Err(SubmitError::OptionsDiffer { id, .. }) if settled.restart => Again::Attach(id),
+            Err(error) => return Ok(Verdict::Without(refused(request, &error))),
+        };
+        if settled.restart {
+            self.utility.give_up(again.id()).await?;
+            return Ok(Verdict::New(settled.into_new()));
+        }
+        let record = self.utility.store().get(again.id()).await?;
+        let group = record.and_then(|record| record.spec.group.clone());
+        if group.as_deref() == Some(self.asked.name()) {
+            return Ok(Verdict::Adopted(again));
+        }
+        let id = self.utility.go_on(again, None).await?;
+        let why = format!("transfer {id}, which is not of this group, does the same");
+        Ok(Verdict::Without(skipped(request, "UnderWay", why)))
+    }
+
+    /// Whether this group has a transfer for it.
+    async fn is_there(&self, request: &TransferRequest) -> Result<bool, Error> {
+        let query = Query {
+            group_id: Some(self.group.id),
+            ..of(request)
+        };
+        Ok(!self.utility.store().find(query).await?.transfers.is_empty())
+    }
+
+    /// Whether an earlier group of this name has downloaded it, and its file is as
+    /// it was left.
+    async fn was_done(
+        &self,
+        request: &TransferRequest,
+        listed: Option<&ListedObject>,
+    ) -> Result<bool, Error> {
+        let found = self.utility.store().find(of(request)).await?;
+        let last: Option<&Record> = found.transfers.first();
+        Ok(last
+            .zip(listed)
+            .is_some_and(|(record, object)| has_done(record, request, object)))
+    }
+}
+
+/// An entry whose file was looked at.
+enum Checked {
+    Wanted {
+        request: Box<TransferRequest>,
+        bytes: u64,
+        listed: Option<ListedObject>,
+        settled: Box<Settled>,
+    },
+    Without(NotListed),
+}
+
+/// The newest transfer that writes the same.
+fn of(request: &TransferRequest) -> Query {
+    let query = Query {
+        direction: Some(request.direction),
+        newest_first: true,
+        limit: 1,
+        ..Query::default()
+    };
+    match request.direction {
+        Direction::Upload => Query {
+            bucket: Some(request.bucket.clone()),
+            key: Some(request.key.clone()),
+            ..query
+        },
+        Direction::Download => Query {
+            path: Some(request.path.clone()),
+            ..query
+        },
+    }
+}
+
+fn refused(request: &TransferRequest, error: &SubmitError) -> NotListed {
+    NotListed {
+        skipped: false,
+        ..skipped(request, error.code(), error.to_string())
+    }
+}
+
+fn skipped(request: &TransferRequest, code: &str, why: String) -> NotListed {
+    NotListed {
+        skipped: true,
+        key: Some(request.key.clone()),
+        path: Some(request.path.clone()),
+        code: code.into(),
+        why,
+    }
+}

@@ -1,0 +1,143 @@
+//! What a group is to list, as it is stored, and how it begins.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use towline_core::{
+    Direction, GroupQuery, GroupRecord, ListingPhase, NewGroup, Query, State, StoreError,
+};
+
+use super::GroupObserver;
+use crate::{Error, SubmitError, TransferRequest, TransferUtility, path_json, submit};
+
+/// What a group lists, and what its transfers are like.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ListingRequest {
+    pub(crate) prefix: String,
+    #[serde(flatten, with = "path_json")]
+    pub(crate) dir: PathBuf,
+    /// Its bucket and connection are settled, and it has a group.
+    pub(crate) like: TransferRequest,
+    /// What an earlier group of this name has done is not done again.
+    #[serde(default)]
+    pub(crate) spares: bool,
+    /// Uploads: of the directory, as it was.
+    #[serde(default)]
+    pub(crate) inode: Option<u64>,
+}
+
+/// Where a listing goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    /// Behind this key; of a directory below it.
+    pub(crate) after: String,
+    /// Objects: the lengths of those beginnings of the key that are objects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) files: Vec<usize>,
+}
+
+impl ListingRequest {
+    pub(crate) fn read(text: &str) -> Result<Self, Error> {
+        serde_json::from_str(text).map_err(unreadable)
+    }
+
+    fn write(&self) -> Result<String, Error> {
+        serde_json::to_string(self).map_err(unreadable)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.like.group.as_deref().unwrap_or_default()
+    }
+
+    /// Whether another one asks for the same, however it was begun.
+    fn is_same(&self, other: &Self) -> bool {
+        let plain = |asked: &Self| {
+            let mut asked = asked.clone();
+            asked.like.restart = false;
+            (asked.spares, asked.inode) = (false, None);
+            serde_json::to_value(asked).ok()
+        };
+        plain(self) == plain(other)
+    }
+}
+
+impl Place {
+    pub(super) fn read(text: &str) -> Result<Self, Error> {
+        serde_json::from_str(text).map_err(unreadable)
+    }
+
+    pub(super) fn write(&self) -> Result<String, Error> {
+        serde_json::to_string(self).map_err(unreadable)
+    }
+}
+
+fn unreadable(error: serde_json::Error) -> Error {
+    Error::Store(StoreError::Failed(Box::new(error)))
+}
+
+impl TransferUtility {
+    /// Records a group, or goes on with the one that is there.
+    pub(crate) async fn start_group(
+        &self,
+        mut asked: ListingRequest,
+    ) -> Result<GroupObserver, Error> {
+        let _one_at_a_time = self.groups_here().one_start_at_a_time().await;
+        let query = GroupQuery {
+            name: Some(asked.name().to_owned()),
+            newest_first: true,
+            limit: 1,
+            ..GroupQuery::default()
+        };
+        let newest = self.store().groups(query).await?.pop();
+        if let Some(there) = newest.as_ref().filter(|it| it.ended_at.is_none()) {
+            if there.listing != ListingPhase::Canceled && !asked.like.restart {
+                if !asked.is_same(&ListingRequest::read(&there.request)?) {
+                    return Err(taken(there).into());
+                }
+                self.resume_group(there.id).await?;
+                return self.observe_group(there.id).await;
+            }
+            // It has its end before another of its name begins.
+            self.cancel_group(there.id).await?;
+            self.observe_group(there.id).await?.finished().await?;
+        }
+        asked.spares = asked.like.direction == Direction::Download
+            && !asked.like.restart
+            && (newest.is_some_and(|there| there.listing == ListingPhase::Failed)
+                || self.has_unfinished(asked.name()).await?);
+        let new = NewGroup {
+            name: asked.name().to_owned(),
+            request: asked.write()?,
+            created_at: submit::now(),
+        };
+        let made = self.store().create_group(new).await?;
+        self.tend_group(made.id)?;
+        self.tell_of_groups()?;
+        self.observe_group(made.id).await
+    }
+
+    /// Whether transfers of a group are unfinished or failed: then the next one goes
+    /// on with them.
+    async fn has_unfinished(&self, name: &str) -> Result<bool, Error> {
+        let query = Query {
+            group: Some(name.to_owned()),
+            states: vec![
+                State::Waiting,
+                State::InProgress,
+                State::Paused,
+                State::WaitingForNetwork,
+                State::Failed,
+            ],
+            limit: 1,
+            ..Query::default()
+        };
+        Ok(!self.store().find(query).await?.transfers.is_empty())
+    }
+}
+
+fn taken(there: &GroupRecord) -> SubmitError {
+    SubmitError::GroupTaken {
+        id: there.id,
+        name: there.name.clone(),
+    }
+}

@@ -1,0 +1,317 @@
+//! Groups that list their own transfers, steered and followed as one.
+
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use towline::{
+    Config, Group, GroupId, GroupObserver, GroupQuery, ListingPhase, Query, State, TransferChange,
+    TransferUtility,
+};
+use towline_testserver::{Answer, Operation, Rule, Script};
+
+use crate::{BUCKET, Scene, names};
+
+fn dir(scene: &Scene) -> PathBuf {
+    scene.dir.path().join("dir")
+}
+
+/// A directory of so many files, and one more below it.
+fn filled(scene: &Scene, count: usize) -> PathBuf {
+    std::fs::create_dir_all(dir(scene).join("sub")).unwrap();
+    for n in 0..count {
+        std::fs::write(dir(scene).join(format!("{n:05}")), "bytes").unwrap();
+    }
+    std::fs::write(dir(scene).join("sub/file"), "below").unwrap();
+    dir(scene)
+}
+
+async fn put(scene: &Scene, keys: impl IntoIterator<Item = String>) {
+    for key in keys {
+        let bytes = key.clone().into();
+        scene.server.put_object(BUCKET, &key, bytes).await.unwrap();
+    }
+}
+
+async fn upload(utility: &TransferUtility, dir: &PathBuf) -> GroupObserver {
+    utility.upload_directory(dir, BUCKET, "p/").await.unwrap()
+}
+
+/// Waits until a group is in some way.
+async fn until(group: &GroupObserver, what: &str, holds: impl Fn(&Group) -> bool) -> Group {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let now = group.group().await.unwrap();
+        if holds(&now) {
+            return now;
+        }
+        assert!(Instant::now() < deadline, "never: {what}: {now:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// The next listing gets no answer.
+fn stall_listing(scene: &Scene, nth: u64) {
+    let listing = Rule::on(Operation::ListObjectsV2).nth(nth);
+    let stalled = listing.delay(Duration::from_secs(600));
+    let script = Script::new().rule(stalled);
+    scene.server.faults().play(script).unwrap();
+}
+
+fn lists(scene: &Scene) -> usize {
+    scene.server.history().count(Operation::ListObjectsV2)
+}
+
+async fn transfers(utility: &TransferUtility, id: GroupId) -> usize {
+    let query = Query {
+        group_id: Some(id),
+        limit: 10_000,
+        ..Query::default()
+    };
+    utility.find(query).await.unwrap().0.len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_is_one_group_with_one_end_and_an_honest_report() {
+    let mut scene = Scene::start().await;
+    let dir = filled(&scene, 3);
+    symlink("00000", dir.join("link")).unwrap();
+    std::fs::write(dir.join(std::ffi::OsStr::from_bytes(b"no\xff")), "").unwrap();
+    let refused = Rule::on(Operation::PutObject).key("p/00001");
+    let refused = refused.answer(Answer::error(403, "AccessDenied"));
+    let script = Script::new().rule(refused);
+    scene.server.faults().play(script).unwrap();
+    let (_, mut cursor) = scene.utility.changes(None, 1).await.unwrap();
+    let group = upload(&scene.utility, &dir).await;
+    let id = group.id();
+    let ended = group.finished().await.unwrap();
+    assert_eq!(ended.state, State::Failed);
+    assert_eq!(ended.listing, ListingPhase::Listed);
+    let found = (
+        ended.found.entries,
+        ended.found.skipped,
+        ended.found.refused,
+    );
+    assert_eq!(found, (6, 1, 1));
+    let sums = (ended.transfers.completed, ended.transfers.failed);
+    assert_eq!(sums, (3, 1));
+    assert_eq!(ended.found.bytes, 3 * 5 + 5);
+    assert_eq!(ended.transfers.bytes_done, 2 * 5 + 5);
+    let skipped = group.skipped(0, 10).await.unwrap();
+    assert_eq!(skipped[0].code, "SymbolicLink");
+    let refused = group.refused(0, 10).await.unwrap();
+    assert_eq!(refused[0].code, "NotUtf8");
+    assert!(refused[0].path.as_ref().unwrap().starts_with(&dir));
+    let below = scene.server.object_bytes(BUCKET, "p/sub/file").unwrap();
+    assert_eq!(below, b"below");
+    drop(group);
+
+    // Its end is told once, also to who reads on in a later process.
+    let mut ends = 0;
+    for _ in 0..3 {
+        loop {
+            let (changes, upto) = scene.utility.changes(Some(cursor), 4).await.unwrap();
+            cursor = upto;
+            ends += changes
+                .iter()
+                .filter(|it| matches!(it, TransferChange::Group(it) if it.state.is_final()))
+                .count();
+            if changes.is_empty() {
+                break;
+            }
+        }
+        scene.reopen().await;
+    }
+    assert_eq!(ends, 1);
+    assert_eq!(scene.utility.group(id).await.unwrap(), ended);
+
+    // The same call again is a new group, which goes on with what failed.
+    scene.server.faults().play(Script::new()).unwrap();
+    let again = upload(&scene.utility, &dir).await;
+    assert!(again.id() > id);
+    let again = again.finished().await.unwrap();
+    assert_eq!(again.transfers.completed, 4);
+    let all = scene.utility.groups(GroupQuery::default()).await.unwrap();
+    assert_eq!(all.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_lists_no_further_ahead_of_its_transfers_than_it_may() {
+    let mut config = Config::default();
+    config.listed_ahead = 1;
+    let scene = Scene::with(config).await;
+    let dir = filled(&scene, 1020);
+    scene.server.faults().offline(true);
+    let group = upload(&scene.utility, &dir).await;
+    let listed = |it: &Group| it.found.entries > 0;
+    assert_eq!(until(&group, "listed", listed).await.found.entries, 1000);
+    scene.server.faults().offline(false);
+    let ended = group.finished().await.unwrap();
+    assert_eq!(ended.state, State::Completed, "{ended:?}");
+    assert_eq!(ended.transfers.completed, 1021);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_is_paused_while_it_lists_lists_nothing_more_until_it_is_resumed() {
+    let mut scene = Scene::start().await;
+    put(&scene, (0..1010).map(|n| format!("p/{n:05}"))).await;
+    stall_listing(&scene, 2);
+    let request = scene.utility.download_prefix(BUCKET, "p/", dir(&scene));
+    let group = request.await.unwrap();
+    let id = group.id();
+    crate::until("the second page is asked for", || lists(&scene) == 2).await;
+    assert!(scene.utility.pause_group(id).await.unwrap());
+    assert!(!scene.utility.pause_group(id).await.unwrap());
+    let paused = group.group().await.unwrap();
+    assert_eq!(paused.state, State::Paused);
+    assert_eq!(paused.listing, ListingPhase::Listing);
+    assert_eq!((paused.found.entries, paused.transfers.going), (1000, 0));
+    drop(group);
+
+    scene.server.faults().play(Script::new()).unwrap();
+    scene.server.history().clear();
+    scene.reopen().await;
+    let group = scene.utility.observe_group(id).await.unwrap();
+    // A whole other group comes and goes meanwhile.
+    let other = scene.utility.download_prefix(BUCKET, "q/", dir(&scene));
+    other.await.unwrap().finished().await.unwrap();
+    assert_eq!(lists(&scene), 1);
+    assert_eq!(group.group().await.unwrap(), paused);
+
+    assert!(scene.utility.resume_group(id).await.unwrap());
+    let ended = group.finished().await.unwrap();
+    assert_eq!(ended.state, State::Completed, "{ended:?}");
+    assert_eq!(ended.transfers.completed, 1010);
+    assert_eq!(names(&dir(&scene)).len(), 1010);
+    assert!(!scene.utility.resume_group(id).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_is_canceled_while_it_lists_ends_canceled_and_can_be_removed() {
+    let scene = Scene::start().await;
+    put(&scene, (0..1010).map(|n| format!("p/{n:05}"))).await;
+    let listing = Rule::on(Operation::ListObjectsV2).nth(2);
+    let stalled = listing.delay(Duration::from_secs(600));
+    let unanswered = Rule::on(Operation::HeadObject).delay(Duration::from_secs(600));
+    let script = Script::new().rule(stalled).rule(unanswered);
+    scene.server.faults().play(script).unwrap();
+    let request = scene.utility.download_prefix(BUCKET, "p/", dir(&scene));
+    let group = request.await.unwrap();
+    let id = group.id();
+    crate::until("the second page is asked for", || lists(&scene) == 2).await;
+    assert!(scene.utility.cancel_group(id).await.unwrap());
+    let ended = group.finished().await.unwrap();
+    assert_eq!(ended.state, State::Canceled);
+    assert_eq!(ended.transfers.canceled, 1000, "{ended:?}");
+    assert!(!scene.utility.cancel_group(id).await.unwrap());
+    assert!(!scene.utility.pause_group(id).await.unwrap());
+    assert_eq!(names(&dir(&scene)), [] as [String; 0]);
+    scene.utility.remove_group(id).await.unwrap();
+    assert_eq!(transfers(&scene.utility, id).await, 0);
+    let gone = scene.utility.group(id).await.unwrap_err();
+    assert_eq!(gone.code(), "UnknownGroup");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_call_is_the_same_group_while_it_is_unfinished_and_another_of_its_name_is_refused()
+{
+    let scene = Scene::start().await;
+    let dir = filled(&scene, 2);
+    scene.server.faults().offline(true);
+    let group = upload(&scene.utility, &dir).await;
+    assert!(scene.utility.pause_group(group.id()).await.unwrap());
+    let again = upload(&scene.utility, &dir).await;
+    assert_eq!(again.id(), group.id());
+    assert_ne!(again.group().await.unwrap().state, State::Paused);
+    let name = group.group().await.unwrap().name;
+    let other = scene.utility.upload_directory(&dir, BUCKET, "other/");
+    let refused = other.group(name.as_str()).await.unwrap_err();
+    assert_eq!(refused.code(), "GroupTaken");
+    scene.server.faults().offline(false);
+    let other = scene.utility.upload_directory(&dir, BUCKET, "other/");
+    let other = other.group(name.as_str()).restart(true).await.unwrap();
+    let canceled = group.group().await.unwrap();
+    assert_eq!(canceled.state, State::Canceled);
+    let ended = other.finished().await.unwrap();
+    assert_eq!(ended.state, State::Completed, "{ended:?}");
+    assert!(scene.server.object_bytes(BUCKET, "other/sub/file").is_ok());
+    for bad in ["no-slash", "p//\u{0}"] {
+        let request = scene.utility.upload_directory(&dir, BUCKET, bad);
+        assert_eq!(request.await.unwrap_err().code(), "BadOption");
+    }
+    let file = dir.join("sub/file");
+    let request = scene.utility.upload_directory(file, BUCKET, "p/");
+    assert_eq!(request.await.unwrap_err().code(), "SourceUnreadable");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listing_that_cannot_be_had_for_now_says_why_and_goes_on_by_itself() {
+    let scene = Scene::start().await;
+    put(&scene, ["p/a".to_owned()]).await;
+    scene.server.faults().offline(true);
+    let request = scene.utility.download_prefix(BUCKET, "p/", dir(&scene));
+    let group = request.await.unwrap();
+    let waits = until(&group, "a reason", |it| it.error.is_some()).await;
+    assert_eq!(waits.state, State::Waiting);
+    scene.server.faults().offline(false);
+    let ended = group.finished().await.unwrap();
+    assert_eq!(ended.state, State::Completed, "{ended:?}");
+    assert_eq!(ended.error, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listing_that_is_refused_ends_its_group_as_failed_when_its_transfers_have_ended() {
+    let scene = Scene::start().await;
+    let request = scene
+        .utility
+        .download_prefix("no-such-bucket", "p/", dir(&scene));
+    let ended = request.await.unwrap().finished().await.unwrap();
+    assert_eq!(ended.state, State::Failed);
+    assert_eq!(ended.listing, ListingPhase::Failed);
+    assert_eq!(ended.error.unwrap().code, "NoSuchBucket");
+}
+
+/// Stores that keep objects in directories: there is no going on behind a key.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listing_in_another_order_than_s3s_begins_anew_and_nothing_is_recorded_twice() {
+    let mut scene = Scene::start().await;
+    put(&scene, ["p/a/b", "p/a-b", "p/c"].map(str::to_owned)).await;
+    let page = |keys: &[&str], next: &str| {
+        let object = |key: &&str| {
+            format!(
+                "<Contents><Key>{key}</Key><Size>{}</Size></Contents>",
+                key.len()
+            )
+        };
+        let objects: String = keys.iter().map(object).collect();
+        let more = match next {
+            "" => "<IsTruncated>false</IsTruncated>".to_owned(),
+            token => format!(
+                "<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>"
+            ),
+        };
+        let body = format!("<ListBucketResult>{more}{objects}</ListBucketResult>");
+        Answer::status(200).body(&body, "application/xml")
+    };
+    let first = page(&["p/a/b", "p/a-b"], "t");
+    let on = |nth| Rule::on(Operation::ListObjectsV2).nth(nth);
+    let script = Script::new().rule(on(1).answer(first.clone()));
+    let script = script.rule(on(2).delay(Duration::from_secs(600)));
+    scene.server.faults().play(script).unwrap();
+    let request = scene.utility.download_prefix(BUCKET, "p/", dir(&scene));
+    let group = request.await.unwrap();
+    let id = group.id();
+    until(&group, "a page", |it| it.transfers.completed == 2).await;
+    drop(group);
+    let script = Script::new().rule(on(1).answer(first));
+    let script = script.rule(on(2).answer(page(&["p/c"], "")));
+    scene.server.faults().play(script).unwrap();
+    scene.reopen().await;
+    let group = scene.utility.observe_group(id).await.unwrap();
+    let ended = group.finished().await.unwrap();
+    assert_eq!(ended.state, State::Completed, "{ended:?}");
+    assert_eq!((ended.found.entries, ended.transfers.completed), (3, 3));
+    assert_eq!(ended.found.bytes, ended.transfers.bytes_done);
+    assert_eq!(scene.server.history().count(Operation::GetObject), 3);
+}
