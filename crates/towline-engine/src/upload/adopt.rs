@@ -1,7 +1,7 @@
 //! Looks for the multipart upload that a Create opened whose answer was lost.
 
 use towline_core::{
-    Direction, Failure, Found, ListUploads, LocalFailure, Operation, Query, Remote, Timestamp,
+    Failure, Found, ListUploads, LocalFailure, Operation, Query, Remote, Timestamp,
 };
 
 use super::reconcile::{MAX_PAGES, is_empty, stuck};
@@ -81,7 +81,6 @@ pub(crate) async fn candidates(
 /// The open uploads of our key that other transfers of this store hold.
 async fn uploads_of_other_transfers(context: &Context) -> Result<Vec<String>, Failure> {
     let mut query = Query {
-        direction: Some(Direction::Upload),
         bucket: Some(context.bucket()),
         key: Some(context.key()),
         ..Query::default()

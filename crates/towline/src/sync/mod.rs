@@ -21,7 +21,7 @@ pub use filter::SyncFilter;
 pub use plan::SyncPlan;
 
 use crate::prefix::{bad_prefix, depth_of, make_durable};
-use crate::{Error, SubmitError, TransferRequest, TransferUtility, check};
+use crate::{Error, SubmitError, TransferRequest, TransferUtility, check, check_options};
 
 /// The name in an object's own metadata of the time at which its file was last
 /// changed, in seconds since 1970 with nine decimals; see
@@ -185,6 +185,10 @@ impl SyncRequest {
         let mut like = self.like;
         let mut folds = false;
         match like.direction {
+            Direction::Copy => {
+                let why = "a sync is of files and objects, and a copy has no files";
+                return Err(check_options::bad("type", why).into());
+            }
             Direction::Upload => be_directory(&dir)?,
             Direction::Download => {
                 let unusable = |error: std::io::Error| SubmitError::Target {
@@ -206,7 +210,7 @@ impl SyncRequest {
                 format!("s3://{}/{}", place.bucket, self.prefix),
             );
             match like.direction {
-                Direction::Upload => format!("sync {dir} to {url}"),
+                Direction::Upload | Direction::Copy => format!("sync {dir} to {url}"),
                 Direction::Download => format!("sync {url} to {dir}"),
             }
         };

@@ -11,6 +11,7 @@ mod canned;
 mod changes;
 mod composite;
 mod content;
+mod copy;
 mod credentials;
 mod doctor;
 mod download_options;

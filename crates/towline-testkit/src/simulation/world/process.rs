@@ -153,7 +153,7 @@ impl Process {
                     Ok(stat) => Some(stat.fingerprint),
                     Err(_) => return, // refused before anything is recorded
                 },
-                Direction::Download => None,
+                Direction::Download | Direction::Copy => None,
             };
             let new = NewTransfer {
                 source,
