@@ -1,5 +1,6 @@
 //! The command line.
 
+mod copy;
 mod daemon;
 mod objects;
 
@@ -17,6 +18,7 @@ use crate::parse;
 use crate::steering::Target;
 use crate::url::S3Url;
 
+pub(crate) use copy::Copy;
 pub(crate) use daemon::{Daemon, DaemonVerb, LogFormat, LogLevel, Logging, Run, Start, Units};
 pub(crate) use objects::{Du, Head, Ls, Presign, Rm};
 
@@ -41,6 +43,8 @@ pub(crate) enum Verb {
     Upload(Upload),
     /// Download an object, or all below a prefix, to the end
     Download(Download),
+    /// Copy an object to another key or bucket, by the store itself, to the end
+    Copy(Box<Copy>),
     /// Bring what is below a prefix to what a directory has, or the other way round
     Sync(Box<crate::verbs::sync::Sync>),
     /// List transfers
@@ -191,7 +195,7 @@ pub(crate) struct Storing {
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse::pair)]
     pub(crate) tag: Vec<(String, String)>,
     /// How S3 encrypts the object [default: as its bucket says]
-    #[arg(long, value_name = "HOW", conflicts_with = "sse_c_key_file")]
+    #[arg(long, value_name = "HOW")]
     pub(crate) sse: Option<Sse>,
     /// The key in KMS [default: the account's own for S3]
     #[arg(long, value_name = "ID", requires = "sse")]
@@ -229,7 +233,7 @@ pub(crate) struct Upload {
     #[arg(long, value_name = "TYPE")]
     pub(crate) content_type: Option<String>,
     /// A file with a key of 256 bits, raw or in base64, that S3 encrypts with and does not keep
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "sse")]
     pub(crate) sse_c_key_file: Option<PathBuf>,
     /// Only where no object has the key yet
     #[arg(long)]
@@ -290,7 +294,7 @@ pub(crate) struct List {
     /// Only these states
     #[arg(long, value_name = "STATE", value_delimiter = ',')]
     pub(crate) state: Vec<StateName>,
-    /// Only uploads, or only downloads
+    /// Only uploads, only downloads, or only copies
     #[arg(long = "type", value_name = "TYPE", default_value = "any")]
     pub(crate) kind: Kind,
     /// Only to and from this bucket
@@ -494,6 +498,7 @@ impl From<OnExists> for WhenTargetExists {
 pub(crate) enum Kind {
     Upload,
     Download,
+    Copy,
     Any,
 }
 
@@ -502,6 +507,7 @@ impl Kind {
         match self {
             Self::Upload => Some(towline::Direction::Upload),
             Self::Download => Some(towline::Direction::Download),
+            Self::Copy => Some(towline::Direction::Copy),
             Self::Any => None,
         }
     }

@@ -80,6 +80,7 @@ async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Error> {
     let common = &cli.common;
     match cli.verb {
         Verb::Upload(args) => verbs::upload::run(args, common, output).await,
+        Verb::Copy(args) => verbs::copy::run(*args, common, output).await,
         Verb::Download(args) => verbs::download::run(args, common, output).await,
         Verb::Sync(args) => verbs::sync::run(*args, common, output).await,
         Verb::List(args) => verbs::list::run(args, common, output).await,

@@ -134,15 +134,13 @@ pub(crate) fn sentence(transfer: &Transfer) -> String {
             format!(" {}", transfer.id),
         ),
     };
-    let upload = transfer.direction == towline::Direction::Upload;
-    let (from, to) = if upload {
-        (path, object)
-    } else {
-        (object, path)
+    let (from, to, verb) = match transfer.direction {
+        towline::Direction::Upload => (path, object, "uploaded"),
+        towline::Direction::Download => (object, path, "downloaded"),
+        towline::Direction::Copy => (path, object, "copied"),
     };
     match transfer.state {
         State::Completed => {
-            let verb = if upload { "uploaded" } else { "downloaded" };
             let bytes = indicatif::BinaryBytes(transfer.bytes_total.unwrap_or(0));
             let proof = transfer
                 .verified

@@ -54,7 +54,7 @@ impl Wishes {
         let cap = |rate: Rate| {
             let mut caps = SetCaps::LIFT;
             let of_direction = match direction {
-                Direction::Upload => &mut caps.upload,
+                Direction::Upload | Direction::Copy => &mut caps.upload,
                 Direction::Download => &mut caps.download,
             };
             *of_direction = Some(Some(rate.bytes_per_second()));

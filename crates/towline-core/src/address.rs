@@ -155,7 +155,7 @@ pub struct ObjectAddress {
     pub bucket: BucketName,
     /// Its key.
     pub key: ObjectKey,
-    /// A version; `None` is the current one. Downloads only.
+    /// A version; `None` is the current one. Only of what is read.
     pub version_id: Option<String>,
 }
 
@@ -168,6 +168,27 @@ impl ObjectAddress {
             version_id: None,
         }
     }
+
+    /// Reads what [`Display`](fmt::Display) writes, taken literally; `None` where
+    /// it names no object.
+    pub fn from_url(url: &str) -> Option<Self> {
+        let rest = url.strip_prefix("s3://")?;
+        let slash = match rest.starts_with("arn:") {
+            true => end_of_arn(rest)?,
+            false => rest.find('/')?,
+        };
+        let bucket = BucketName::new(&rest[..slash]).ok()?;
+        Some(Self::new(bucket, ObjectKey::new(&rest[slash + 1..]).ok()?))
+    }
+}
+
+/// Where the ARN of an access point ends: `arn:P:S:R:A:accesspoint/NAME`, or with a
+/// colon before the name.
+fn end_of_arn(text: &str) -> Option<usize> {
+    let resource = text.match_indices(':').nth(4)?.0 + 1;
+    let separator = text[resource..].find([':', '/'])? + resource;
+    let name = separator + 1;
+    Some(text[name..].find('/')? + name)
 }
 
 impl fmt::Display for ObjectAddress {
@@ -191,6 +212,37 @@ mod tests {
             Err(AddressError::KeyTooLong { bytes: 1026 })
         );
         assert_eq!(ObjectKey::new(""), Err(AddressError::EmptyKey));
+    }
+
+    #[test]
+    fn an_object_is_read_back_from_its_url_whatever_its_key_has() {
+        let arn = "arn:aws:s3:eu-west-1:1:accesspoint";
+        for bucket in ["abc".to_owned(), format!("{arn}/x"), format!("{arn}:x")] {
+            for key in [
+                "a",
+                "/",
+                "a//b",
+                "./../x",
+                "s3://b/c",
+                "a:b/c",
+                "%2F?versionId=1#",
+            ] {
+                let bucket = BucketName::new(bucket.as_str()).unwrap();
+                let object = ObjectAddress::new(bucket, ObjectKey::new(key).unwrap());
+                assert_eq!(ObjectAddress::from_url(&object.to_string()), Some(object));
+            }
+        }
+        for none in [
+            "",
+            "s3://",
+            "s3://abc",
+            "s3://abc/",
+            "/abc/d",
+            "s3://a/b",
+            "s3://arn:aws:s3/k",
+        ] {
+            assert_eq!(ObjectAddress::from_url(none), None, "{none}");
+        }
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl Failure {
 #[non_exhaustive]
 pub enum LocalFailure {
     /// The source is not what it was when its parts were planned.
-    #[error("{path} changed during its upload: {why}")]
+    #[error("{path} changed while it was read: {why}")]
     SourceChanged {
         /// The source.
         path: String,

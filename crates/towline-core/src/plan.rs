@@ -18,6 +18,16 @@ pub const MAX_PARTS: u64 = 10_000;
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html>
 const ONE_PUT_LIMIT: u64 = 5 * GIB;
 
+/// Up to here an object is copied by one request. S3 would take 5 GiB
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>), but copies
+/// some 50 to 150 MB/s in one request: that would be most of a minute or more in which
+/// nothing shows, and all of it again after a break.
+const COPY_IN_ONE: u64 = 256 * MIB;
+
+/// Parts above that: a second or two each, so that several go at one time, and an
+/// interruption costs little. No bytes come here, so more requests gain nothing.
+const COPY_PART: u64 = 128 * MIB;
+
 /// Parts of an object of this size are good parts of a download too.
 const LIKE_ITS_OBJECT: std::ops::RangeInclusive<u64> = 5 * MIB..=64 * MIB;
 
@@ -113,6 +123,17 @@ impl PartPlan {
             }
             UploadMode::Single => Ok(Self::even(size, size)),
             UploadMode::Auto | UploadMode::Multipart => Self::new(size, options.part_size),
+        }
+    }
+
+    /// The plan for a copy of `size` bytes: one request up to 256 MiB or the asked
+    /// part size; above, the asked part size or 128 MiB, and as much as 10,000 parts
+    /// need.
+    pub fn for_copy(size: u64, options: &TransferOptions) -> Result<Self, PlanError> {
+        match (options.upload_mode, options.part_size) {
+            (UploadMode::Single, _) => Self::for_upload(size, options),
+            (UploadMode::Auto, None) if size <= COPY_IN_ONE => Ok(Self::even(size, size)),
+            (_, asked) => Self::new(size, asked.or(PartSize::from_bytes(COPY_PART).ok())),
         }
     }
 
@@ -257,6 +278,30 @@ mod tests {
     fn parts(size: u64) -> Vec<u64> {
         let plan = PartPlan::new(size, None).unwrap();
         plan.numbers().map(|n| plan.len(n)).collect()
+    }
+
+    #[test]
+    fn a_copy_goes_in_one_request_while_that_is_short_and_in_large_parts_above() {
+        let mut options = TransferOptions::default();
+        let cut = |size, options: &TransferOptions| {
+            let plan = PartPlan::for_copy(size, options).unwrap();
+            (plan.parts(), plan.part_size().unwrap())
+        };
+        for size in [0, 1, 256 * MIB] {
+            assert_eq!(cut(size, &options), (1, size));
+        }
+        assert_eq!(cut(256 * MIB + 1, &options), (3, 128 * MIB));
+        let (parts, size) = cut(2 << 40, &options); // 2 TiB
+        assert!(parts <= 10_000 && size > 128 * MIB);
+        options.upload_mode = UploadMode::Multipart;
+        assert_eq!(cut(200 * MIB, &options), (2, 128 * MIB));
+        options.upload_mode = UploadMode::Single;
+        assert_eq!(cut(5 * GIB, &options), (1, 5 * GIB));
+        assert!(PartPlan::for_copy(5 * GIB + 1, &options).is_err());
+        options.upload_mode = UploadMode::Auto;
+        options.part_size = PartSize::from_bytes(5 * MIB).ok();
+        assert_eq!(cut(5 * MIB, &options), (1, 5 * MIB));
+        assert_eq!(cut(5 * MIB + 1, &options), (2, 5 * MIB));
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub enum Direction {
     Upload,
     /// From an object to a file.
     Download,
+    /// From an object to another one, by the store itself.
+    Copy,
 }
 
 impl Direction {
@@ -31,7 +33,13 @@ impl Direction {
         match self {
             Self::Upload => "upload",
             Self::Download => "download",
+            Self::Copy => "copy",
         }
+    }
+
+    /// Whether what it writes is an object.
+    pub const fn makes_object(self) -> bool {
+        matches!(self, Self::Upload | Self::Copy)
     }
 }
 
@@ -42,9 +50,11 @@ pub struct Spec {
     pub direction: Direction,
     /// How to reach the store.
     pub connection: Connection,
-    /// The object.
+    /// The object; of a copy the one that is made, with the version of the one
+    /// that is read.
     pub object: ObjectAddress,
-    /// The file; absolute. Empty for bytes and streams of a process.
+    /// The file; absolute. Empty for bytes and streams of a process. Of a copy
+    /// the object that is read, as `s3://BUCKET/KEY`.
     pub path: PathBuf,
     /// How to carry it.
     pub options: TransferOptions,
@@ -62,6 +72,26 @@ impl Spec {
         self.path.as_os_str().is_empty()
     }
 
+    /// Copies: the object that is read.
+    pub fn origin(&self) -> Option<ObjectAddress> {
+        let url = self
+            .path
+            .to_str()
+            .filter(|_| self.direction == Direction::Copy)?;
+        let mut origin = ObjectAddress::from_url(url)?;
+        origin.version_id.clone_from(&self.object.version_id);
+        Some(origin)
+    }
+
+    /// Whether both name the same file or, letter by letter, the same origin: to a
+    /// path `a//b` is `a/b`, and to S3 it is not.
+    pub fn same_path(&self, other: &Self) -> bool {
+        match self.direction {
+            Direction::Copy => self.path.as_os_str() == other.path.as_os_str(),
+            Direction::Upload | Direction::Download => self.path == other.path,
+        }
+    }
+
     /// Whether both are the same request: on which networks it may go can have
     /// been changed since.
     pub fn asks_the_same(&self, other: &Self) -> bool {
@@ -69,7 +99,7 @@ impl Spec {
         if self.options.network != other.options.network {
             other.to_mut().options.network = self.options.network;
         }
-        *self == *other
+        *self == *other && self.same_path(&other)
     }
 }
 
@@ -105,6 +135,8 @@ pub struct Record {
     /// Uploads: the source this generation is sent from. Downloads: the length
     /// that a listing told, until the object was asked for.
     pub source: Option<Fingerprint>,
+    /// Copies: the version of the object that this generation is copied from.
+    pub origin: Option<ObjectIdentity>,
     /// What it holds at S3, or which object it reads.
     pub remote: Option<Remote>,
     /// A request that was about to be sent and whose answer is not recorded, or
@@ -134,6 +166,7 @@ impl Record {
             generation: 1,
             plan: None,
             source: new.source,
+            origin: None,
             remote: None,
             asked: None,
             sealed: None,
@@ -156,11 +189,22 @@ impl Record {
                 self.plan = Some(*plan);
                 self.source = *source;
             }
+            Change::Origin(identity) => {
+                self.origin = Some(identity.clone());
+                self.remote = self
+                    .remote
+                    .take()
+                    .filter(|it| matches!(it, Remote::Upload(_)));
+            }
             Change::Remote(remote) => {
                 // Its name may have been garbled on the way: only a part that S3
                 // takes proves it, and until then the Create stays in doubt.
                 if !(matches!(remote, Remote::Upload(_)) && self.asked_to_create()) {
                     self.asked = None;
+                }
+                // Who reads an object into a file copies none.
+                if matches!(remote, Remote::Object(..)) {
+                    self.origin = None;
                 }
                 self.remote = Some(remote.clone());
             }
@@ -181,6 +225,7 @@ impl Record {
                 self.generation = *generation;
                 self.plan = None;
                 self.source = None;
+                self.origin = None;
                 self.forget_remote();
             }
             Change::Discarded => self.forget_remote(),
@@ -212,12 +257,15 @@ impl Record {
         }
     }
 
-    /// Uploads: whether it goes in one PUT.
+    /// Uploads and copies: whether one request stores the object.
     pub(crate) fn is_one_put(&self) -> bool {
-        let one = self
-            .plan
-            .is_some_and(|plan| !plan.is_open() && plan.parts() == 1);
-        one && self.spec.options.upload_mode != UploadMode::Multipart
+        let Some(plan) = self.plan.filter(|plan| !plan.is_open()) else {
+            return false;
+        };
+        // A part cannot be copied from an object without bytes.
+        let is_empty_copy = plan.size() == 0 && self.spec.direction == Direction::Copy;
+        let wants_parts = self.spec.options.upload_mode == UploadMode::Multipart;
+        plan.parts() == 1 && (!wants_parts || is_empty_copy)
     }
 }
 
@@ -238,6 +286,8 @@ pub enum Change {
         /// Uploads: the source it is of.
         source: Option<Fingerprint>,
     },
+    /// Copies: the version of the object that this generation is copied from.
+    Origin(ObjectIdentity),
     /// What it holds at S3, or which object it reads. Answers [`Request::Create`].
     Remote(Remote),
     /// A request is about to be sent whose answer must not be lost; `None`:
@@ -345,7 +395,7 @@ pub struct Asked {
 pub enum Request {
     /// CreateMultipartUpload: each one opens another upload.
     Create,
-    /// PutObject: may have made a version.
+    /// PutObject or CopyObject: may have made a version.
     Put,
     /// CompleteMultipartUpload: may have made the object.
     Complete,

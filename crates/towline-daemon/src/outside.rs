@@ -24,6 +24,9 @@ pub(crate) async fn check(requests: &[TransferRequest], app: &App) -> Result<(),
     let check = move || {
         let mut paths = paths.iter();
         paths.try_for_each(|(direction, path)| {
+            if *direction == Direction::Copy {
+                return Ok(()); // its path is an S3 URL
+            }
             let spooled = spool.holds(path);
             if spooled && *direction == Direction::Upload {
                 return Ok(());

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 pub(crate) enum Direction {
     Upload,
     Download,
+    Copy,
 }
 
 #[derive(ToSchema, Serialize)]
@@ -80,10 +81,11 @@ pub(crate) struct Transfer {
     pub(crate) outcome: Option<Outcome>,
     pub(crate) bucket: String,
     pub(crate) key: String,
-    /// The version asked for, if one was.
+    /// The version asked for, if one was; of a copy, of its source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) version_id: Option<String>,
-    /// The file, with replacement characters where it is not UTF-8.
+    /// The file, with replacement characters where it is not UTF-8; of a copy its source, as
+    /// `s3://BUCKET/KEY`.
     pub(crate) path: String,
     /// Its bytes, where they are not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -159,9 +161,10 @@ pub(crate) struct TransferRequest {
     #[schema(required = false)]
     pub(crate) bucket: String,
     pub(crate) key: String,
-    /// Downloads: a version of the object.
+    /// Downloads: a version of the object; copies: of the source.
     pub(crate) version_id: Option<String>,
-    /// The file on the service's machine, or what `PUT /v1/spool` gave.
+    /// The file on the service's machine, or what `PUT /v1/spool` gave; of a copy its source,
+    /// as `s3://BUCKET/KEY`.
     pub(crate) path: String,
     /// Its bytes in base64, where they are not UTF-8.
     pub(crate) path_b64: Option<String>,

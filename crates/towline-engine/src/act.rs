@@ -12,6 +12,7 @@ use crate::bandwidth::{Caps, Pass};
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::copy;
 use crate::download;
 use crate::event_loop::Message;
 use crate::files::{Files, Target};
@@ -63,13 +64,14 @@ impl Act {
     /// Whether a stop may cut it at any point. The others finish what they
     /// began on this machine; all that they ask of S3 is asked again later.
     fn can_be_cut(self, direction: Direction) -> bool {
-        direction == Direction::Upload || matches!(self, Self::Prepare | Self::Part(_))
+        direction.makes_object() || matches!(self, Self::Prepare | Self::Part(_))
     }
 
     /// Whether its success shows that the store can be reached.
     pub(crate) fn talks_to_s3(self, direction: Direction) -> bool {
         match direction {
             Direction::Upload => self != Self::Inspect,
+            Direction::Copy => true,
             Direction::Download => matches!(self, Self::Prepare | Self::Part(_)),
         }
     }
@@ -191,6 +193,7 @@ pub(crate) async fn perform(act: Act, context: Context) -> Option<Event> {
             (Direction::Upload, Act::Part(part)) => upload::part(&context, part).await,
             (Direction::Download, Act::Part(part)) => Some(download::part(&context, part).await),
             (Direction::Download, Act::Prepare) => download::find(&context).await,
+            (Direction::Copy, Act::Part(part)) => Some(copy::part(&context, part).await),
             (_, act) => Some(match whole(direction, act, &context).await {
                 Ok(event) => event,
                 Err(failure) => Event::ActFailed(failure),
@@ -215,15 +218,16 @@ pub(crate) async fn perform(act: Act, context: Context) -> Option<Event> {
 
 async fn whole(direction: Direction, act: Act, context: &Context) -> Result<Event, Failure> {
     match (direction, act) {
-        (_, Act::Inspect) => upload::inspect(context).await,
-        (Direction::Upload, Act::Prepare) => upload::open(context).await,
-        (Direction::Upload, Act::Reconcile) => upload::reconcile(context).await,
-        (Direction::Upload, Act::Discard) => upload::discard(context).await,
-        (Direction::Upload, _) => upload::complete(context).await,
         (Direction::Download, Act::Reconcile) => download::reconcile(context).await,
         (Direction::Download, Act::Seal) => download::seal(context).await,
         (Direction::Download, Act::Discard) => download::discard(context).await,
         (Direction::Download, _) => download::publish(context).await,
+        (Direction::Copy, Act::Inspect) => copy::inspect(context).await,
+        (Direction::Upload, Act::Inspect) => upload::inspect(context).await,
+        (_, Act::Prepare) => upload::open(context).await,
+        (_, Act::Reconcile) => upload::reconcile(context).await,
+        (_, Act::Discard) => upload::discard(context).await,
+        (_, _) => upload::complete(context).await,
     }
 }
 

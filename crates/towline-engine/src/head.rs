@@ -1,8 +1,8 @@
 //! Asks S3 what an object is.
 
 use towline_core::{
-    Direction, Extra, Failure, GetObject, ObjectHead, Operation, ReadCondition, S3Error,
-    S3ErrorKind, Timestamp,
+    Access, Direction, Extra, Failure, GetObject, ObjectAddress, ObjectHead, Operation,
+    ReadCondition, S3Error, S3ErrorKind, Timestamp,
 };
 
 use crate::act::Context;
@@ -61,10 +61,41 @@ async fn ask(
         access: context.spec().options.access.clone(),
         extra: match context.spec().direction {
             Direction::Download => context.spec().options.extra.clone(),
-            Direction::Upload => Extra::default(),
+            Direction::Upload | Direction::Copy => Extra::default(),
         },
         ..GetObject::default()
     };
+    explained(context, request, unexplained).await
+}
+
+/// The object that is to be copied. Fails where there is none.
+pub(crate) async fn of_origin(
+    context: &Context,
+    origin: ObjectAddress,
+) -> Result<ObjectHead, Failure> {
+    let request = GetObject {
+        bucket: origin.bucket.as_str().to_owned(),
+        key: origin.key.as_str().to_owned(),
+        version_id: origin.version_id,
+        access: access_to_origin(context),
+        ..GetObject::default()
+    };
+    Ok(explained(context, request, &[400, 403, 404, 405]).await?)
+}
+
+/// As to the copy, but that its bucket may be somebody else's.
+pub(crate) fn access_to_origin(context: &Context) -> Access {
+    Access {
+        expected_bucket_owner: None,
+        ..context.spec().options.access.clone()
+    }
+}
+
+async fn explained(
+    context: &Context,
+    request: GetObject,
+    unexplained: &[u16],
+) -> Result<ObjectHead, S3Error> {
     match by_head(context, &request).await {
         Err(error) if is_unexplained(&error, unexplained) => {
             let told = by_first_byte(context, &request, error).await?;

@@ -11,6 +11,7 @@ mod body;
 mod budget;
 mod clock;
 mod config;
+mod copy;
 mod descriptors;
 mod download;
 mod engine;

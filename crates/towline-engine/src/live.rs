@@ -225,7 +225,7 @@ impl Live {
     /// with a file that is whole is not.
     pub(crate) fn needs_store(&self) -> bool {
         let record = self.transfer.record();
-        let up = record.spec.direction == Direction::Upload;
+        let up = record.spec.direction.makes_object();
         up || matches!(record.phase, Phase::Preparing | Phase::Moving)
     }
 

@@ -67,7 +67,8 @@ impl Meter {
     /// Where bytes of one direction are counted.
     pub(crate) fn bytes(&self, direction: Direction) -> Arc<AtomicU64> {
         Arc::clone(match direction {
-            Direction::Upload => &self.up,
+            // No byte of a copy passes here, so that none is counted.
+            Direction::Upload | Direction::Copy => &self.up,
             Direction::Download => &self.down,
         })
     }
@@ -154,17 +155,20 @@ fn result_of(error: &S3Error) -> &'static str {
 fn name(operation: Operation) -> &'static str {
     match operation {
         Operation::PutObject => "PutObject",
+        Operation::CopyObject => "CopyObject",
         Operation::GetObject => "GetObject",
         Operation::HeadObject => "HeadObject",
         Operation::DeleteObject => "DeleteObject",
         Operation::DeleteObjects => "DeleteObjects",
         Operation::CreateMultipartUpload => "CreateMultipartUpload",
         Operation::UploadPart => "UploadPart",
+        Operation::UploadPartCopy => "UploadPartCopy",
         Operation::CompleteMultipartUpload => "CompleteMultipartUpload",
         Operation::AbortMultipartUpload => "AbortMultipartUpload",
         Operation::ListParts => "ListParts",
         Operation::ListMultipartUploads => "ListMultipartUploads",
         Operation::ListObjects => "ListObjects",
+        Operation::GetObjectTagging => "GetObjectTagging",
         Operation::GetBucketLifecycleConfiguration => "GetBucketLifecycleConfiguration",
     }
 }

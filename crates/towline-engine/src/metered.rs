@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use towline_core::{
-    Body, CompleteUpload, CreateUpload, DeleteObject, DeleteObjects, GetObject, ListObjects,
-    ListUploads, ObjectBody, ObjectHead, ObjectsDeleted, ObjectsPage, Operation, PartStored,
-    PartsPage, PutObject, S3, S3Error, Stored, Timestamp, Upload, UploadPart, UploadsPage,
+    Body, CompleteUpload, CopyObject, CreateUpload, DeleteObject, DeleteObjects, GetObject,
+    GetTags, ListObjects, ListUploads, ObjectBody, ObjectHead, ObjectsDeleted, ObjectsPage,
+    Operation, PartStored, PartsPage, PutObject, S3, S3Error, Stored, Tags, Timestamp, Upload,
+    UploadPart, UploadPartCopy, UploadsPage,
 };
 
 use crate::meter::Meter;
@@ -42,6 +43,11 @@ impl S3 for Metered {
         self.count(Operation::PutObject, sent).await
     }
 
+    async fn copy_object(&self, request: CopyObject) -> Result<Stored, S3Error> {
+        let sent = self.s3.copy_object(request);
+        self.count(Operation::CopyObject, sent).await
+    }
+
     async fn create_multipart_upload(&self, request: CreateUpload) -> Result<String, S3Error> {
         let sent = self.s3.create_multipart_upload(request);
         self.count(Operation::CreateMultipartUpload, sent).await
@@ -50,6 +56,11 @@ impl S3 for Metered {
     async fn upload_part(&self, request: UploadPart, body: Body) -> Result<PartStored, S3Error> {
         let sent = self.s3.upload_part(request, body);
         self.count(Operation::UploadPart, sent).await
+    }
+
+    async fn upload_part_copy(&self, request: UploadPartCopy) -> Result<PartStored, S3Error> {
+        let sent = self.s3.upload_part_copy(request);
+        self.count(Operation::UploadPartCopy, sent).await
     }
 
     async fn complete_multipart_upload(&self, request: CompleteUpload) -> Result<Stored, S3Error> {
@@ -75,6 +86,11 @@ impl S3 for Metered {
     async fn head_object(&self, request: GetObject) -> Result<ObjectHead, S3Error> {
         let sent = self.s3.head_object(request);
         self.count(Operation::HeadObject, sent).await
+    }
+
+    async fn get_object_tagging(&self, request: GetTags) -> Result<Tags, S3Error> {
+        let sent = self.s3.get_object_tagging(request);
+        self.count(Operation::GetObjectTagging, sent).await
     }
 
     async fn get_object(&self, request: GetObject) -> Result<ObjectBody, S3Error> {

@@ -94,6 +94,7 @@ impl Fact {
 pub fn without(operation: Operation) -> &'static str {
     match operation {
         Operation::PutObject => "nothing can be uploaded",
+        Operation::CopyObject => "nothing can be copied in one request",
         Operation::GetObject => "nothing can be downloaded",
         Operation::HeadObject => {
             "what GetObject shows takes its place; where that is denied too, downloads do not begin, and whether an upload whose answer was lost has landed is not known"
@@ -103,6 +104,7 @@ pub fn without(operation: Operation) -> &'static str {
         Operation::CreateMultipartUpload
         | Operation::UploadPart
         | Operation::CompleteMultipartUpload => "nothing above 5 MiB can be uploaded",
+        Operation::UploadPartCopy => "nothing above 256 MiB can be copied",
         Operation::AbortMultipartUpload => {
             "the parts of canceled uploads stay at S3 and are paid for, unless a lifecycle rule aborts them"
         }
@@ -118,6 +120,7 @@ pub fn without(operation: Operation) -> &'static str {
         Operation::GetBucketLifecycleConfiguration => {
             "whether the bucket aborts uploads that nobody completes is not known"
         }
+        Operation::GetObjectTagging => "copies do not have the tags of what was copied",
     }
 }
 

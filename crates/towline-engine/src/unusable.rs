@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use towline_core::{
-    Body, CompleteUpload, ConnectError, CreateUpload, DeleteObject, DeleteObjects, GetObject,
-    ListObjects, ListUploads, ObjectBody, ObjectHead, ObjectsDeleted, ObjectsPage, Operation,
-    PartStored, PartsPage, PutObject, S3, S3Error, S3ErrorKind, Stored, Upload, UploadPart,
-    UploadsPage,
+    Body, CompleteUpload, ConnectError, CopyObject, CreateUpload, DeleteObject, DeleteObjects,
+    GetObject, GetTags, ListObjects, ListUploads, ObjectBody, ObjectHead, ObjectsDeleted,
+    ObjectsPage, Operation, PartStored, PartsPage, PutObject, S3, S3Error, S3ErrorKind, Stored,
+    Tags, Upload, UploadPart, UploadPartCopy, UploadsPage,
 };
 
 struct Unusable(ConnectError);
@@ -33,12 +33,20 @@ impl S3 for Unusable {
         self.refuse(Operation::PutObject)
     }
 
+    async fn copy_object(&self, _: CopyObject) -> Result<Stored, S3Error> {
+        self.refuse(Operation::CopyObject)
+    }
+
     async fn create_multipart_upload(&self, _: CreateUpload) -> Result<String, S3Error> {
         self.refuse(Operation::CreateMultipartUpload)
     }
 
     async fn upload_part(&self, _: UploadPart, _: Body) -> Result<PartStored, S3Error> {
         self.refuse(Operation::UploadPart)
+    }
+
+    async fn upload_part_copy(&self, _: UploadPartCopy) -> Result<PartStored, S3Error> {
+        self.refuse(Operation::UploadPartCopy)
     }
 
     async fn complete_multipart_upload(&self, _: CompleteUpload) -> Result<Stored, S3Error> {
@@ -59,6 +67,10 @@ impl S3 for Unusable {
 
     async fn head_object(&self, _: GetObject) -> Result<ObjectHead, S3Error> {
         self.refuse(Operation::HeadObject)
+    }
+
+    async fn get_object_tagging(&self, _: GetTags) -> Result<Tags, S3Error> {
+        self.refuse(Operation::GetObjectTagging)
     }
 
     async fn get_object(&self, _: GetObject) -> Result<ObjectBody, S3Error> {

@@ -103,7 +103,7 @@ async fn t37_transfers_of_an_old_store_go_on_to_their_ends() {
             continue;
         }
         let there = match was.spec.direction {
-            Direction::Upload => server.object_bytes("bucket", key).unwrap(),
+            Direction::Upload | Direction::Copy => server.object_bytes("bucket", key).unwrap(),
             Direction::Download => std::fs::read(&was.spec.path).unwrap(),
         };
         assert!(there == content, "{key}: other bytes");

@@ -11,10 +11,10 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Mutex;
 use towline_core::{
-    Body, CompleteUpload, ConnectError, Connection, CreateUpload, DeleteObject, DeleteObjects,
-    GetObject, ListObjects, ListUploads, ObjectBody, ObjectHead, ObjectsDeleted, ObjectsPage,
-    Operation, PartStored, PartsPage, PutObject, S3, S3Error, S3ErrorKind, Stored, Timestamp,
-    Upload, UploadPart, UploadsPage,
+    Body, CompleteUpload, ConnectError, Connection, CopyObject, CreateUpload, DeleteObject,
+    DeleteObjects, GetObject, GetTags, ListObjects, ListUploads, ObjectBody, ObjectHead,
+    ObjectsDeleted, ObjectsPage, Operation, PartStored, PartsPage, PutObject, S3, S3Error,
+    S3ErrorKind, Stored, Tags, Timestamp, Upload, UploadPart, UploadPartCopy, UploadsPage,
 };
 
 use crate::body::RequestBody;
@@ -226,12 +226,20 @@ impl S3 for S3Client {
         self.do_put_object(request, body).await
     }
 
+    async fn copy_object(&self, request: CopyObject) -> Result<Stored, S3Error> {
+        self.do_copy_object(request).await
+    }
+
     async fn create_multipart_upload(&self, request: CreateUpload) -> Result<String, S3Error> {
         self.do_create_multipart_upload(request).await
     }
 
     async fn upload_part(&self, request: UploadPart, body: Body) -> Result<PartStored, S3Error> {
         self.do_upload_part(request, body).await
+    }
+
+    async fn upload_part_copy(&self, request: UploadPartCopy) -> Result<PartStored, S3Error> {
+        self.do_upload_part_copy(request).await
     }
 
     async fn complete_multipart_upload(&self, request: CompleteUpload) -> Result<Stored, S3Error> {
@@ -252,6 +260,10 @@ impl S3 for S3Client {
 
     async fn head_object(&self, request: GetObject) -> Result<ObjectHead, S3Error> {
         self.do_head_object(request).await
+    }
+
+    async fn get_object_tagging(&self, request: GetTags) -> Result<Tags, S3Error> {
+        self.do_get_object_tagging(request).await
     }
 
     async fn get_object(&self, request: GetObject) -> Result<ObjectBody, S3Error> {

@@ -6,11 +6,11 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use towline_core::{
-    Access, Checksum, ChecksumAlgorithm, ChecksumKind, Encryption, Extra, ObjectHead,
+    Access, Checksum, ChecksumAlgorithm, ChecksumKind, CopySource, Encryption, Extra, ObjectHead,
     ObjectOptions, Permission, ReadCondition, Timestamp, WriteCondition,
 };
 
-use crate::uri::encode;
+use crate::uri::{encode, push_key};
 
 /// `Retry-After` above this is not believed.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
@@ -173,6 +173,29 @@ pub(crate) fn set_read_condition(
         set_some(headers, name, at.map(http_text).as_deref())?;
     }
     Ok(())
+}
+
+/// What is copied, and in which state: the bucket and the key as in a path, or the
+/// ARN of an access point.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html#API_CopyObject_RequestSyntax>
+pub(crate) fn set_copy_source(
+    headers: &mut HeaderMap,
+    source: &CopySource,
+) -> Result<(), BadHeader> {
+    let mut from = source.bucket.clone();
+    from.push_str(if from.starts_with("arn:") {
+        "/object/"
+    } else {
+        "/"
+    });
+    push_key(&mut from, &source.key);
+    if let Some(version) = &source.version_id {
+        from.push_str("?versionId=");
+        from.push_str(&encode(version));
+    }
+    set(headers, "x-amz-copy-source", &from)?;
+    let if_match = source.if_match.as_deref();
+    set_some(headers, "x-amz-copy-source-if-match", if_match)
 }
 
 /// A condition on a write.

@@ -80,6 +80,7 @@ pub(crate) const fn direction(direction: Direction) -> i64 {
     match direction {
         Direction::Upload => 1,
         Direction::Download => 2,
+        Direction::Copy => 3,
     }
 }
 
@@ -88,6 +89,7 @@ pub(crate) const fn direction_of(code: i64) -> Option<Direction> {
     Some(match code {
         1 => Direction::Upload,
         2 => Direction::Download,
+        3 => Direction::Copy,
         _ => return None,
     })
 }
@@ -190,7 +192,7 @@ mod tests {
         for value in ListingPhase::ALL {
             assert_eq!(listing_of(listing(value)), Some(value));
         }
-        for value in [Direction::Upload, Direction::Download] {
+        for value in [Direction::Upload, Direction::Download, Direction::Copy] {
             assert_eq!(direction_of(direction(value)), Some(value));
         }
         for value in [Request::Create, Request::Put, Request::Complete] {

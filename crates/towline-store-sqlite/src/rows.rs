@@ -96,6 +96,7 @@ pub(crate) fn blank(id: TransferId, spec: Arc<Spec>) -> Record {
         generation: 1,
         plan: None,
         source: None,
+        origin: None,
         remote: None,
         asked: None,
         sealed: None,
@@ -126,17 +127,16 @@ pub(crate) fn read_changing(row: &Row<'_>, at: usize, record: &mut Record) -> Re
         }),
         None => None,
     };
-    record.remote = match (row.get(at + 11)?, row.get::<_, Option<String>>(at + 12)?) {
-        (Some(upload_id), None) => Some(Remote::Upload(upload_id)),
-        (None, Some(object)) => {
-            let temp = Temp {
-                name: row.get(at + 13)?,
-                boot: row.get(at + 14)?,
-            };
-            Some(Remote::Object(from_json(&object)?, temp))
+    let object: Option<String> = row.get(at + 12)?;
+    let object = object.as_deref().map(from_json).transpose()?;
+    // An object that is not written to a file is the origin of a copy.
+    (record.origin, record.remote) = match (row.get(at + 11)?, object, row.get(at + 13)?) {
+        (None, Some(object), Some(name)) => {
+            let boot = row.get(at + 14)?;
+            (None, Some(Remote::Object(object, Temp { name, boot })))
         }
-        (None, None) => None,
-        (Some(_), Some(_)) => return Err(unknown("remote")),
+        (upload_id, origin, None) => (origin, upload_id.map(Remote::Upload)),
+        (_, _, Some(_)) => return Err(unknown("remote")),
     };
     record.asked = match row.get(at + 15)? {
         Some(code) => Some(Asked {
@@ -174,11 +174,13 @@ pub(crate) fn write_changing(
 ) -> Result<(), Trouble> {
     let (phase, sub) = codes::phase(record.phase);
     let (plan, source, sealed) = (record.plan, record.source, record.sealed);
+    let origin = record.origin.as_ref();
     let (upload, object, temp) = match &record.remote {
-        Some(Remote::Upload(id)) => (Some(id.as_str()), None, None),
-        Some(Remote::Object(object, temp)) => (None, Some(to_json(object)?), Some(temp)),
-        None => (None, None, None),
+        Some(Remote::Upload(id)) => (Some(id.as_str()), origin, None),
+        Some(Remote::Object(object, temp)) => (None, Some(object), Some(temp)),
+        None => (None, origin, None),
     };
+    let object = object.map(to_json).transpose()?;
     let error = record.error.as_ref().map(to_json).transpose()?;
     let proof = record.proof.as_ref().map(to_json).transpose()?;
     db.prepare_cached(concat!(

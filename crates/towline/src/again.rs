@@ -32,18 +32,18 @@ pub(crate) async fn look(
 ) -> Result<Result<Option<Again>, SubmitError>, StoreError> {
     // Whoever writes the same object or file, in whatever way.
     let query = match spec.direction {
-        Direction::Upload => Query {
+        Direction::Upload | Direction::Copy => Query {
             bucket: Some(spec.object.bucket.as_str().to_owned()),
             key: Some(spec.object.key.as_str().to_owned()),
             ..Query::default()
         },
         Direction::Download => Query {
+            direction: Some(Direction::Download),
             path: Some(spec.path.clone()),
             ..Query::default()
         },
     };
     let query = Query {
-        direction: Some(spec.direction),
         newest_first: true,
         ..query
     };
@@ -105,16 +105,23 @@ fn same_token(one: &Spec, other: &Spec) -> bool {
 /// the same.
 fn same_request(one: &Spec, other: &Spec) -> bool {
     !one.is_stream()
+        && one.direction == other.direction
         && same_target(one, other)
         && one.object == other.object
-        && one.path == other.path
+        && one.same_path(other)
 }
 
 /// What is written is the same: the object, or the file.
 fn same_target(one: &Spec, other: &Spec) -> bool {
+    if one.direction.makes_object() != other.direction.makes_object() {
+        return false;
+    }
     match one.direction {
-        Direction::Upload => {
-            one.connection.endpoint == other.connection.endpoint && one.object == other.object
+        // A copy's version is that of its source.
+        Direction::Upload | Direction::Copy => {
+            one.connection.endpoint == other.connection.endpoint
+                && one.object.bucket == other.object.bucket
+                && one.object.key == other.object.key
         }
         Direction::Download => !one.is_stream() && one.path == other.path,
     }
@@ -133,7 +140,7 @@ fn taken(record: &Record) -> SubmitError {
 fn ends(spec: &Spec) -> (String, String) {
     let (path, object) = (spec.path.display().to_string(), spec.object.to_string());
     match spec.direction {
-        Direction::Upload => (path, object),
+        Direction::Upload | Direction::Copy => (path, object),
         Direction::Download => (object, path),
     }
 }

@@ -16,7 +16,8 @@ impl TransferUtility {
     /// Only the bytes of files, streams and objects that transfers move are
     /// counted. Their requests share them evenly, so the lower a cap is, the
     /// longer each waits for its turn: under 64 KiB a second, allow few requests
-    /// at one time ([`set_limits`](Self::set_limits)).
+    /// at one time ([`set_limits`](Self::set_limits)). A cap on copies does nothing: their
+    /// bytes do not pass here.
     ///
     /// ```no_run
     /// # fn example(utility: towline::TransferUtility) -> Result<(), Box<dyn std::error::Error>> {

@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
-use towline_core::{Fingerprint, PartPlan, TransferOptions, UploadMode};
+use towline_core::{
+    BucketName, Fingerprint, ObjectAddress, ObjectKey, ObjectOptions, PartPlan, Spec,
+    TransferOptions, UploadMode,
+};
 
 use crate::SubmitError;
 use crate::check_options::bad;
@@ -27,6 +30,29 @@ pub(crate) fn source(path: &Path, options: &TransferOptions) -> Result<Fingerpri
     let found = towline_engine::inspect_source(path).map_err(SubmitError::Source)?;
     PartPlan::for_upload(found.size, options)?;
     Ok(found)
+}
+
+/// The source of a copy, as it is stored.
+pub(crate) fn origin(url: &Path, default: Option<&BucketName>) -> Result<PathBuf, SubmitError> {
+    let none = || bad("source", format!("{url:?} is not the S3 URL of an object"));
+    let text = url.to_str().ok_or_else(none)?;
+    let origin = match (text.strip_prefix("s3:///"), default) {
+        (Some(key), Some(bucket)) => ObjectAddress::new(bucket.clone(), ObjectKey::new(key)?),
+        _ => ObjectAddress::from_url(text).ok_or_else(none)?,
+    };
+    Ok(origin.to_string().into())
+}
+
+/// A copy: not of an object onto itself, as nothing would change.
+pub(crate) fn copy(spec: &Spec, origin: &ObjectAddress) -> Result<(), SubmitError> {
+    let (object, options) = (&spec.object, &spec.options.object);
+    let onto_itself = (&origin.bucket, &origin.key) == (&object.bucket, &object.key);
+    if onto_itself && origin.version_id.is_none() && *options == ObjectOptions::default() {
+        let why = "it is the object that is to be written: S3 copies an object onto itself only \
+                   with other metadata, tags, class, redirect or encryption";
+        return Err(bad("source", why));
+    }
+    Ok(())
 }
 
 /// The source of an upload that is no file.

@@ -1,6 +1,9 @@
 //! What can be told of options without asking S3.
 
-use towline_core::{Access, Direction, KeyReference, ObjectOptions, TransferOptions};
+use towline_core::{
+    Access, Direction, KeyReference, ObjectOptions, ReadCondition, TransferOptions,
+    WhenSourceChanges,
+};
 
 use crate::{SubmitError, request_headers};
 
@@ -34,13 +37,34 @@ pub(crate) fn settle(
     if let Some(why) = options.access.customer_key.as_ref().and_then(lacks_key) {
         return Err(bad("customer key", why));
     }
-    if options.root_depth.is_some() && direction == Direction::Upload {
+    if direction == Direction::Copy {
+        copy(options)?;
+    }
+    if options.root_depth.is_some() && direction.makes_object() {
         return Err(bad("root depth", "only a download goes below a directory"));
     }
     if let Some(towline_core::ByteRange::Within(start, end)) = options.range
         && start >= end
     {
         return Err(bad("range", format!("it ends at {end}, before it begins")));
+    }
+    Ok(())
+}
+
+/// What a copy cannot be asked for.
+fn copy(options: &TransferOptions) -> Result<(), SubmitError> {
+    if options.access.customer_key.is_some() {
+        let why = "objects that are encrypted with a key of one's own cannot be copied yet";
+        return Err(bad("customer key", why));
+    }
+    if options.when_source_changes == WhenSourceChanges::AllowGrowth {
+        return Err(bad("on-change", "an object does not grow, it is replaced"));
+    }
+    if options.range.is_some() {
+        return Err(bad("range", "an object is copied whole"));
+    }
+    if options.condition != ReadCondition::default() {
+        return Err(bad("condition", "only a download has one"));
     }
     Ok(())
 }

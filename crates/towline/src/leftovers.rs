@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::StreamExt;
 use towline_core::{
-    Access, Connection, Direction, ListUploads, ListedUpload, Operation, Outcome, Query, Record,
-    Remote, Request, S3, S3Error, S3ErrorKind, State, Status, Timestamp, TransferId, Upload,
-    UploadMarker, UploadsPage,
+    Access, Connection, ListUploads, ListedUpload, Operation, Outcome, Query, Record, Remote,
+    Request, S3, S3Error, S3ErrorKind, State, Status, Timestamp, TransferId, Upload, UploadMarker,
+    UploadsPage,
 };
 use towline_s3::S3Client;
 
@@ -247,7 +247,6 @@ impl Leftovers {
     /// Our own uploads to a key, in whatever way their bucket is named.
     async fn transfers_of(&self, key: &str) -> Result<Vec<Record>, Error> {
         let mut query = Query {
-            direction: Some(Direction::Upload),
             key: Some(key.to_owned()),
             limit: 1000,
             ..Query::default()

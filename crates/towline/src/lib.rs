@@ -48,7 +48,8 @@
 //! Many at once: [`TransferUtility::submit`]; all objects below a prefix, all files of a directory:
 //! [`download_prefix`](TransferUtility::download_prefix), [`upload_directory`](TransferUtility::upload_directory),
 //! each one [`Group`] that lists its transfers by itself; what a directory and a prefix lack of each
-//! other: [`sync_up`](TransferUtility::sync_up) and [`sync_down`](TransferUtility::sync_down).
+//! other: [`sync_up`](TransferUtility::sync_up) and [`sync_down`](TransferUtility::sync_down). From object
+//! to object, by the store itself: [`copy`](TransferUtility::copy).
 //!
 //! ```no_run
 //! # async fn example(utility: towline::TransferUtility) -> Result<(), towline::Error> {
@@ -267,7 +268,7 @@ mod verify;
 pub use ask::RequestError;
 pub use blocking::Wait;
 pub use builder::Builder;
-pub use building::{DownloadRequest, StreamRequest, UploadRequest};
+pub use building::{CopyRequest, DownloadRequest, StreamRequest, UploadRequest};
 pub use delete_objects::{DeleteObjectsRequest, DeletedObjects};
 pub use doctor::{Check, CheckResult, Diagnosis, DoctorRequest};
 pub use download_stream::DownloadStream;

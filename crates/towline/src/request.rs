@@ -25,10 +25,11 @@ pub struct TransferRequest {
     pub bucket: String,
     /// The object's key.
     pub key: String,
-    /// Downloads: a version of the object. Default: the current one.
+    /// Downloads: a version of the object; copies: of the source. Default: the
+    /// current one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    /// The file. In JSON `path`, or `path_b64` where it is not UTF-8.
+    /// The file; of a copy the source, as `s3://BUCKET/KEY`. In JSON `path`, or `path_b64` where it is not UTF-8.
     #[serde(flatten, with = "path_json")]
     pub path: PathBuf,
     /// How to reach the store. Default: the utility's own connection.
@@ -83,6 +84,22 @@ impl TransferRequest {
         )
     }
 
+    /// A copy of an object.
+    pub fn copy(
+        source_bucket: impl Into<String>,
+        source_key: impl Into<String>,
+        bucket: impl Into<String>,
+        key: impl Into<String>,
+    ) -> Self {
+        let source = format!("s3://{}/{}", source_bucket.into(), source_key.into());
+        Self::new(
+            Direction::Copy,
+            bucket.into(),
+            key.into(),
+            Path::new(&source),
+        )
+    }
+
     /// One whose bytes come from, or go to, this process.
     pub(crate) fn stream(direction: Direction, bucket: String, key: String) -> Self {
         Self {
@@ -131,9 +148,10 @@ impl TransferRequest {
         let key = ObjectKey::new(self.key.as_str())?;
         let mut object = ObjectAddress::new(bucket, key);
         object.version_id = self.version_id.clone();
-        let path = match self.stream {
-            true => PathBuf::new(),
-            false => check::absolute(&self.path)?,
+        let path = match self.direction {
+            Direction::Copy => check::origin(&self.path, utility.default_bucket())?,
+            _ if self.stream => PathBuf::new(),
+            _ => check::absolute(&self.path)?,
         };
         let bucket = object.bucket.as_str();
         let connection = match &self.connection {
@@ -162,6 +180,8 @@ impl TransferRequest {
             Direction::Upload if self.stream => check::stream(self.length, &options)?,
             Direction::Download if self.stream => None,
             Direction::Upload => Some(check::source(&path, &options)?),
+            // It is looked at when its turn comes.
+            Direction::Copy => None,
             Direction::Download => {
                 match options.root_depth {
                     Some(depth) => check::beneath(&path, depth)?,
@@ -180,6 +200,10 @@ impl TransferRequest {
             token: self.token.clone(),
             group: self.group.clone(),
         };
+        if let Some(origin) = spec.origin() {
+            towline_s3::check_bucket(&spec.connection, origin.bucket.as_str())?;
+            check::copy(&spec, &origin)?;
+        }
         Ok(Settled {
             spec,
             source,

@@ -9,7 +9,7 @@ use crate::SubmitError;
 use crate::check_options::bad;
 
 /// Why a header cannot be set, for names that begin so.
-const DENIED: [(&str, &str); 22] = [
+const DENIED: [(&str, &str); 25] = [
     ("authorization", "requests are signed here"),
     ("host", "it is the connection's endpoint"),
     ("x-amz-date", "requests are signed here"),
@@ -32,6 +32,9 @@ const DENIED: [(&str, &str); 22] = [
     ("range", "set the range of the download instead"),
     ("if-", "set the condition of the transfer instead"),
     ("x-amz-copy-source", "it would make the request a copy"),
+    ("x-amz-copy-source-", "it would make the request a copy"),
+    ("x-amz-metadata-directive", "set what is to be replaced"),
+    ("x-amz-tagging-directive", "set what is to be replaced"),
     ("x-amz-mp-object-size", "it is computed here"),
     ("user-agent", "it is the product's own"),
     ("proxy-", "it belongs to the proxy's settings"),

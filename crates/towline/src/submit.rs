@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use towline_core::{
-    Command, Connection, Created, Direction, NewTransfer, ObjectAddress, Record, Spec, Timestamp,
-    TransferId,
+    BucketName, Command, Connection, Created, Direction, NewTransfer, ObjectKey, Record, Spec,
+    Timestamp, TransferId,
 };
 use towline_s3::Credentials;
 
@@ -132,7 +132,7 @@ impl TransferUtility {
         for Settled { spec, restart, .. } in settled {
             let target = Target::of(spec);
             if let Some((number, first)) = targets.get(&target) {
-                if *first != spec {
+                if *first != spec || !first.same_path(spec) {
                     return Err(SubmitError::clash(first, spec).into());
                 }
                 verdicts.push(Verdict::Same(*number));
@@ -226,7 +226,7 @@ pub(crate) fn now() -> Timestamp {
 /// What a transfer writes; no two unfinished ones write the same.
 #[derive(PartialEq, Eq, Hash)]
 enum Target<'a> {
-    Object(Option<&'a str>, &'a ObjectAddress),
+    Object(Option<&'a str>, &'a BucketName, &'a ObjectKey),
     File(&'a PathBuf),
 }
 
@@ -234,7 +234,9 @@ impl<'a> Target<'a> {
     fn of(spec: &'a Spec) -> Self {
         let Connection { endpoint, .. } = &spec.connection;
         match spec.direction {
-            Direction::Upload => Self::Object(endpoint.as_deref(), &spec.object),
+            Direction::Upload | Direction::Copy => {
+                Self::Object(endpoint.as_deref(), &spec.object.bucket, &spec.object.key)
+            }
             Direction::Download => Self::File(&spec.path),
         }
     }

@@ -29,10 +29,10 @@ pub struct Transfer {
     pub bucket: String,
     /// The object's key.
     pub key: String,
-    /// The version asked for, if one was.
+    /// The version asked for, if one was; of a copy, of its source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    /// The file: under the name it took, where the target's was taken and it was
+    /// The source of a copy, as `s3://BUCKET/KEY`; otherwise the file: under the name it took, where the target's was taken and it was
     /// to take another. Empty for bytes and streams. In JSON with replacement characters where it is not UTF-8,
     /// and then whole in `path_b64`.
     #[serde(flatten, with = "path_json")]

@@ -18,8 +18,8 @@ use crate::group::Groups;
 use crate::listener::Dispatcher;
 use crate::overview::Counted;
 use crate::{
-    Builder, DownloadRequest, Error, Group, StreamRequest, Transfer, TransferObserver,
-    UploadRequest,
+    Builder, CopyRequest, DownloadRequest, Error, Group, StreamRequest, Transfer, TransferObserver,
+    TransferRequest, UploadRequest,
 };
 
 /// Moves files to and from S3 and does not lose them. Cheap to clone; all
@@ -169,6 +169,22 @@ impl TransferUtility {
         file: impl AsRef<Path>,
     ) -> DownloadRequest {
         DownloadRequest::new(self.clone(), bucket.into(), key.into(), file.as_ref())
+    }
+
+    /// Copies an object to another key or bucket of the same store, which reads and
+    /// writes it by itself: no byte of it comes here. Await the request to submit
+    /// it: it is as durable as an upload.
+    ///
+    /// An empty bucket is the default bucket.
+    pub fn copy(
+        &self,
+        source_bucket: impl Into<String>,
+        source_key: impl Into<String>,
+        bucket: impl Into<String>,
+        key: impl Into<String>,
+    ) -> CopyRequest {
+        let request = TransferRequest::copy(source_bucket, source_key, bucket, key);
+        CopyRequest::new(self.clone(), request)
     }
 
     /// A connection that the builder was given under a name, for the

@@ -2,6 +2,7 @@
 
 pub(crate) mod cancel;
 pub(crate) mod completions;
+pub(crate) mod copy;
 pub(crate) mod daemon;
 #[cfg(feature = "demo")]
 pub(crate) mod demo;

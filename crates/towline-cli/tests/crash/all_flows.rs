@@ -45,6 +45,7 @@ fn prepare(scene: &Scene) {
     for (i, (direction, size, _)) in KINDS.into_iter().enumerate() {
         let seed = 4000 + i as u64;
         match direction {
+            Direction::Copy => unreachable!("nothing is copied here"),
             Direction::Upload => drop(scene.file(&format!("file-{i}"), size, seed)),
             Direction::Download => scene.object(&format!("object-{i}"), size, seed),
         }
@@ -58,6 +59,7 @@ fn subjects(scene: &Scene, oracle: &mut Oracle<'_>, round: u32) -> Vec<Subject> 
     let kinds = KINDS.into_iter().enumerate();
     let subjects = kinds.map(|(i, (direction, _, fate))| {
         let (key, path) = match direction {
+            Direction::Copy => unreachable!("nothing is copied here"),
             Direction::Upload => (
                 format!("round-{round}/object-{i}"),
                 scene.path(format!("file-{i}")),
@@ -65,6 +67,7 @@ fn subjects(scene: &Scene, oracle: &mut Oracle<'_>, round: u32) -> Vec<Subject> 
             Direction::Download => (format!("object-{i}"), dir.join(format!("file-{i}"))),
         };
         match direction {
+            Direction::Copy => unreachable!("nothing is copied here"),
             Direction::Upload => oracle.upload(&path, &key),
             Direction::Download => oracle.download(&key, &path),
         }
@@ -87,6 +90,7 @@ impl Subject {
     /// The command that is to bring it about.
     fn command(&self, scene: &Scene, more: &[&str]) -> Task {
         let (verb, from, to) = match self.direction {
+            Direction::Copy => unreachable!("nothing is copied here"),
             Direction::Upload => ("upload", self.path.clone(), self.url()),
             Direction::Download => ("download", self.url(), self.path.clone()),
         };

@@ -56,7 +56,12 @@ pub(super) fn meaning(error: &S3Error) -> Meaning {
 }
 
 /// Those whose second sending may have an effect of its own.
-const AMBIGUOUS: &[Operation] = &[PutObject, CreateMultipartUpload, CompleteMultipartUpload];
+const AMBIGUOUS: &[Operation] = &[
+    PutObject,
+    CopyObject,
+    CreateMultipartUpload,
+    CompleteMultipartUpload,
+];
 const ANY: &[&str] = &[];
 
 pub(super) static ROWS: &[Row] = &[
@@ -112,7 +117,7 @@ pub(super) static ROWS: &[Row] = &[
         .on(AMBIGUOUS),
     row(&["PreconditionFailed", ""], Meaning::Restart)
         .status(&[412..=412])
-        .on(&[GetObject]),
+        .on(&[GetObject, UploadPartCopy]),
     row(&["PreconditionFailed", ""], Meaning::Fail).status(&[412..=412]),
     row(ANY, Meaning::Restart).status(&[416..=416]),
     // The bytes on their way.
@@ -171,7 +176,7 @@ pub(super) static ROWS: &[Row] = &[
     // An error after the headers of a success: the work may go on.
     row(ANY, Meaning::Ask)
         .status(&[200..=200])
-        .on(&[CompleteMultipartUpload]),
+        .on(&[CompleteMultipartUpload, CopyObject]),
     // Too much, too fast.
     row(
         &[

@@ -12,18 +12,21 @@ use crate::Timestamp;
 #[allow(missing_docs)] // the names are S3's
 pub enum Operation {
     PutObject,
+    CopyObject,
     GetObject,
     HeadObject,
     DeleteObject,
     DeleteObjects,
     CreateMultipartUpload,
     UploadPart,
+    UploadPartCopy,
     CompleteMultipartUpload,
     AbortMultipartUpload,
     ListParts,
     ListMultipartUploads,
     ListObjects,
     GetBucketLifecycleConfiguration,
+    GetObjectTagging,
 }
 
 impl Operation {
@@ -32,7 +35,10 @@ impl Operation {
     pub const fn is_ambiguous_when_lost(self) -> bool {
         matches!(
             self,
-            Self::PutObject | Self::CreateMultipartUpload | Self::CompleteMultipartUpload
+            Self::PutObject
+                | Self::CopyObject
+                | Self::CreateMultipartUpload
+                | Self::CompleteMultipartUpload
         )
     }
 }

@@ -3,6 +3,7 @@
 //! An implementation sends one request per call. It never retries, waits or
 //! follows a redirect; dropping a call's future cuts its connection.
 
+mod copy;
 mod delete;
 mod error;
 mod types;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use copy::{CopyObject, CopySource, GetTags, Tags, UploadPartCopy};
 pub use delete::{DeleteObjects, NotDeleted, ObjectVersion, ObjectsDeleted};
 pub use error::{Operation, S3Error, S3ErrorKind};
 pub use types::*;
@@ -23,11 +25,18 @@ pub trait S3: Send + Sync + 'static {
     /// Stores `body` under a key in one request.
     async fn put_object(&self, request: PutObject, body: Body) -> Result<Stored, S3Error>;
 
+    /// Makes an object of another one. `Ok` only for a whole and well-formed answer
+    /// that says so; S3 may send an error under status 200.
+    async fn copy_object(&self, request: CopyObject) -> Result<Stored, S3Error>;
+
     /// Opens a multipart upload. Not idempotent: each success opens another.
     async fn create_multipart_upload(&self, request: CreateUpload) -> Result<String, S3Error>;
 
     /// Stores one part; a part sent again replaces the earlier one.
     async fn upload_part(&self, request: UploadPart, body: Body) -> Result<PartStored, S3Error>;
+
+    /// Makes one part of an object's bytes. As to `Ok`, see [`copy_object`](S3::copy_object).
+    async fn upload_part_copy(&self, request: UploadPartCopy) -> Result<PartStored, S3Error>;
 
     /// Makes the object out of its parts. `Ok` only for a whole and well-formed
     /// answer that says so; S3 may send an error under status 200.
@@ -44,6 +53,9 @@ pub trait S3: Send + Sync + 'static {
 
     /// What an object is, without its bytes; checksums included.
     async fn head_object(&self, request: GetObject) -> Result<ObjectHead, S3Error>;
+
+    /// An object's tags.
+    async fn get_object_tagging(&self, request: GetTags) -> Result<Tags, S3Error>;
 
     /// An object's bytes, or a range of them, as they arrive.
     async fn get_object(&self, request: GetObject) -> Result<ObjectBody, S3Error>;

@@ -26,6 +26,13 @@ pub enum Event {
         /// All bytes of the stream.
         size: u64,
     },
+    /// Copies: the object to copy is known.
+    OriginFound {
+        /// Which version of the object.
+        identity: ObjectIdentity,
+        /// Its length in bytes.
+        size: u64,
+    },
     /// Downloads: nothing is to be moved.
     Spared(Outcome),
     /// The multipart upload is open, under this name.

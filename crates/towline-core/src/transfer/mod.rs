@@ -30,8 +30,8 @@ pub use step::{Action, Step};
 use self::late::Late;
 
 use crate::{
-    After, Asked, Change, Direction, ErrorRecord, History, Now, Outcome, ParkReason, PartNumber,
-    PartPlan, PartRow, Phase, Proof, Reason, Record, Remote, Request, State, Status,
+    After, Asked, Change, ErrorRecord, History, Now, Outcome, ParkReason, PartNumber, PartPlan,
+    PartRow, Phase, Proof, Reason, Record, Remote, Request, State, Status,
 };
 
 /// How often a run starts a transfer from zero before it gives up.
@@ -157,6 +157,11 @@ impl Transfer {
                     Err(error) => self.unplannable(&mut step, error, now),
                 }
             }
+            (Phase::Preparing, Event::OriginFound { identity, size })
+                if self.record.plan.is_none() =>
+            {
+                self.origin_found(&mut step, identity, size, now);
+            }
             (Phase::Preparing, Event::StreamBegun(plan)) if self.record.plan.is_none() => {
                 self.change(&mut step, Change::Planned { plan, source: None });
                 self.proceed(&mut step, now);
@@ -260,7 +265,7 @@ impl Transfer {
     /// resuming, reconnecting and recovering from a crash are one path.
     fn proceed(&mut self, step: &mut Step, now: Now) {
         self.run.act_backing_off = false;
-        let upload = self.record.spec.direction == Direction::Upload;
+        let upload = self.record.spec.direction.makes_object();
         if upload
             && self.record.plan.is_none()
             && let Some(source) = self.record.source

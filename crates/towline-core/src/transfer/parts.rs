@@ -55,6 +55,24 @@ impl Transfer {
         }
     }
 
+    pub(super) fn origin_found(
+        &mut self,
+        step: &mut Step,
+        identity: ObjectIdentity,
+        size: u64,
+        now: Now,
+    ) {
+        match PartPlan::for_copy(size, &self.record.spec.options) {
+            Ok(plan) => {
+                self.change(step, Change::Planned { plan, source: None });
+                self.change(step, Change::Origin(identity));
+                self.succeeded(Item::Act);
+                self.proceed(step, now);
+            }
+            Err(error) => self.unplannable(step, error, now),
+        }
+    }
+
     pub(super) fn keep_part(&mut self, step: &mut Step, row: PartRow, now: Now) {
         self.run.in_flight.remove(&row.number);
         self.succeeded(Item::Part(row.number));

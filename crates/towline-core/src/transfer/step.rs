@@ -30,7 +30,7 @@ impl Step {
 /// stopped have ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Uploads: look at the source.
+    /// Uploads and copies: look at the source.
     Inspect,
     /// Open the multipart upload; downloads: ask what the object is.
     Prepare,

@@ -3,7 +3,7 @@
 import * as api from './service.js';
 import { atMost, find, icon, make, say, toast } from './dom.js';
 import { PartMap } from './parts.js';
-import { Speed, VERBS, called, isFinal, objectName, percent, verbs } from './rows.js';
+import { WAYS, Speed, VERBS, called, isFinal, objectName, percent, verbs } from './rows.js';
 import { PROOFS, bytes, count, duration, moment, name, plain, rate, reason, shortMoment, state, words } from './text.js';
 
 const drawer = find('#drawer');
@@ -52,7 +52,7 @@ function build(transfer) {
   const facts = make('dl.facts', { id: 'facts' });
   drawer.replaceChildren(
     make('header.drawer-head', {},
-      make('div', {}, make('p.hint', {}, `${transfer.type === 'upload' ? 'Upload' : 'Download'} ${transfer.id}`), title),
+      make('div', {}, make('p.hint', {}, `${WAYS[transfer.type]} ${transfer.id}`), title),
       make('button.quiet', { type: 'button', id: 'close-drawer', 'aria-label': 'Close', title: 'Close (Esc)', onclick: close }, icon('close'))),
     make('div.drawer-state', {},
       make('span.badge', { id: 'd-state' }), make('span.why', { id: 'd-why' }),

@@ -54,6 +54,7 @@ export class Speed {
 
 /** The object, with every character to be seen. */
 export const objectName = (transfer) => [name(transfer.bucket), make('span.slash', {}, '/'), name(transfer.key)];
+export const WAYS = { upload: 'Upload', download: 'Download', copy: 'Copy' };
 export const called = (transfer) => `transfer ${transfer.id}, ${plain(transfer.key)}`;
 
 function cell(kind, ...children) {
@@ -67,8 +68,8 @@ export class Row {
     this.speed = new Speed();
     this.pick = make('input', { type: 'checkbox', 'aria-label': `Select ${called(transfer)}` });
     this.open = make('button.open', { type: 'button', 'aria-haspopup': 'dialog' },
-      icon(transfer.type === 'upload' ? 'up' : 'down'),
-      make('span.unseen', {}, transfer.type === 'upload' ? 'Upload of ' : 'Download of '),
+      icon(transfer.type === 'download' ? 'down' : 'up'),
+      make('span.unseen', {}, `${WAYS[transfer.type]} of `),
       make('span.names', {}, ...objectName(transfer)));
     this.open.title = plain(`s3://${transfer.bucket}/${transfer.key}`);
     this.path = make('span.path', { title: plain(transfer.path) });

@@ -66,7 +66,7 @@ async function steerAll(verb) {
     return;
   }
   const { type, bucket } = queue.scope();
-  const kind = type === 'upload' ? ' uploads' : type === 'download' ? ' downloads' : ' transfers';
+  const kind = { upload: ' uploads', download: ' downloads', copy: ' copies' }[type] ?? ' transfers';
   const where = bucket ? ` of the bucket ${bucket}` : '';
   const explanation = `This is for ${ALL[verb].replace('all', `all${kind}`)}${where}, on every page. ${LOSES[verb] ?? ''}`;
   const sure = ['cancel', 'remove'].includes(verb) ? await ask(`${VERBS[verb]} all?`, explanation, `${VERBS[verb]} all`) : true;

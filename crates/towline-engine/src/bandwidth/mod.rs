@@ -69,7 +69,7 @@ impl Bandwidth {
 
     fn of(&mut self, direction: Direction) -> &mut Option<Rate> {
         match direction {
-            Direction::Upload => &mut self.upload,
+            Direction::Upload | Direction::Copy => &mut self.upload,
             Direction::Download => &mut self.download,
         }
     }
@@ -97,7 +97,9 @@ impl Caps {
 
     /// Sets the cap of a group, or of all transfers, or lifts it.
     pub(crate) fn set(&self, group: Option<&str>, direction: Direction, cap: Option<Rate>) {
-        self.lane(direction).set(group, cap);
+        if direction != Direction::Copy {
+            self.lane(direction).set(group, cap);
+        }
     }
 
     /// The caps of all transfers.
@@ -124,7 +126,7 @@ impl Caps {
     /// Whether a cap slows the bytes of such a transfer.
     pub(crate) fn slow(&self, spec: &Spec) -> bool {
         let lane = self.lane(spec.direction);
-        if !lane.is_capped() {
+        if !lane.is_capped() || spec.direction == Direction::Copy {
             return false;
         }
         let (buckets, group) = (lane.buckets(), spec.group.as_ref());
@@ -133,7 +135,8 @@ impl Caps {
 
     pub(crate) fn lane(&self, direction: Direction) -> &Arc<Lane> {
         match direction {
-            Direction::Upload => &self.up,
+            // No byte of a copy passes here.
+            Direction::Upload | Direction::Copy => &self.up,
             Direction::Download => &self.down,
         }
     }

@@ -115,7 +115,7 @@ async fn target_is_there(context: &Context) -> Result<bool, Failure> {
     Ok(context.blocking(look).await?)
 }
 
-pub(super) fn identity_of(head: ObjectHead) -> ObjectIdentity {
+pub(crate) fn identity_of(head: ObjectHead) -> ObjectIdentity {
     // A checksum of all bytes is worth more than one of checksums.
     let checksum = head
         .checksums

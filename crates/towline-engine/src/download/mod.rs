@@ -15,7 +15,7 @@ mod whole;
 mod writing;
 
 pub(crate) use discard::discard;
-pub(crate) use find::find;
+pub(crate) use find::{find, identity_of};
 pub(crate) use part::part;
 pub(crate) use publish::publish;
 pub(crate) use reconcile::reconcile;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use towline_core::{
-    Direction, Failure, Found, ListUploads, LocalFailure, Operation, Query, Remote, Timestamp,
+    Failure, Found, ListUploads, LocalFailure, Operation, Query, Remote, Timestamp,
 };
 
 use super::reconcile::{MAX_PAGES, is_empty, stuck};
@@ -97,7 +97,6 @@ async fn candidates(context: &Context, asked_at: Timestamp) -> Result<Vec<String
 /// The open uploads of our key that other transfers of this store hold.
 async fn uploads_of_other_transfers(context: &Context) -> Result<Vec<String>, Failure> {
     let mut query = Query {
-        direction: Some(Direction::Upload),
         bucket: Some(context.bucket()),
         key: Some(context.key()),
         ..Query::default()

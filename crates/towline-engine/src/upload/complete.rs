@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use towline_core::{
-    Checksum, ChecksumAlgorithm, CompleteUpload, CompletedPart, Event, Failure, LocalFailure,
-    Operation, S3Error, S3ErrorKind, Stored, Upload,
+    Checksum, ChecksumAlgorithm, CompleteUpload, CompletedPart, Direction, Event, Failure,
+    LocalFailure, Operation, S3Error, S3ErrorKind, Stored, Upload,
 };
 
 use super::ladder::Ladder;
@@ -13,6 +13,7 @@ use super::open::of_object;
 use super::piece::{self, Wanted};
 use super::{condition, learn_of_condition, open_upload};
 use crate::act::Context;
+use crate::copy;
 use crate::files::inspect;
 use crate::stall;
 
@@ -22,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(30 * 60);
 
 pub(crate) async fn complete(context: &Context) -> Result<Event, Failure> {
     towline_core::failpoint!("complete.begins");
-    if !context.spec().is_stream() {
+    if context.spec().direction == Direction::Upload && !context.spec().is_stream() {
         let path = context.spec().path.clone();
         let planned = piece::planned(context)?;
         let files = context.files.clone();
@@ -43,8 +44,15 @@ pub(crate) async fn complete(context: &Context) -> Result<Event, Failure> {
         .into());
     };
     let whole = whole_of(&context.parts);
+    copy::check_whole(context, whole)?;
     let mut ladder = Ladder::default();
-    let mut algorithm = ladder.algorithm(context);
+    let mut algorithm = match (context.record.origin.is_some(), context.parts.first()) {
+        // Those that the store told, if it told any.
+        (true, Some(part)) => part
+            .checksum
+            .map_or(ChecksumAlgorithm::Md5, |sum| sum.algorithm()),
+        _ => ladder.algorithm(context),
+    };
     let stored = loop {
         match ask(context, &upload, whole, algorithm).await {
             Err(failure) if ladder.steps_down(context, algorithm, &failure) => {
@@ -118,7 +126,7 @@ async fn silence(context: &Context, upload: &Upload) -> S3Error {
     }
 }
 
-fn is_silent(error: &S3Error) -> bool {
+pub(crate) fn is_silent(error: &S3Error) -> bool {
     use S3ErrorKind::{Connect, Dns, Stalled, Transport};
     matches!(error.kind, Connect | Dns | Stalled | Transport) && !error.reused_connection
 }

@@ -3,6 +3,7 @@
 use towline_core::{ChecksumAlgorithm, Failure};
 
 use crate::act::Context;
+use crate::copy;
 use crate::profile::{Checks, Fact};
 
 /// The checksums that were refused in one act. That it was for them is only
@@ -13,7 +14,7 @@ pub(crate) struct Ladder(Vec<ChecksumAlgorithm>);
 impl Ladder {
     /// What to send now.
     pub(crate) fn algorithm(&self, context: &Context) -> ChecksumAlgorithm {
-        let asked = context.spec().options.checksum;
+        let asked = copy::algorithm(context);
         context.profile.profile().checksum(asked, &self.0)
     }
 

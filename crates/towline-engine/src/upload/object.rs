@@ -7,6 +7,7 @@ use towline_core::{
 
 use super::piece::{self, Piece, Wanted};
 use crate::act::Context;
+use crate::copy;
 use crate::hash::{composite, etag_md5};
 use crate::head;
 use crate::profile::{Checks, Fact};
@@ -132,6 +133,9 @@ pub(crate) fn judge(
     head: &ObjectHead,
 ) -> Judgement {
     let size = context.plan().size();
+    if let Some(origin) = &context.record.origin {
+        return copy::judge(size, origin, head);
+    }
     if head.size.is_some_and(|there| there != size) {
         return Judgement::Other(format!("it has {:?} bytes, ours has {size}", head.size));
     }
@@ -180,6 +184,9 @@ pub(crate) fn judge(
 /// Tells whether the object that is there now is ours, reading the source
 /// again where nothing else can tell.
 pub(crate) async fn is_ours(context: &Context, head: &ObjectHead) -> Result<Judgement, Failure> {
+    if let Some(origin) = &context.record.origin {
+        return Ok(copy::is_ours(context, origin, head));
+    }
     match judge(context, &context.parts, None, head) {
         Judgement::Unknown => {}
         told => return Ok(told),

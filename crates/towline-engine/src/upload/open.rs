@@ -2,18 +2,24 @@
 //! lost answer is found again by [`reconcile`](super::reconcile).
 
 use towline_core::{
-    ChecksumAlgorithm, ChecksumKind, CreateUpload, Event, Failure, Operation, Timestamp,
+    ChecksumAlgorithm, ChecksumKind, CreateUpload, Direction, Event, Failure, ObjectOptions,
+    Operation, Timestamp,
 };
 
 use super::ladder::Ladder;
 use crate::act::Context;
+use crate::copy;
 use crate::stall::{self, SMALL_REQUEST};
 
 pub(crate) async fn open(context: &Context) -> Result<Event, Failure> {
+    let options = match context.spec().direction {
+        Direction::Copy => copy::options(context).await?,
+        Direction::Upload | Direction::Download => context.spec().options.object.clone(),
+    };
     let mut ladder = Ladder::default();
     loop {
         let algorithm = ladder.algorithm(context);
-        match create(context, algorithm).await {
+        match create(context, &options, algorithm).await {
             Err(failure) if ladder.steps_down(context, algorithm, &failure) => {}
             Err(failure) => return Err(failure),
             Ok(id) => {
@@ -24,12 +30,16 @@ pub(crate) async fn open(context: &Context) -> Result<Event, Failure> {
     }
 }
 
-async fn create(context: &Context, algorithm: ChecksumAlgorithm) -> Result<String, Failure> {
+async fn create(
+    context: &Context,
+    options: &ObjectOptions,
+    algorithm: ChecksumAlgorithm,
+) -> Result<String, Failure> {
     let request = CreateUpload {
         bucket: context.bucket(),
         key: context.key(),
         signed_at: signed_at(context),
-        options: context.spec().options.object.clone(),
+        options: options.clone(),
         checksum: of_object(algorithm),
         access: context.spec().options.access.clone(),
         extra: context.spec().options.extra.clone(),

@@ -246,6 +246,16 @@ async fn matching_parts(
             rows.push((*row).clone());
             continue;
         }
+        // Whoever made it made it of the one source, in the state that it had.
+        if context.record.origin.is_some() {
+            rows.push(PartRow {
+                number,
+                len: there.size,
+                etag: Some(there.etag),
+                checksum: there.checksum,
+            });
+            continue;
+        }
         let shown = there.checksum.or_else(|| match etag_md5(&there.etag) {
             Some((md5, None)) => Some(md5),
             _ => None,

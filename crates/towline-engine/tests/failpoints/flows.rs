@@ -90,6 +90,12 @@ const DOWNLOAD: Flow = Flow {
     ..FLOW
 };
 
+const COPY: Flow = Flow {
+    direction: Direction::Copy,
+    len: LARGE,
+    ..FLOW
+};
+
 /// Complete was about to be asked, or was done and its answer is lost.
 const COMPLETE_NOT_SENT: &[Crash] = &[Crash::at("store-completing.after", 1)];
 const COMPLETE_LOST: &[Crash] = &[Crash::at("complete.answered", 1)];
@@ -216,6 +222,29 @@ pub(crate) static FLOWS: &[Flow] = &[
         meanwhile: World::another_object,
         ends: End::Conflict,
         ..UPLOAD
+    },
+    Flow {
+        name: "a small copy",
+        len: SMALL,
+        ..COPY
+    },
+    Flow {
+        name: "a copy of two parts",
+        ..COPY
+    },
+    Flow {
+        name: "a copy that is canceled",
+        config: one_by_one,
+        script: Script::Cancel,
+        ends: End::Canceled,
+        ..COPY
+    },
+    Flow {
+        name: "a copy whose source is replaced",
+        config: one_by_one,
+        script: Script::Rewrite,
+        may_send_again: true,
+        ..COPY
     },
     Flow {
         name: "an upload of somebody who may not look",

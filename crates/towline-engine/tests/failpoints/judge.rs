@@ -7,7 +7,7 @@ use towline_testkit::simulation::{End as RequestEnd, Request};
 use towline_testkit::store_contract::block_on;
 
 use crate::flows::{End, Script};
-use crate::world::{ANOTHER, BEFORE, BUCKET, KEY, World, content};
+use crate::world::{ANOTHER, BEFORE, BUCKET, KEY, SOURCE, World, content};
 
 pub(crate) fn judge(world: &World) {
     let record = world.record().expect("it was recorded");
@@ -24,6 +24,7 @@ pub(crate) fn judge(world: &World) {
     match world.flow.direction {
         Direction::Upload => upload(world, &record),
         Direction::Download => download(world, &record),
+        Direction::Copy => copy(world, &record),
     }
     confirmed_bytes_only_grow(world, &record);
     if world.flow.may_send_again {
@@ -54,6 +55,27 @@ fn nothing_is_left(world: &World) {
 }
 
 fn upload(world: &World, record: &Record) {
+    object(world, record);
+    let now = fs::read(world.path()).unwrap();
+    assert!(now == source(world), "the source was changed");
+}
+
+fn copy(world: &World, record: &Record) {
+    object(world, record);
+    let now = world.s3.object(BUCKET, SOURCE);
+    assert!(
+        now.is_some_and(|now| now == source(world)),
+        "the source was changed"
+    );
+}
+
+/// What the source has by now.
+fn source(world: &World) -> &'static [u8] {
+    let rewritten = world.user.has("rewritten");
+    content(world.flow.len, if rewritten { 2 } else { 1 })
+}
+
+fn object(world: &World, record: &Record) {
     let object = world.s3.object(BUCKET, KEY);
     let versions = world.s3.times_stored(KEY);
     match (record.phase, world.flow.ends) {
@@ -74,10 +96,6 @@ fn upload(world: &World, record: &Record) {
         }
         _ => assert_eq!((object, versions), (None, 0), "{:?}", record.phase),
     }
-    let now = fs::read(world.path()).unwrap();
-    let rewritten = world.user.has("rewritten");
-    let right = content(world.flow.len, if rewritten { 2 } else { 1 });
-    assert!(now == right, "the source was changed");
 }
 
 fn download(world: &World, record: &Record) {
@@ -121,7 +139,10 @@ fn nothing_confirmed_moves_again(world: &World, record: &Record) {
     for (place, request) in all.iter().enumerate() {
         let sends = matches!(
             request.operation,
-            Operation::PutObject | Operation::UploadPart
+            Operation::PutObject
+                | Operation::UploadPart
+                | Operation::CopyObject
+                | Operation::UploadPartCopy
         );
         if sends && request.end == RequestEnd::Done {
             let same = |other: &&Request| {

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
-use towline_core::{Command, NewTransfer, Phase, State, Store, TransferId};
+use towline_core::{Command, Direction, NewTransfer, Phase, State, Store, TransferId};
 use towline_engine::{Config, Engine};
 use towline_testkit::simulation::{Request, SimulatedS3, SimulatedStores};
 
 use crate::flows::{Flow, Script};
 use crate::judge;
 use crate::tripwire::{Crash, Tripwire};
-use crate::world::{User, World, content};
+use crate::world::{BUCKET, SOURCE, User, World, content};
 
 /// What follows a life.
 enum Next {
@@ -236,7 +236,11 @@ async fn script(life: Life) -> Next {
         Script::Rewrite => {
             if !user.has("rewritten") {
                 life.is_midway(id).await;
-                std::fs::write(&life.path, content(life.flow.len, 2)).unwrap();
+                let now = content(life.flow.len, 2);
+                match life.flow.direction {
+                    Direction::Copy => life.s3.put(BUCKET, SOURCE, now),
+                    _ => std::fs::write(&life.path, now).unwrap(),
+                }
                 user.answered("rewritten");
             }
         }

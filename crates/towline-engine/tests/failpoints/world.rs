@@ -18,6 +18,8 @@ use crate::flows::{End, Flow, MIB};
 
 pub(crate) const BUCKET: &str = "bucket";
 pub(crate) const KEY: &str = "some/key";
+/// Of what is copied.
+pub(crate) const SOURCE: &str = "its/source";
 const STORE: &str = "https://store.example";
 /// What stood at the target before.
 pub(crate) const BEFORE: &[u8] = b"what stood there before";
@@ -112,6 +114,7 @@ impl World {
                     fs::write(world.path(), BEFORE).unwrap();
                 }
             }
+            Direction::Copy => world.s3.put(BUCKET, SOURCE, content(flow.len, 1)),
         }
         world
     }
@@ -144,7 +147,10 @@ impl World {
 
     /// What is submitted; the token makes it one transfer however often.
     pub(crate) fn request(&self) -> NewTransfer {
-        let path = self.path();
+        let path = match self.flow.direction {
+            Direction::Copy => format!("s3://{BUCKET}/{SOURCE}").into(),
+            _ => self.path(),
+        };
         let upload = self.flow.direction == Direction::Upload;
         let mut options = TransferOptions::default();
         options.part_size = Some(PartSize::from_bytes(5 * MIB).unwrap());

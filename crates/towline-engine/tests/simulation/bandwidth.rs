@@ -32,6 +32,7 @@ fn passed(scene: &Scene, direction: Direction) -> u64 {
     match direction {
         Direction::Upload => done.bytes_up,
         Direction::Download => done.bytes_down,
+        Direction::Copy => 0,
     }
 }
 
@@ -78,6 +79,7 @@ async fn t69_a_cap_holds_within_a_tenth_over_30_seconds_in_both_directions() {
             let scene = Scene::with(|config| {
                 let cap = rate(bytes_per_second);
                 config.bandwidth = match direction {
+                    Direction::Copy => Bandwidth::NONE,
                     Direction::Upload => Bandwidth {
                         upload: cap,
                         download: None,

@@ -58,10 +58,12 @@ async fn cut(scene: &Scene, direction: Direction, kind: Network, stage: Stage) -
         scene.s3.set_network(kind);
     }
     let moved = match direction {
+        Direction::Copy => unreachable!("nothing is copied here"),
         Direction::Upload => scene.upload("object", LEN).await,
         Direction::Download => scene.download("object", LEN).await,
     };
     let last = |requests: &[Request]| match direction {
+        Direction::Copy => false,
         Direction::Upload => requests
             .iter()
             .any(|r| r.operation == Operation::CompleteMultipartUpload),

@@ -143,6 +143,7 @@ impl Scene {
     ) -> (NewTransfer, Moved) {
         let path = self.dir.path().join(key);
         let source = match direction {
+            Direction::Copy => unreachable!("nothing is copied here"),
             Direction::Upload => {
                 std::fs::write(&path, content(key, len)).unwrap();
                 Some(inspect_source(&path).unwrap())
@@ -253,7 +254,7 @@ impl Scene {
     fn assert_whole(&self, of: &Moved, caller: &std::panic::Location<'_>) {
         let is = match of.direction {
             Direction::Download => std::fs::read(&of.path).unwrap(),
-            Direction::Upload => {
+            Direction::Upload | Direction::Copy => {
                 let here = self.s3.object(BUCKET, &of.key);
                 let there = here.or_else(|| self.other.object(BUCKET, &of.key));
                 there.expect("it is at a store").to_vec()

@@ -10,8 +10,8 @@ use towline_core::{
 };
 
 use super::{
-    complete_multipart_upload, create_multipart_upload, delete_objects, get_bucket_lifecycle,
-    list_multipart_uploads, list_objects, list_parts,
+    complete_multipart_upload, copy_result, create_multipart_upload, delete_objects,
+    get_bucket_lifecycle, get_object_tagging, list_multipart_uploads, list_objects, list_parts,
 };
 use crate::error::{ErrorDocument, read_headers};
 use crate::headers;
@@ -80,6 +80,19 @@ fn pages(bytes: &[u8]) {
         Ok(Parsed::Error(_)) => assert!(ErrorDocument::parse(bytes).is_some()),
         Err(_) => {}
     }
+    match copy_result::parse(bytes, "CopyObjectResult") {
+        Ok(copy_result::Parsed::Copied(copied)) => {
+            assert!(ErrorDocument::parse(bytes).is_none());
+            assert!(
+                copied
+                    .etag
+                    .is_none_or(|etag| !etag.trim_matches('"').is_empty())
+            );
+        }
+        Ok(copy_result::Parsed::Error(_)) => assert!(ErrorDocument::parse(bytes).is_some()),
+        Err(_) => {}
+    }
+    let _ = get_object_tagging::parse(bytes);
     let asked = ["a", "b"].map(ObjectVersion::from);
     match delete_objects::parse(bytes, &asked) {
         Ok(delete_objects::Parsed::Told(told)) => {

@@ -2,6 +2,8 @@
 
 mod abort_multipart_upload;
 mod complete_multipart_upload;
+mod copy_object;
+mod copy_result;
 mod create_multipart_upload;
 mod delete_object;
 mod delete_objects;
@@ -9,12 +11,14 @@ mod delete_objects;
 pub mod fuzzing;
 mod get_bucket_lifecycle;
 mod get_object;
+mod get_object_tagging;
 mod head_object;
 mod list_multipart_uploads;
 mod list_objects;
 mod list_parts;
 mod put_object;
 mod upload_part;
+mod upload_part_copy;
 
 pub use get_bucket_lifecycle::LifecycleRule;
 

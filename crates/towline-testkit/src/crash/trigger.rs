@@ -92,7 +92,7 @@ impl Trigger {
     pub fn random(rng: &mut Rng, direction: Direction, size: u64) -> Self {
         let (flow, operations) = match direction {
             Direction::Upload => (Flow::Received, UPLOAD.as_slice()),
-            Direction::Download => (Flow::Sent, DOWNLOAD.as_slice()),
+            Direction::Download | Direction::Copy => (Flow::Sent, DOWNLOAD.as_slice()),
         };
         let sighting = |rng: &mut Rng| {
             let operation = operations[rng.usize(..operations.len())];

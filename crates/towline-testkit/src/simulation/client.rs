@@ -5,10 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use towline_core::{
-    Body, ByteStream, CompleteUpload, CreateUpload, DeleteObject, DeleteObjects, GetObject,
-    ListObjects, ListUploads, ListedObject, ObjectBody, ObjectHead, ObjectsDeleted, ObjectsPage,
-    Operation, PartStored, PartsPage, PutObject, S3, S3Error, Stored, Timestamp, Upload,
-    UploadPart, UploadsPage, WriteCondition,
+    Body, ByteStream, CompleteUpload, CopyObject, CreateUpload, DeleteObject, DeleteObjects,
+    GetObject, GetTags, ListObjects, ListUploads, ListedObject, ObjectBody, ObjectHead,
+    ObjectsDeleted, ObjectsPage, Operation, PartStored, PartsPage, PutObject, S3, S3Error, Stored,
+    Tags, Timestamp, Upload, UploadPart, UploadPartCopy, UploadsPage, WriteCondition,
 };
 
 use super::Server;
@@ -54,6 +54,17 @@ impl S3 for Client {
         self.ask(what, |_| (), Some(body), store).await
     }
 
+    async fn copy_object(&self, request: CopyObject) -> Result<Stored, S3Error> {
+        let at = (request.bucket, request.key.clone());
+        let if_absent = request.condition == Some(WriteCondition::Absent);
+        let copy = move |objects: &mut Objects, _, now| {
+            let bytes = objects.source(&request.source)?;
+            objects.put(at.clone(), bytes, now, if_absent)
+        };
+        let what = (Operation::CopyObject, request.key.as_str());
+        self.ask(what, |_| (), None, copy).await
+    }
+
     async fn create_multipart_upload(&self, request: CreateUpload) -> Result<String, S3Error> {
         let what = (Operation::CreateMultipartUpload, request.key.as_str());
         let at = (request.bucket, request.key.clone());
@@ -87,6 +98,34 @@ impl S3 for Client {
             noted.upload = Some(upload.id.clone());
         };
         self.ask(what, note, Some(body), store).await
+    }
+
+    async fn upload_part_copy(&self, request: UploadPartCopy) -> Result<PartStored, S3Error> {
+        let UploadPartCopy {
+            source,
+            range,
+            upload,
+            number,
+        } = request;
+        let id = upload.id.clone();
+        let copy = move |objects: &mut Objects, _, _| {
+            let bytes = objects.source(&source)?;
+            let at = |offset| usize::try_from(offset).unwrap_or(usize::MAX);
+            let range = range.clone().unwrap_or(0..bytes.len() as u64);
+            if range.end > bytes.len() as u64 {
+                return Err(Refusal::new(400, "InvalidArgument"));
+            }
+            let bytes = bytes.slice(at(range.start)..at(range.end));
+            let checksum = Some(sum(&bytes));
+            let etag = Some(objects.put_part(&id, number, bytes)?);
+            Ok(PartStored { etag, checksum })
+        };
+        let what = (Operation::UploadPartCopy, upload.key.as_str());
+        let note = |noted: &mut Request| {
+            noted.part = Some(number);
+            noted.upload = Some(upload.id.clone());
+        };
+        self.ask(what, note, None, copy).await
     }
 
     async fn complete_multipart_upload(&self, request: CompleteUpload) -> Result<Stored, S3Error> {
@@ -153,6 +192,14 @@ impl S3 for Client {
             move |objects, _, now| objects.head(&at, now),
         )
         .await
+    }
+
+    /// No object here has any.
+    async fn get_object_tagging(&self, request: GetTags) -> Result<Tags, S3Error> {
+        let at = (request.bucket, request.key.clone());
+        let what = (Operation::GetObjectTagging, request.key.as_str());
+        let read = move |objects: &mut Objects, _, _| objects.object(&at).map(|_| Tags::new());
+        self.ask(what, |_| (), None, read).await
     }
 
     async fn get_object(&self, request: GetObject) -> Result<ObjectBody, S3Error> {

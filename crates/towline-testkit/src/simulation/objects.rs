@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use towline_core::{
-    Checksum, ChecksumAlgorithm, ChecksumKind, CompletedPart, ListedPart, ListedUpload, ObjectHead,
-    Stored, Timestamp,
+    Checksum, ChecksumAlgorithm, ChecksumKind, CompletedPart, CopySource, ListedPart, ListedUpload,
+    ObjectHead, Stored, Timestamp,
 };
 
 use super::call::Refusal;
@@ -217,6 +217,15 @@ impl Objects {
             head.checksums.clear();
         }
         Ok(head)
+    }
+
+    /// The bytes of what is copied, if it is what it should be.
+    pub(super) fn source(&self, source: &CopySource) -> Result<Bytes, Refusal> {
+        let object = self.object(&(source.bucket.clone(), source.key.clone()))?;
+        match &source.if_match {
+            Some(etag) if *etag != object.etag => Err(Refusal::new(412, "PreconditionFailed")),
+            _ => Ok(object.bytes.clone()),
+        }
     }
 
     pub(super) fn object(&self, at: &(String, String)) -> Result<&Object, Refusal> {

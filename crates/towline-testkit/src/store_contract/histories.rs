@@ -54,7 +54,7 @@ impl History {
 /// Some change that can follow this history. Values are as odd as their types
 /// allow; which change follows which is not as in a real transfer.
 pub fn random_change(rng: &mut Rng, history: &History) -> Change {
-    match rng.u8(0..14) {
+    match rng.u8(0..15) {
         0 | 1 => Change::Phase {
             phase: random_phase(rng),
             at: moment(rng),
@@ -112,6 +112,7 @@ pub fn random_change(rng: &mut Rng, history: &History) -> Change {
                 NetworkPolicy::Metered,
             ],
         )),
+        13 => Change::Origin(object(rng)),
         _ => Change::Ended {
             outcome: pick(
                 rng,

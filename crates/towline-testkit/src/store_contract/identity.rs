@@ -5,8 +5,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use towline_core::{
-    Addressing, ChecksumAlgorithm, Connection, ConnectionSource, Created, PartSize, Phase, Query,
-    StoreError, TransferId, WhenTargetExists,
+    Addressing, Change, ChecksumAlgorithm, Connection, ConnectionSource, Created, ObjectIdentity,
+    PartSize, Phase, Query, Remote, StoreError, TransferId, WhenTargetExists,
 };
 
 use super::StoreFactory;
@@ -92,6 +92,56 @@ pub async fn a_token_of_another_request_is_taken(factory: &dyn StoreFactory) {
         .create_many(vec![Sample::upload("b").token("T").build()])
         .await
         .unwrap();
+}
+
+/// To a path `a//b` is `a/b`, and to S3 these are two objects. What is copied is kept
+/// beside the upload that it goes to, and goes with its generation.
+pub async fn a_copy_is_kept_letter_by_letter_with_its_origin(factory: &dyn StoreFactory) {
+    let store = factory.open();
+    let keys = ["a/b", "a//b", "a/./b", "a/b/", "/a/b", "."];
+    let new = keys.map(|name| Sample::copy(name).token(name).build());
+    let made = store.create_many(new.to_vec()).await.unwrap();
+    for (name, created) in keys.iter().zip(&made) {
+        let id = created.record().id;
+        let record = store.get(id).await.unwrap().unwrap();
+        let origin = record.spec.origin().expect("it is a copy");
+        assert_eq!(origin.to_string(), format!("s3://source/{name}"));
+    }
+    let other = Sample::copy("a/b").with(|spec| spec.path = "s3://source/a//b".into());
+    let other = store.create_many(vec![other.token("a/b").build()]).await;
+    assert!(
+        matches!(other, Err(StoreError::TokenTaken { .. })),
+        "{other:?}"
+    );
+
+    let id = made[0].record().id;
+    let identity = ObjectIdentity {
+        etag: Some("\"e\"".into()),
+        version_id: Some("v".into()),
+        ..ObjectIdentity::default()
+    };
+    let open = Remote::Upload("upload".into());
+    let begun = vec![
+        Change::Origin(identity.clone()),
+        Change::Remote(open.clone()),
+    ];
+    store.commit(vec![(id, begun)]).await.unwrap();
+    let record = store.get(id).await.unwrap().unwrap();
+    assert_eq!(
+        (record.origin, record.remote),
+        (Some(identity.clone()), Some(open))
+    );
+    store
+        .commit(vec![(id, vec![Change::Discarded])])
+        .await
+        .unwrap();
+    let record = store.get(id).await.unwrap().unwrap();
+    assert_eq!((record.origin, record.remote), (Some(identity), None));
+    store
+        .commit(vec![(id, vec![Change::Generation(2)])])
+        .await
+        .unwrap();
+    assert_eq!(store.get(id).await.unwrap().unwrap().origin, None);
 }
 
 /// Once its transfer is forgotten, so is the token.

@@ -61,6 +61,7 @@ macro_rules! store_contract_tests {
             a_token_of_another_request_is_taken
             the_token_of_a_removed_transfer_is_free
             what_was_asked_for_comes_back_as_it_was
+            a_copy_is_kept_letter_by_letter_with_its_origin
             an_unknown_transfer_is_named
             a_record_is_the_fold_of_its_changes
             changes_at_odds_with_the_record_are_refused

@@ -30,6 +30,12 @@ impl Sample {
         Self::new(Direction::Download, name, "/data/out", None)
     }
 
+    /// A copy of `s3://source/NAME` to `s3://bucket/NAME`.
+    pub fn copy(name: &str) -> Self {
+        let sample = Self::new(Direction::Copy, name, "", None);
+        sample.with(|spec| spec.path = format!("s3://source/{name}").into())
+    }
+
     fn new(direction: Direction, name: &str, dir: &str, source: Option<Fingerprint>) -> Self {
         let spec = Spec {
             direction,

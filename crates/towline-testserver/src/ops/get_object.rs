@@ -139,7 +139,7 @@ pub(crate) async fn head(
 
 /// What is archived is told of, and not given before it was restored, which nothing here is.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>
-fn check_class(content: &Content) -> S3Result<()> {
+pub(super) fn check_class(content: &Content) -> S3Result<()> {
     match content.headers.storage_class.as_deref() {
         Some("GLACIER" | "DEEP_ARCHIVE") => Err(s3_error!(
             InvalidObjectState,
@@ -260,7 +260,7 @@ fn part_range(content: &Content, number: i32) -> S3Result<(ops::Range<u64>, usiz
 }
 
 /// Streams a range across the parts it touches.
-fn body(content: &Content, range: ops::Range<u64>) -> Body {
+pub(super) fn body(content: &Content, range: ops::Range<u64>) -> Body {
     let mut pieces = Vec::new();
     let mut start = 0;
     for part in &content.parts {

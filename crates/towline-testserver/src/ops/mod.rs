@@ -5,6 +5,7 @@ mod admission;
 mod buckets;
 mod complete;
 mod conditions;
+mod copy;
 mod delete_object;
 mod encryption;
 mod fields;
@@ -71,6 +72,7 @@ operations! {
     list_objects: ListObjectsInput -> ListObjectsOutput = list_objects::first_version;
     list_objects_v2: ListObjectsV2Input -> ListObjectsV2Output = list_objects::run;
     put_object: PutObjectInput -> PutObjectOutput = put_object::run;
+    copy_object: CopyObjectInput -> CopyObjectOutput = copy::object;
     get_object: GetObjectInput -> GetObjectOutput = get_object::get;
     head_object: HeadObjectInput -> HeadObjectOutput = get_object::head;
     delete_object: DeleteObjectInput -> DeleteObjectOutput = delete_object::run;
@@ -80,6 +82,7 @@ operations! {
     put_object_tagging: PutObjectTaggingInput -> PutObjectTaggingOutput = tagging::put;
     delete_object_tagging: DeleteObjectTaggingInput -> DeleteObjectTaggingOutput = tagging::delete;
     upload_part: UploadPartInput -> UploadPartOutput = multipart::upload_part;
+    upload_part_copy: UploadPartCopyInput -> UploadPartCopyOutput = copy::part;
     abort_multipart_upload: AbortMultipartUploadInput -> AbortMultipartUploadOutput = multipart::abort;
     complete_multipart_upload: CompleteMultipartUploadInput -> CompleteMultipartUploadOutput = complete::run;
     list_parts: ListPartsInput -> ListPartsOutput = list_multipart::parts;

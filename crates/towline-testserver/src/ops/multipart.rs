@@ -96,15 +96,7 @@ pub(crate) async fn upload_part(
 ) -> S3Result<S3Response<UploadPartOutput>> {
     let input = request.input;
     let (bucket, key, upload_id) = (&input.bucket, &input.key, &input.upload_id);
-    let number = u32::try_from(input.part_number)
-        .ok()
-        .filter(|number| (1..=10_000).contains(number))
-        .ok_or_else(|| {
-            s3_error!(
-                InvalidArgument,
-                "Part number must be an integer between 1 and 10000, inclusive"
-            )
-        })?;
+    let number = part_number(input.part_number)?;
     let upload = storage.upload_head(bucket, key, upload_id)?;
     let expected = Expected::of(&request.headers, input.content_length)?;
     encryption::check_part(&request.headers, &upload.headers.sse)?;
@@ -128,6 +120,17 @@ pub(crate) async fn upload_part(
     let mut told = HeaderMap::new();
     upload.headers.sse.tell(&mut told);
     Ok(S3Response::with_headers(output, told))
+}
+
+pub(super) fn part_number(asked: i32) -> S3Result<u32> {
+    let number = u32::try_from(asked).ok();
+    let number = number.filter(|number| (1..=10_000).contains(number));
+    number.ok_or_else(|| {
+        s3_error!(
+            InvalidArgument,
+            "Part number must be an integer between 1 and 10000, inclusive"
+        )
+    })
 }
 
 /// A part may carry the checksum its upload was opened for, and no other.

@@ -5,6 +5,7 @@
 mod checksums;
 mod client;
 mod conditions;
+mod copies;
 mod directory;
 mod encryption;
 mod faults;

@@ -13,7 +13,7 @@ use towline_core::{
 };
 use towline_engine::Reading;
 
-use super::common;
+use super::{carries, common};
 use crate::listener::Listener;
 use crate::{
     Error, SubmitError, TransferListener, TransferObserver, TransferRequest, TransferUtility,
@@ -129,101 +129,9 @@ impl UploadRequest {
         self.request.options.when_source_changes = policy;
         self
     }
-
-    /// All that the object is to carry, in place of what was set so far.
-    pub fn object_options(mut self, options: ObjectOptions) -> Self {
-        self.request.options.object = options;
-        self
-    }
-
-    /// `Content-Type`. Default: by the file name's extension, or the key's.
-    pub fn content_type(self, content_type: impl Into<String>) -> Self {
-        self.object(|object| object.content_type = Some(content_type.into()))
-    }
-
-    /// `Content-Encoding`, stored as given: bytes are sent as they are.
-    pub fn content_encoding(self, encoding: impl Into<String>) -> Self {
-        self.object(|object| object.content_encoding = Some(encoding.into()))
-    }
-
-    /// `Content-Disposition`.
-    pub fn content_disposition(self, disposition: impl Into<String>) -> Self {
-        self.object(|object| object.content_disposition = Some(disposition.into()))
-    }
-
-    /// `Content-Language`.
-    pub fn content_language(self, language: impl Into<String>) -> Self {
-        self.object(|object| object.content_language = Some(language.into()))
-    }
-
-    /// `Cache-Control`.
-    pub fn cache_control(self, control: impl Into<String>) -> Self {
-        self.object(|object| object.cache_control = Some(control.into()))
-    }
-
-    /// `Expires`, in whole seconds.
-    pub fn expires(self, at: Timestamp) -> Self {
-        self.object(|object| object.expires = Some(at))
-    }
-
-    /// Adds own metadata, `x-amz-meta-NAME: VALUE`; printable ASCII, at most
-    /// 2 KB in all.
-    pub fn metadata(self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.object(|object| drop(object.metadata.insert(name.into(), value.into())))
-    }
-
-    /// Adds a tag; at most 10.
-    pub fn tag(self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.object(|object| drop(object.tags.insert(name.into(), value.into())))
-    }
-
-    /// A canned ACL such as `public-read`; not together with grants.
-    pub fn acl(self, acl: impl Into<String>) -> Self {
-        self.object(|object| object.acl = Some(acl.into()))
-    }
-
-    /// Adds a permission for somebody.
-    pub fn grant(self, permission: Permission, grantee: Grantee) -> Self {
-        let grant = Grant {
-            permission,
-            grantee,
-        };
-        self.object(|object| object.grants.push(grant))
-    }
-
-    /// A storage class such as `STANDARD_IA`.
-    pub fn storage_class(self, class: impl Into<String>) -> Self {
-        self.object(|object| object.storage_class = Some(class.into()))
-    }
-
-    /// Where a website sends those who ask for the object: `/key`, or a URL.
-    pub fn website_redirect(self, location: impl Into<String>) -> Self {
-        self.object(|object| object.website_redirect = Some(location.into()))
-    }
-
-    /// How S3 encrypts the object. Default: as its bucket says.
-    pub fn encryption(self, encryption: Encryption) -> Self {
-        self.object(|object| object.encryption = Some(encryption))
-    }
-
-    /// Only where no object has the key yet; otherwise it ends as a conflict.
-    pub fn if_absent(mut self, if_absent: bool) -> Self {
-        self.request.options.if_absent = if_absent;
-        self
-    }
-
-    /// What S3 checks the bytes with. Default: CRC-64/NVME.
-    pub fn checksum(mut self, algorithm: ChecksumAlgorithm) -> Self {
-        self.request.options.checksum = algorithm;
-        self
-    }
-
-    fn object(mut self, set: impl FnOnce(&mut ObjectOptions)) -> Self {
-        set(&mut self.request.options.object);
-        self
-    }
 }
 
+carries!(UploadRequest);
 common!(UploadRequest);
 
 impl IntoFuture for UploadRequest {

@@ -109,7 +109,7 @@ pub(super) fn side(file: Option<&str>, object: Option<&str>) -> Side {
 /// Source and destination of a file and an object.
 pub(super) fn ends<T>(direction: Direction, file: T, object: T) -> (T, T) {
     match direction {
-        Direction::Upload => (file, object),
+        Direction::Upload | Direction::Copy => (file, object),
         Direction::Download => (object, file),
     }
 }

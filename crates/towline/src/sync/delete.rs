@@ -58,7 +58,7 @@ impl SyncDeleter {
     /// was seen stays.
     pub async fn delete(&self, deletion: &SyncDeletion) -> Result<SyncDeleted, Error> {
         match self.direction {
-            Direction::Upload => self.object(deletion).await,
+            Direction::Upload | Direction::Copy => self.object(deletion).await,
             Direction::Download => self.file(deletion).await,
         }
     }

@@ -24,7 +24,7 @@ use crate::prefix::{bad_prefix, depth_of, make_durable};
 pub(crate) use plan::blocking;
 pub(crate) use walk::{Found, Names, Walk};
 
-use crate::{Error, SubmitError, TransferRequest, TransferUtility, check};
+use crate::{Error, SubmitError, TransferRequest, TransferUtility, check, check_options};
 
 /// The name in an object's own metadata of the time at which its file was last
 /// changed, in seconds since 1970 with nine decimals; see
@@ -188,6 +188,10 @@ impl SyncRequest {
         let mut like = self.like;
         let mut folds = false;
         match like.direction {
+            Direction::Copy => {
+                let why = "a sync is of files and objects, and a copy has no files";
+                return Err(check_options::bad("type", why).into());
+            }
             Direction::Upload => be_directory(&dir)?,
             Direction::Download => {
                 let unusable = |error: std::io::Error| SubmitError::Target {
@@ -209,7 +213,7 @@ impl SyncRequest {
                 format!("s3://{}/{}", place.bucket, self.prefix),
             );
             match like.direction {
-                Direction::Upload => format!("sync {dir} to {url}"),
+                Direction::Upload | Direction::Copy => format!("sync {dir} to {url}"),
                 Direction::Download => format!("sync {url} to {dir}"),
             }
         };

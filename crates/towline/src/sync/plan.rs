@@ -292,7 +292,7 @@ impl SyncPlan {
         }
         // Also of what stays: it has its name, and no other key can.
         let place = match direction {
-            Direction::Upload => None,
+            Direction::Upload | Direction::Copy => None,
             Direction::Download if stands_for_directory => return Ok(None),
             Direction::Download => Some(self.place(&object)),
         };

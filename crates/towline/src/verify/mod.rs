@@ -207,6 +207,12 @@ fn of_record(record: Record) -> Result<(String, String, PathBuf, Known, Recorded
             why: format!("the bytes of transfer {} are in no file", record.id),
         });
     }
+    if record.spec.direction == towline_core::Direction::Copy {
+        return Err(SubmitError::BadOption {
+            option: "transfer".into(),
+            why: format!("transfer {} is a copy, and has no file", record.id),
+        });
+    }
     let (spec, proof) = (&record.spec, record.proof);
     let renamed = proof.as_ref().and_then(|proof| proof.renamed);
     let version = proof.as_ref().and_then(|proof| proof.version_id.clone());
@@ -216,7 +222,7 @@ fn of_record(record: Record) -> Result<(String, String, PathBuf, Known, Recorded
         access: spec.options.access.clone(),
         extra: match spec.direction {
             towline_core::Direction::Download => spec.options.extra.clone(),
-            towline_core::Direction::Upload => Extra::default(),
+            towline_core::Direction::Upload | towline_core::Direction::Copy => Extra::default(),
         },
     };
     let known = Known {

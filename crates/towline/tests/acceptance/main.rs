@@ -12,6 +12,7 @@ mod canned;
 mod changes;
 mod composite;
 mod content;
+mod copy;
 mod credentials;
 mod doctor;
 mod download_options;

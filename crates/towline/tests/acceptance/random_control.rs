@@ -192,6 +192,7 @@ async fn play(seed: u64) {
         }
         let transfer = completed(transfer.clone());
         let bytes = match transfer.direction {
+            Direction::Copy => unreachable!("nothing is copied here"),
             Direction::Upload => scene.server.object_bytes(BUCKET, &transfer.key).unwrap(),
             Direction::Download => std::fs::read(&transfer.path).unwrap(),
         };

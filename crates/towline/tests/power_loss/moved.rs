@@ -69,6 +69,7 @@ fn moved_by_key(requests: &[Request]) -> BTreeMap<String, u64> {
 fn survived(failure: &Failure<'_>, machine: &Machine, it: &Wanted) -> u64 {
     let size = it.content.size;
     match it.direction {
+        Direction::Copy => unreachable!("nothing is copied here"),
         Direction::Upload => {
             if there(machine, &Place::Object(it.key.clone())).as_ref() == Some(&it.content) {
                 return size;

@@ -103,6 +103,7 @@ impl Wanted {
         match self.direction {
             Direction::Upload => Place::Object(self.key.clone()),
             Direction::Download => Place::File(self.path.clone()),
+            Direction::Copy => unreachable!("nothing is copied here"),
         }
     }
 
@@ -142,6 +143,7 @@ impl Order {
         note(Step::Asked);
         let (key, path) = (self.key.as_str(), self.path.as_path());
         let observer = match (self.direction, &self.spooled) {
+            (Direction::Copy, _) => unreachable!("nothing is copied here"),
             (Direction::Upload, Some((len, seed))) => {
                 let upload = utility.upload_data(BUCKET, key, bytes(*len, *seed));
                 upload.spool(true).await?

@@ -63,7 +63,7 @@ pub(crate) struct Sync {
     #[arg(long)]
     pub(crate) no_mtime: bool,
     /// A file with the key of 256 bits that the objects are encrypted with (SSE-C)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "sse")]
     pub(crate) sse_c_key_file: Option<PathBuf>,
     /// Start anew instead of going on with unfinished transfers
     #[arg(long)]

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::{
     BucketName, Connection, Direction, Failure, Fingerprint, LocalFailure, NewTransfer, Now,
-    ObjectAddress, ObjectKey, Operation, PartNumber, PartPlan, PartRow, Proof, Record, S3Error,
-    S3ErrorKind, Spec, Timestamp, TransferId, TransferOptions, Verified,
+    ObjectAddress, ObjectKey, Operation, PartNumber, PartPlan, PartRow, PartSize, Proof, Record,
+    S3Error, S3ErrorKind, Spec, Timestamp, TransferId, TransferOptions, Verified,
 };
 
 const MIB: u64 = 1 << 20;
@@ -46,6 +46,16 @@ pub(in crate::transfer) fn accepted_stream() -> Record {
     let spec = std::sync::Arc::make_mut(&mut record.spec);
     spec.path = PathBuf::new();
     record.source = None;
+    record
+}
+
+/// A copy, just accepted, in parts of 5 MiB.
+pub(in crate::transfer) fn accepted_copy() -> Record {
+    let mut record = accepted(None, true);
+    let spec = std::sync::Arc::make_mut(&mut record.spec);
+    spec.direction = Direction::Copy;
+    spec.path = PathBuf::from("s3://bucket/source");
+    spec.options.part_size = PartSize::from_bytes(5 * MIB).ok();
     record
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::{STATES, Table};
 use crate::transfer::model::fixtures::{
-    accepted, accepted_stream, file, lost, moment, offline, proof, refused, row, size_of,
-    source_changed,
+    accepted, accepted_copy, accepted_stream, file, lost, moment, offline, proof, refused, row,
+    size_of, source_changed,
 };
 use crate::transfer::{Command, Event, Found, Item, RESTART_LIMIT, Step, Transfer};
 use crate::{
@@ -35,6 +35,7 @@ impl Reachable {
             all.reach(load(accepted(source, true), vec![]));
         }
         all.reach(load(accepted_stream(), vec![]));
+        all.reach(load(accepted_copy(), vec![]));
         while let Some(transfer) = all.open.pop() {
             assert!(all.known.len() < 50_000, "there is no end to it");
             all.leave(&transfer);
@@ -180,7 +181,7 @@ fn is_open(transfer: &Transfer) -> bool {
 }
 
 fn is_upload(transfer: &Transfer) -> bool {
-    transfer.record.spec.direction == Direction::Upload
+    transfer.record.spec.direction.makes_object()
 }
 
 /// What may happen now, by its name on the page.
@@ -235,6 +236,10 @@ fn events(transfer: &Transfer) -> Vec<(String, Event)> {
         return events;
     };
     match act {
+        Act::Inspect if record.spec.direction == Direction::Copy => {
+            may("OriginFound", origin_found(1));
+            may("OriginFound", origin_found(2));
+        }
         Act::Inspect if record.spec.is_stream() => {
             may("Inspected", Event::Inspected(file(1, 1)));
             let open = PartPlan::open(None, None).unwrap();
@@ -269,6 +274,12 @@ fn events(transfer: &Transfer) -> Vec<(String, Event)> {
         may("ActFailed", Event::ActFailed(failure));
     }
     events
+}
+
+/// The object to copy, cut by the part size that was asked for.
+fn origin_found(parts: u32) -> Event {
+    let (identity, size) = (ObjectIdentity::default(), size_of(parts));
+    Event::OriginFound { identity, size }
 }
 
 fn object_found() -> Event {

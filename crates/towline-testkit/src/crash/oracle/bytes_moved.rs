@@ -101,6 +101,7 @@ fn recorded_part_moved(evidence: &Evidence, survey: &Survey, row: &Row) -> Optio
             .parts
             .iter()
             .find(|(number, range)| match row.direction {
+                Direction::Copy => false,
                 Direction::Upload => {
                     request.operation == Operation::UploadPart
                         && request.upload_id == row.upload_id

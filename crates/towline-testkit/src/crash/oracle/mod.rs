@@ -255,6 +255,7 @@ impl Asked {
         match self.direction {
             Direction::Upload => Place::File(self.path.clone()),
             Direction::Download => Place::Object(self.key.clone()),
+            Direction::Copy => unreachable!("nothing is copied here"),
         }
     }
 
@@ -263,6 +264,7 @@ impl Asked {
         match self.direction {
             Direction::Upload => Place::Object(self.key.clone()),
             Direction::Download => Place::File(self.path.clone()),
+            Direction::Copy => unreachable!("nothing is copied here"),
         }
     }
 

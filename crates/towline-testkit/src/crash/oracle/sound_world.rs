@@ -115,6 +115,7 @@ pub(super) fn sound(direction: Direction) -> Evidence {
         in_flight: 5,
         runs: vec![run(End::Signal(9), true), run(End::Code(0), false)],
         requests: match direction {
+            Direction::Copy => Vec::new(),
             Direction::Upload => vec![
                 request(1, "CreateMultipartUpload", json!({})),
                 part(2, 1, 10),

@@ -110,7 +110,7 @@ pub(super) fn nothing_is_torn(facts: &Facts) -> Vec<String> {
 fn is_version(facts: &Facts, job: &Job, bytes: &Bytes) -> bool {
     let source = match job.direction {
         Direction::Upload => job.path.display().to_string(),
-        Direction::Download => job.key.clone(),
+        Direction::Download | Direction::Copy => job.key.clone(),
     };
     let Some(versions) = facts.sources.get(&source) else {
         return false;

@@ -80,6 +80,7 @@ pub(super) fn nothing_fails_falsely(facts: &Facts) -> Vec<String> {
 fn may_fail(facts: &Facts, job: &Job) -> bool {
     let options = &job.options;
     match job.direction {
+        Direction::Copy => false,
         Direction::Upload => {
             let others = facts.versions.iter().any(|version| version.key == job.key);
             !facts.files.contains_key(&job.path) || (options.if_absent && others)

@@ -89,6 +89,7 @@ impl World {
                 .trace
                 .note(format_args!("job: {job:?}, {} bytes", bytes.len()));
             match job.direction {
+                Direction::Copy => unreachable!("nothing is copied here"),
                 Direction::Upload => {
                     shared.disk.write(&job.path, bytes.to_vec());
                     if let Some(before) = before.filter(|_| self.dice.bool()) {
@@ -245,6 +246,7 @@ impl World {
         let shared = Arc::clone(&self.shared);
         let job = shared.facts().jobs[job].clone();
         let was = match job.direction {
+            Direction::Copy => unreachable!("nothing is copied here"),
             Direction::Upload => shared.disk.read(&job.path).map(Bytes::from),
             Direction::Download => shared.s3.object(BUCKET, &job.key),
         };
@@ -260,6 +262,7 @@ impl World {
         }
         let replaced = matches!(how, shape::Change::Replaced);
         match (job.direction, now) {
+            (Direction::Copy, _) => unreachable!("nothing is copied here"),
             (Direction::Upload, Some(now)) if replaced => {
                 shared.disk.replace(&job.path, now.into())
             }
@@ -398,7 +401,7 @@ impl World {
 fn source_of(job: &super::Job) -> String {
     match job.direction {
         Direction::Upload => name_of(&job.path),
-        Direction::Download => job.key.clone(),
+        Direction::Download | Direction::Copy => job.key.clone(),
     }
 }
 

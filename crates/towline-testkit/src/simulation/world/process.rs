@@ -155,7 +155,7 @@ impl Process {
                 },
                 // Every other one was listed.
                 Direction::Download if job % 2 == 1 => shared.s3.listed(BUCKET, &asked.key),
-                Direction::Download => None,
+                Direction::Download | Direction::Copy => None,
             };
             let new = NewTransfer {
                 source,
