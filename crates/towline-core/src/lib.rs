@@ -50,6 +50,6 @@ pub use record::{
 };
 pub use retry::{Fix, Fixed, History, Reaction, react};
 pub use s3::*;
-pub use store::{Counts, Created, Incident, Page, Query, Store, StoreError};
+pub use store::{Counts, Created, Ended, Incident, Page, Query, Store, StoreError};
 pub use time::{Now, Timestamp};
 pub use transfer::{Action, Command, Event, Found, Item, Refused, Step, Transfer};

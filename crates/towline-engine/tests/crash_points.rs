@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use towline_core::{
-    Change, Changes, Connection, ConnectionSource, Connector, Created, Cursor, Direction, Incident,
-    NewTransfer, ObjectAddress, Page, PartRow, Phase, Query, Record, Spec, State, Store,
+    Change, Changes, Connection, ConnectionSource, Connector, Created, Cursor, Direction, Ended,
+    Incident, NewTransfer, ObjectAddress, Page, PartRow, Phase, Query, Record, Spec, State, Store,
     StoreError, Timestamp, TransferId, TransferOptions,
 };
 use towline_engine::{Config, Engine, Snapshot, inspect_source};
@@ -83,6 +83,10 @@ impl Store for CrashingStore {
 
     async fn changes(&self, after: Option<Cursor>, limit: usize) -> Result<Changes, StoreError> {
         self.inner.changes(after, limit).await
+    }
+
+    async fn ended(&self, after: u64, limit: usize) -> Result<Ended, StoreError> {
+        self.inner.ended(after, limit).await
     }
 
     async fn remove(&self, ids: Vec<TransferId>) -> Result<usize, StoreError> {

@@ -21,6 +21,7 @@ mod reader;
 mod rows;
 mod schema;
 mod store;
+mod tombstones;
 mod trouble;
 mod work;
 mod writer;

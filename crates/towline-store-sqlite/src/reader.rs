@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params, params_from_iter};
 use tokio::sync::oneshot;
-use towline_core::{Incident, Page, PartRow, Query, Record, StoreError, Timestamp, TransferId};
+use towline_core::{Ended, Incident, Page, PartRow, Query, Record, StoreError, Timestamp, TransferId};
 
 use crate::codes;
 use crate::rows::{self, Parsed, select_records};
@@ -128,6 +128,39 @@ impl Session {
             records.push(rows::read_record(row, &mut self.parsed)?);
         }
         Ok(records)
+    }
+
+    /// See [`Store::ended`](towline_core::Store::ended).
+    pub(crate) fn ended(&mut self, after: u64, limit: usize) -> Result<Ended, Trouble> {
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        // One moment for the place and what is before it.
+        let moment = self.db.unchecked_transaction()?;
+        let places = "SELECT count(*), max(place) FROM (SELECT state_changed AS place
+             FROM transfers WHERE state_changed > ?1 ORDER BY state_changed LIMIT ?2)";
+        let (seen, last): (i64, Option<i64>) = self
+            .db
+            .prepare_cached(places)?
+            .query_row(params![after, row_count(limit)], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+        let mut ended = Ended::default();
+        let Some(last) = last else {
+            return Ok(ended);
+        };
+        ended.next = (seen == row_count(limit)).then_some(last.cast_unsigned());
+        let mut statement = self.db.prepare_cached(select_records!(
+            "WHERE state_changed > ?1 AND state_changed <= ?2 AND phase >= 100
+             ORDER BY state_changed"
+        ))?;
+        let place = statement.column_index("state_changed")?;
+        let mut found = statement.query(params![after, last])?;
+        while let Some(row) = found.next()? {
+            let at: i64 = row.get(place)?;
+            let record = rows::read_record(row, &mut self.parsed)?;
+            ended.transfers.push((at.cast_unsigned(), record));
+        }
+        drop(moment);
+        Ok(ended)
     }
 
     pub(crate) fn parts(&mut self, id: TransferId) -> Result<Vec<PartRow>, Trouble> {

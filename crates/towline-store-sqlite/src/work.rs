@@ -192,13 +192,10 @@ impl Writer {
                 rows::sweep_group(&self.db, group)?;
             }
             self.interner.give_back(&refers);
-            self.sequence += 1;
-            let note = "INSERT INTO tombstones (changed, transfer) VALUES (?1, ?2)";
-            self.db
-                .prepare_cached(note)?
-                .execute([self.sequence, row])?;
+            self.bury(row)?;
             removed += 1;
         }
+        self.bound_tombstones(removed)?;
         Ok(removed)
     }
 

@@ -205,6 +205,9 @@
 //! 64 MiB, 16 MiB from 16 GiB, and as large as 10,000 parts need. A
 //! [`part_size`](UploadRequest::part_size) is 5 MiB to 5 GiB.
 //!
+//! Records of finished transfers are forgotten after 30 days, and beyond 1,000,000 of them, or as
+//! [`Builder::keep_for`] and [`Builder::keep_finished`] say.
+//!
 //! # Errors
 //!
 //! [`Error`] is why a call did not do what was asked; each has a stable
@@ -251,6 +254,7 @@ mod prefix;
 mod presign;
 mod request;
 mod request_headers;
+mod retention;
 mod settings;
 mod spool;
 mod steer;

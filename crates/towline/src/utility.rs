@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use tokio::io::AsyncRead;
@@ -40,6 +40,15 @@ struct Inner {
     submitting: tokio::sync::Mutex<()>,
     dispatcher: Dispatcher,
     counted: Counted,
+}
+
+/// A utility for who is not to keep it from ending.
+pub(crate) struct WeakUtility(Weak<Inner>);
+
+impl WeakUtility {
+    pub(crate) fn upgrade(&self) -> Option<TransferUtility> {
+        self.0.upgrade().map(TransferUtility)
+    }
 }
 
 /// One transfer that changed, see [`TransferUtility::changes`].
@@ -254,6 +263,10 @@ impl TransferUtility {
         let closed = self.engine().close().await;
         self.dispatcher().last_calls().await;
         Ok(closed?)
+    }
+
+    pub(crate) fn weak(&self) -> WeakUtility {
+        WeakUtility(Arc::downgrade(&self.0))
     }
 
     pub(crate) fn default_bucket(&self) -> Option<&BucketName> {

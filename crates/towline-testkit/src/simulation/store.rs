@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use towline_core::{
-    Change, Changed, Changes, Created, Cursor, Incident, NewTransfer, Page, PartRow, Query, Record,
-    Store, StoreError, TransferId,
+    Change, Changed, Changes, Created, Cursor, Ended, Incident, NewTransfer, Page, PartRow, Query,
+    Record, Store, StoreError, TransferId,
 };
 
 use super::trace::Trace;
@@ -295,6 +295,11 @@ impl Store for SimulatedStore {
             });
         }
         Ok(changes)
+    }
+
+    async fn ended(&self, after: u64, limit: usize) -> Result<Ended, StoreError> {
+        self.takes_time().await;
+        self.inner.ended(after, limit).await
     }
 
     async fn remove(&self, ids: Vec<TransferId>) -> Result<usize, StoreError> {

@@ -76,6 +76,7 @@ macro_rules! store_contract_tests {
             changes_come_in_order_and_each_transfer_once
             changes_are_read_on_after_reopening
             a_removed_transfer_leaves_a_word
+            ended_ones_are_looked_through_in_the_order_in_which_they_ended
             a_cursor_of_another_store_is_refused
         }
     };

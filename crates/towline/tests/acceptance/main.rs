@@ -38,6 +38,7 @@ mod queries;
 mod random_control;
 mod refused_options;
 mod remove;
+mod retention;
 mod seen;
 mod sizes;
 mod stream_kill;
