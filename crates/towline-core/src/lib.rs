@@ -21,6 +21,7 @@ mod options;
 mod part_size;
 mod phase;
 mod plan;
+mod priority;
 mod record;
 mod retry;
 mod s3;
@@ -44,6 +45,7 @@ pub use options::{
 pub use part_size::{PartSize, PartSizeError};
 pub use phase::{After, Outcome, ParkReason, Phase, Reason, State, Status};
 pub use plan::{MAX_PARTS, PartPlan, PlanError, SINGLE_PUT_MAX};
+pub use priority::Priority;
 pub use record::{
     Asked, Change, Direction, NewTransfer, ObjectIdentity, PartRow, Proof, RangeOf, Record, Remote,
     Request, Spec, Temp, Verified,

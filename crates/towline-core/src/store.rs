@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 use crate::{
-    Change, Changes, Cursor, Direction, ErrorRecord, NewTransfer, PartRow, Phase, Record, State,
-    Timestamp, TransferId,
+    Change, Changes, Cursor, Direction, ErrorRecord, NewTransfer, PartRow, Phase, Priority, Record,
+    State, Timestamp, TransferId,
 };
 
 /// What survives a crash. Every implementation passes the testkit's
@@ -27,6 +27,27 @@ pub trait Store: Send + Sync + 'static {
     /// Up to `limit` transfers after `after` that are neither final nor paused,
     /// oldest first, without their parts.
     async fn next(&self, after: TransferId, limit: usize) -> Result<Vec<Record>, StoreError>;
+
+    /// The same of those of one priority.
+    async fn next_of(
+        &self,
+        priority: Priority,
+        mut after: TransferId,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        let mut found = Vec::new();
+        while found.len() < limit {
+            let page = self.next(after, limit).await?;
+            let Some(last) = page.last() else {
+                break;
+            };
+            after = last.id;
+            let wanted = |record: &Record| record.spec.options.priority == priority;
+            found.extend(page.into_iter().filter(wanted));
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
 
     /// One transfer, without its parts.
     async fn get(&self, id: TransferId) -> Result<Option<Record>, StoreError>;

@@ -17,6 +17,7 @@ mod lock;
 mod migrate;
 mod open;
 mod place;
+mod priorities;
 mod reader;
 mod rows;
 mod schema;

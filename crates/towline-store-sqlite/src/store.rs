@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 use towline_core::{
     BucketName, Change, Changes, Connection, Created, Cursor, Direction, Ended, Incident,
-    NewTransfer, ObjectAddress, ObjectKey, Page, PartRow, Query, Record, Spec, Store, StoreError, TransferId,
-    TransferOptions,
+    NewTransfer, ObjectAddress, ObjectKey, Page, PartRow, Priority, Query, Record, Spec, Store,
+    StoreError, TransferId, TransferOptions,
 };
 
 use crate::intern::Interner;
@@ -180,6 +180,16 @@ impl Store for SqliteStore {
 
     async fn next(&self, after: TransferId, limit: usize) -> Result<Vec<Record>, StoreError> {
         self.read(move |session| session.next(after, limit)).await
+    }
+
+    async fn next_of(
+        &self,
+        priority: Priority,
+        after: TransferId,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        self.read(move |session| session.next_of(priority, after, limit))
+            .await
     }
 
     async fn get(&self, id: TransferId) -> Result<Option<Record>, StoreError> {
@@ -433,7 +443,8 @@ mod tests {
     #[tokio::test]
     async fn the_last_removals_are_known_and_a_cursor_from_before_is_not() {
         let dir = tempfile::tempdir().unwrap();
-        let open = || SqliteStore::open_with(dir.path(), Tombstones::keeping(3), |_| Ok(())).unwrap();
+        let open =
+            || SqliteStore::open_with(dir.path(), Tombstones::keeping(3), |_| Ok(())).unwrap();
         let mut store = open();
         let begin = store.changes(None, 0).await.unwrap().cursor;
         let made = store.create_many(new(10)).await.unwrap();

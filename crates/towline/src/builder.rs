@@ -178,16 +178,16 @@ impl Builder {
     ///
     /// It is remembered with the state. Default: what was asked for last, else
     /// 1,000,000, which take about 250 MB.
-    pub fn keep_finished(mut self, most: impl Into<Option<u64>>) -> Self {
-        self.retention.keep_finished = Some(most.into());
+    pub fn keep_finished(mut self, most: Option<u64>) -> Self {
+        self.retention.keep_finished = Some(most);
         self
     }
 
     /// Keeps the records of finished transfers for so long after their end, else as
     /// [`keep_finished`](Self::keep_finished) says; `None` is no bound. Default:
     /// what was asked for last, else 30 days.
-    pub fn keep_for(mut self, time: impl Into<Option<Duration>>) -> Self {
-        self.retention.keep_for = Some(time.into());
+    pub fn keep_for(mut self, time: Option<Duration>) -> Self {
+        self.retention.keep_for = Some(time);
         self
     }
 

@@ -194,6 +194,7 @@
 //! | `requests` at one time | 2·(cpus+1) |
 //! | `parts_per_transfer` at one time | 5 |
 //! | `bandwidth`: the most bytes a second, each way; later [`set_bandwidth`](TransferUtility::set_bandwidth), also of a group | none |
+//! | `request_rate`: the most requests a second; later [`set_request_rate`](TransferUtility::set_request_rate) | none |
 //! | `byte_budget`: file content in memory | 44 MiB |
 //! | `retry_limit`: failures in a row of one item | 8; outages and throttling do not count |
 //! | `stall_timeout`: in which 1 KiB must move | 20 s |
@@ -300,8 +301,9 @@ pub use towline_core::{
     Encryption, ErrorRecord, Extra, Grant, Grantee, Incident, KeyReference, ListedObject,
     NetworkClass, NetworkPolicy, NotDeleted, ObjectAddress, ObjectKey, ObjectOptions,
     ObjectVersion, ObjectsPage, Operation, Outcome, ParkReason, PartSize, PartSizeError,
-    Permission, Proof, Query, ReadCondition, Reason, Record, State, StoreError, Timestamp,
-    TransferId, TransferOptions, UploadMode, Verified, WhenSourceChanges, WhenTargetExists,
+    Permission, Priority, Proof, Query, ReadCondition, Reason, Record, State, StoreError,
+    Timestamp, TransferId, TransferOptions, UploadMode, Verified, WhenSourceChanges,
+    WhenTargetExists,
 };
 pub use towline_engine::{
     Bandwidth, COMMIT_BOUNDS_MS, Checks, Config, Heeds, Limits, Profile as StoreProfile, Rate,

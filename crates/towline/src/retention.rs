@@ -266,10 +266,10 @@ mod tests {
         }
     }
 
-    fn keep(finished: impl Into<Option<u64>>, days: impl Into<Option<u64>>) -> Retention {
+    fn keep(keep_finished: Option<u64>, days: Option<u64>) -> Retention {
         Retention {
-            keep_finished: finished.into(),
-            keep_for: days.into().map(|days| Duration::from_secs(days * 86_400)),
+            keep_finished,
+            keep_for: days.map(|days| Duration::from_secs(days * 86_400)),
         }
     }
 
@@ -296,7 +296,7 @@ mod tests {
     fn what_is_older_than_asked_goes_and_the_rest_stays() {
         let ages = [40 * DAY, 31 * DAY, 29 * DAY, DAY, HOUR];
         let records = ages.map(|age| ended(Phase::Completed, age));
-        assert_eq!(going(keep(None, 30), &records), [0, 1]);
+        assert_eq!(going(keep(None, Some(30)), &records), [0, 1]);
         assert_eq!(going(Retention::default(), &records), [0, 1]);
         assert_eq!(going(Retention::FOREVER, &records), []);
     }
@@ -311,15 +311,15 @@ mod tests {
             .zip(ages)
             .map(|(p, age)| ended(p, age))
             .collect();
-        assert_eq!(going(keep(2, None), &records), [0, 1]);
-        assert_eq!(going(keep(1, None), &records), [0, 1, 2, 3]);
-        assert_eq!(going(keep(0, None), &records), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(going(keep(Some(2), None), &records), [0, 1]);
+        assert_eq!(going(keep(Some(1), None), &records), [0, 1, 2, 3]);
+        assert_eq!(going(keep(Some(0), None), &records), [0, 1, 2, 3, 4, 5]);
     }
 
     #[test]
     fn what_ended_just_now_stays_also_where_none_are_kept() {
         let records = [601, 599, 0].map(|age| ended(Phase::Completed, age));
-        assert_eq!(going(keep(0, 0), &records), [0]);
+        assert_eq!(going(keep(Some(0), Some(0)), &records), [0]);
     }
 
     #[test]
@@ -338,17 +338,20 @@ mod tests {
             newer.clone(),
             ended(Phase::Completed, DAY),
         ];
-        assert_eq!(going(keep(1, None), &records), []);
-        assert_eq!(going(keep(None, 30), &records), [2]);
-        assert_eq!(going(keep(1, None), &[newer, open.clone(), open]), [0]);
+        assert_eq!(going(keep(Some(1), None), &records), []);
+        assert_eq!(going(keep(None, Some(30)), &records), [2]);
+        assert_eq!(
+            going(keep(Some(1), None), &[newer, open.clone(), open]),
+            [0]
+        );
     }
 
     #[test]
     fn an_end_in_the_future_is_no_end_of_the_search() {
         let ahead = ended(Phase::Completed, -DAY);
         let records = [ahead.clone(), ended(Phase::Completed, 40 * DAY)];
-        assert_eq!(going(keep(None, 30), &records), [1]);
-        assert_eq!(going(keep(1, None), &records), [0]);
+        assert_eq!(going(keep(None, Some(30)), &records), [1]);
+        assert_eq!(going(keep(Some(1), None), &records), [0]);
     }
 
     #[test]
@@ -362,13 +365,13 @@ mod tests {
             of_state(dir.path(), asked)
         };
         assert_eq!(open(None, None), Retention::default());
-        assert_eq!(open(Some(Some(7)), None), keep(7, 30));
-        assert_eq!(open(None, Some(None)), keep(7, None));
-        assert_eq!(open(None, None), keep(7, None));
+        assert_eq!(open(Some(Some(7)), None), keep(Some(7), Some(30)));
+        assert_eq!(open(None, Some(None)), keep(Some(7), None));
+        assert_eq!(open(None, None), keep(Some(7), None));
         // Whoever asked for something is not taken for one who did not.
         std::fs::write(dir.path().join(FILE), "{").unwrap();
         assert_eq!(open(None, None), Retention::FOREVER);
-        assert_eq!(open(Some(Some(7)), None), keep(7, None));
-        assert_eq!(open(None, None), keep(7, None));
+        assert_eq!(open(Some(Some(7)), None), keep(Some(7), None));
+        assert_eq!(open(None, None), keep(Some(7), None));
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use towline_core::{
-    Change, Changed, Changes, Created, Cursor, Ended, Incident, NewTransfer, Page, PartRow, Query,
-    Record, Store, StoreError, TransferId,
+    Change, Changed, Changes, Created, Cursor, Ended, Incident, NewTransfer, Page, PartRow,
+    Priority, Query, Record, Store, StoreError, TransferId,
 };
 
 use super::trace::Trace;
@@ -264,6 +264,22 @@ impl Store for SimulatedStore {
             return Ok(Vec::new());
         }
         self.inner.next(after, limit).await
+    }
+
+    async fn next_of(
+        &self,
+        priority: Priority,
+        after: TransferId,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        // Nearly always nothing, which an index tells at once.
+        if priority == Priority::Normal {
+            self.takes_time().await;
+        }
+        if self.rules().hides_unfinished {
+            return Ok(Vec::new());
+        }
+        self.inner.next_of(priority, after, limit).await
     }
 
     async fn get(&self, id: TransferId) -> Result<Option<Record>, StoreError> {

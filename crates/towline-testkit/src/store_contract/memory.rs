@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use towline_core::{
-    Change, Changed, Changes, Created, Cursor, Ended, Incident, NewTransfer, Page, ParkReason, PartNumber,
-    PartRow, Phase, Query, Record, Spec, State, Store, StoreError, TransferId,
+    Change, Changed, Changes, Created, Cursor, Ended, Incident, NewTransfer, Page, ParkReason,
+    PartNumber, PartRow, Phase, Query, Record, Spec, State, Store, StoreError, TransferId,
 };
 
 use super::StoreFactory;

@@ -65,6 +65,7 @@ macro_rules! store_contract_tests {
             parts_go_when_a_transfer_ends_restarts_or_is_discarded
             the_last_64_incidents_are_kept_in_order
             next_leaves_out_final_and_paused_transfers
+            next_of_a_priority_finds_those_that_have_it_now
             find_takes_each_condition_and_all_together
             find_tells_states_by_their_phases
             each_transfer_is_counted_once_in_its_phase

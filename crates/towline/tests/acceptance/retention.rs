@@ -125,7 +125,7 @@ async fn of_those_that_are_done_as_many_are_kept_as_asked_also_when_asked_before
     let open = || builder("http://127.0.0.1:9".into(), state.clone());
 
     let utility = open()
-        .keep_finished(11)
+        .keep_finished(Some(11))
         .keep_for(None)
         .open()
         .await
