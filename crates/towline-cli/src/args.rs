@@ -19,7 +19,9 @@ use crate::steering::Target;
 use crate::url::S3Url;
 
 pub(crate) use copy::Copy;
-pub(crate) use daemon::{Daemon, DaemonVerb, LogFormat, LogLevel, Logging, Run, Start, Units};
+pub(crate) use daemon::{
+    Daemon, DaemonVerb, Keeping, LogFormat, LogLevel, Logging, Run, Start, Units,
+};
 pub(crate) use objects::{Du, Head, Ls, Presign, Rm};
 
 /// Moves files to and from S3 and does not lose them.

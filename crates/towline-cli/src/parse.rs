@@ -84,6 +84,42 @@ pub(crate) fn cap(text: &str) -> Result<Cap, String> {
     }
 }
 
+/// How much is kept of something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bound<T> {
+    /// All of it.
+    None,
+    Most(T),
+}
+
+impl<T> Bound<T> {
+    pub(crate) fn most(self) -> Option<T> {
+        match self {
+            Self::None => None,
+            Self::Most(most) => Some(most),
+        }
+    }
+}
+
+/// A number, or `none`.
+pub(crate) fn most(text: &str) -> Result<Bound<u64>, String> {
+    match text {
+        "none" => Ok(Bound::None),
+        text => text
+            .parse()
+            .map(Bound::Most)
+            .map_err(|_| format!("{text:?} is not a number; write 100000, or none")),
+    }
+}
+
+/// A time, or `none`.
+pub(crate) fn longest(text: &str) -> Result<Bound<Duration>, String> {
+    match text {
+        "none" => Ok(Bound::None),
+        text => duration(text).map(Bound::Most),
+    }
+}
+
 /// `up:5MiB,down:20MiB`, one of them, or `10MiB` for each.
 pub(crate) fn bandwidth(text: &str) -> Result<Bandwidth, String> {
     if !text.contains(':') {
@@ -163,6 +199,18 @@ mod tests {
         assert_eq!(duration("90"), duration("1.5m"));
         assert_eq!(duration("7d"), duration("168h"));
         assert!(duration("soon").is_err());
+    }
+
+    #[test]
+    fn bounds_are_numbers_and_times_or_none() {
+        assert_eq!(most("none").map(Bound::most), Ok(None));
+        assert_eq!(most("0").map(Bound::most), Ok(Some(0)));
+        assert_eq!(longest("none").map(Bound::most), Ok(None));
+        assert_eq!(longest("30d").map(Bound::most), Ok(duration("720h").ok()));
+        for wrong in ["", "-1", "30d", "1.5", "None"] {
+            assert!(most(wrong).is_err(), "{wrong}");
+        }
+        assert!(longest("ever").is_err());
     }
 
     #[test]

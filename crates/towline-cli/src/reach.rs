@@ -12,7 +12,7 @@ use towline_daemon::{
     Submit, Submitted, Verb,
 };
 
-use crate::args::Running;
+use crate::args::{Keeping, Running};
 use crate::error::Error;
 
 /// How long an owner may stay out of reach: it may be starting or leaving.
@@ -33,6 +33,7 @@ struct Place {
     service: Service,
     /// What each owner is told.
     caps: Option<SetLimits>,
+    keeping: Keeping,
 }
 
 /// How a command wants its transfers to be carried.
@@ -89,6 +90,7 @@ impl Reach {
             config,
             service: Service::new(Mode::Command),
             caps: wishes.caps,
+            keeping: Keeping::default(),
         })
         .await
     }
@@ -225,11 +227,16 @@ impl Place {
 
 impl Owner {
     async fn start(place: &Place) -> Result<Self, Error> {
-        let utility = TransferUtility::builder()
+        let mut builder = TransferUtility::builder()
             .state_dir(&place.dir)
-            .config(place.config.clone())
-            .open()
-            .await?;
+            .config(place.config.clone());
+        if let Some(most) = place.keeping.keep_finished {
+            builder = builder.keep_finished(most.most());
+        }
+        if let Some(time) = place.keeping.keep_for {
+            builder = builder.keep_for(time.most());
+        }
+        let utility = builder.open().await?;
         let server = Server::start_with(utility.clone(), &place.dir, &place.service);
         let server = server.map_err(|error| {
             Error::Failed(format!("cannot serve {}: {error}", place.dir.display()))
@@ -242,6 +249,7 @@ impl Owner {
     pub(crate) async fn try_start(
         dir: &Path,
         bandwidth: Bandwidth,
+        keeping: Keeping,
         service: Service,
     ) -> Result<Option<Self>, Error> {
         let mut config = Config::default();
@@ -251,6 +259,7 @@ impl Owner {
             config,
             service,
             caps: None,
+            keeping,
         };
         crate::process::prepare();
         match Self::start(&place).await {

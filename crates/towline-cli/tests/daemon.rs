@@ -500,3 +500,27 @@ fn a_log_level_filters_and_text_is_the_usual_form() {
     );
     assert!(!log.contains("DEBUG"), "{log}");
 }
+
+#[test]
+fn how_long_records_are_kept_is_said_to_a_daemon_and_remembered() {
+    let terminal = Terminal::start();
+    let _started = Started(&terminal);
+    let start = |options: &[&str]| terminal.done([&["daemon", "start"][..], options].concat());
+    let remembered = || -> Value {
+        let file = terminal.scene.path("state").join("retention.json");
+        serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
+    };
+    assert_eq!(
+        terminal.code(["daemon", "start", "--keep-for", "long"]),
+        Some(2)
+    );
+    assert_eq!(terminal.owner(), None);
+    start(&["--keep-finished", "5", "--keep-for", "1.5h"]);
+    let asked = serde_json::json!({ "keep_finished": 5, "keep_for": { "secs": 5400, "nanos": 0 } });
+    assert_eq!(remembered(), asked);
+    terminal.done(["daemon", "stop"]);
+    start(&["--keep-for", "none"]);
+    let asked = serde_json::json!({ "keep_finished": 5, "keep_for": null });
+    assert_eq!(remembered(), asked);
+    terminal.done(["daemon", "stop"]);
+}

@@ -22,6 +22,7 @@ mod options;
 mod part_size;
 mod phase;
 mod plan;
+mod priority;
 mod record;
 mod retry;
 mod s3;
@@ -49,12 +50,13 @@ pub use options::{
 pub use part_size::{PartSize, PartSizeError};
 pub use phase::{After, Outcome, ParkReason, Phase, Reason, State, Status};
 pub use plan::{MAX_PARTS, PartPlan, PlanError, SINGLE_PUT_MAX};
+pub use priority::Priority;
 pub use record::{
     Asked, Change, Direction, NewTransfer, ObjectIdentity, PartRow, Proof, RangeOf, Record, Remote,
     Request, Spec, Temp, Verified,
 };
 pub use retry::{Fix, Fixed, History, Reaction, react};
 pub use s3::*;
-pub use store::{Counts, Created, Incident, Page, Query, Store, StoreError};
+pub use store::{Counts, Created, Ended, Incident, Page, Query, Store, StoreError};
 pub use time::{Now, Timestamp};
 pub use transfer::{Action, Command, Event, Found, Item, Refused, Step, Transfer};

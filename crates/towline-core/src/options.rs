@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Access, ChecksumAlgorithm, Extra, NetworkPolicy, ObjectOptions, PartSize, Timestamp};
+use crate::{
+    Access, ChecksumAlgorithm, Extra, NetworkPolicy, ObjectOptions, PartSize, Priority, Timestamp,
+};
 
 /// Whether a field says nothing: it is left out of what is stored and sent, so
 /// that ten thousand requests without options are short.
@@ -137,9 +139,12 @@ pub struct TransferOptions {
     /// Downloads: whether at all.
     #[serde(skip_serializing_if = "is_default")]
     pub condition: ReadCondition,
-    /// On which networks. The one option that may change later.
+    /// On which networks. May change later.
     #[serde(skip_serializing_if = "is_default")]
     pub network: NetworkPolicy,
+    /// Whether it goes ahead of others. May change later.
+    #[serde(skip_serializing_if = "is_default")]
+    pub priority: Priority,
     /// What every request carries.
     #[serde(skip_serializing_if = "is_default")]
     pub access: Access,

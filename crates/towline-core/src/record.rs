@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Checksum, ChecksumKind, Connection, ErrorRecord, FileIdentity, Fingerprint, NetworkPolicy,
-    ObjectAddress, Outcome, PartNumber, PartPlan, Phase, Timestamp, TransferId, TransferOptions,
-    UploadMode,
+    ObjectAddress, Outcome, PartNumber, PartPlan, Phase, Priority, Timestamp, TransferId,
+    TransferOptions, UploadMode,
 };
 
 /// Which way the bytes go.
@@ -43,7 +43,8 @@ impl Direction {
     }
 }
 
-/// What was asked for; never changes, but for [`TransferOptions::network`].
+/// What was asked for; never changes, but for [`TransferOptions::network`] and
+/// [`TransferOptions::priority`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
     /// Which way.
@@ -92,12 +93,15 @@ impl Spec {
         }
     }
 
-    /// Whether both are the same request: on which networks it may go can have
-    /// been changed since.
+    /// Whether both are the same request: on which networks it may go, and ahead
+    /// of whom, can have been changed since.
     pub fn asks_the_same(&self, other: &Self) -> bool {
         let mut other = std::borrow::Cow::Borrowed(other);
         if self.options.network != other.options.network {
             other.to_mut().options.network = self.options.network;
+        }
+        if self.options.priority != other.options.priority {
+            other.to_mut().options.priority = self.options.priority;
         }
         *self == *other && self.same_path(&other)
     }
@@ -221,6 +225,9 @@ impl Record {
             Change::Sealed(file) => self.sealed = Some(*file),
             Change::Error(error) => self.error = error.clone(),
             Change::Network(policy) => Arc::make_mut(&mut self.spec).options.network = *policy,
+            Change::Priority(priority) => {
+                Arc::make_mut(&mut self.spec).options.priority = *priority;
+            }
             Change::Generation(generation) => {
                 self.generation = *generation;
                 self.plan = None;
@@ -303,6 +310,8 @@ pub enum Change {
     Error(Option<ErrorRecord>),
     /// On which networks it may go.
     Network(NetworkPolicy),
+    /// Whether it goes ahead of others.
+    Priority(Priority),
     /// It starts from nothing, as this generation; its part rows go.
     Generation(u32),
     /// Nothing of it is left at S3 or on disk; its part rows go.

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 
 use crate::{
     Change, Changes, Cursor, Direction, ErrorRecord, GroupChange, GroupId, GroupPage, GroupQuery,
-    GroupRecord, GroupSums, NewGroup, NewTransfer, NotListed, PartRow, Phase, Record, State,
-    Timestamp, TransferId,
+    GroupRecord, GroupSums, NewGroup, NewTransfer, NotListed, PartRow, Phase, Priority, Record,
+    State, Timestamp, TransferId,
 };
 
 /// What survives a crash. Every implementation passes the testkit's
@@ -28,6 +28,27 @@ pub trait Store: Send + Sync + 'static {
     /// Up to `limit` transfers after `after` that are neither final nor paused,
     /// oldest first, without their parts.
     async fn next(&self, after: TransferId, limit: usize) -> Result<Vec<Record>, StoreError>;
+
+    /// The same of those of one priority.
+    async fn next_of(
+        &self,
+        priority: Priority,
+        mut after: TransferId,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        let mut found = Vec::new();
+        while found.len() < limit {
+            let page = self.next(after, limit).await?;
+            let Some(last) = page.last() else {
+                break;
+            };
+            after = last.id;
+            let wanted = |record: &Record| record.spec.options.priority == priority;
+            found.extend(page.into_iter().filter(wanted));
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
 
     /// One transfer, without its parts.
     async fn get(&self, id: TransferId) -> Result<Option<Record>, StoreError>;
@@ -60,8 +81,15 @@ pub trait Store: Send + Sync + 'static {
     /// Up to `limit` transfers that were created, changed their phase or were
     /// removed after a place, in the order in which they last did. `None` means
     /// from now on: nothing yet, and the place to ask from next. A cursor of
-    /// another store fails with [`StoreError::UnknownCursor`].
+    /// another store, or one so old that removals after it are not known any
+    /// more, fails with [`StoreError::UnknownCursor`]. At least the last 100,000
+    /// removals are known.
     async fn changes(&self, after: Option<Cursor>, limit: usize) -> Result<Changes, StoreError>;
+
+    /// Looks at up to `limit` transfers after a place, in the order in which they
+    /// last changed their phase, and gives those that are final. 0 is the
+    /// beginning.
+    async fn ended(&self, after: u64, limit: usize) -> Result<Ended, StoreError>;
 
     /// Forgets final transfers, their incidents too; others are left alone.
     /// Returns how many were removed.
@@ -212,6 +240,15 @@ impl Counts {
     }
 }
 
+/// Some transfers that are final, in the order in which they came to that.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// Each with its place, without its parts.
+    pub transfers: Vec<(u64, Record)>,
+    /// Up to where was looked; `None` where nothing came after.
+    pub next: Option<u64>,
+}
+
 /// One page of transfers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
@@ -259,8 +296,9 @@ pub enum StoreError {
         /// That group.
         id: GroupId,
     },
-    /// The cursor is of another store, or of another order of this one.
-    #[error("cursor {0} is not of this store; read everything anew")]
+    /// The cursor is of another store, of another order of this one, or so old
+    /// that what was removed since is not known.
+    #[error("cursor {0} is not of this store, or too old; read everything anew")]
     UnknownCursor(Cursor),
     /// Another process owns the store.
     #[error("{path} is in use by another process{}", holder.as_ref().map(|h| format!(" ({h})")).unwrap_or_default())]

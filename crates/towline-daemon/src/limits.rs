@@ -15,6 +15,10 @@ pub struct Limits {
     pub requests: usize,
     /// Parts of one transfer.
     pub parts_per_transfer: usize,
+    /// Requests a second over all transfers; null is no cap.
+    #[serde(default)]
+    #[schema(required)]
+    pub request_rate: Option<u32>,
     /// How fast the bytes of all transfers may move.
     #[serde(default)]
     #[schema(required)]
@@ -58,6 +62,10 @@ pub struct SetLimits {
     #[schema(minimum = 1, maximum = 256)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parts_per_transfer: Option<u16>,
+    /// Requests a second over all transfers, 1 or more; null lifts the cap.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    pub request_rate: Option<Option<u32>>,
     /// How fast the bytes of all transfers may move; null lifts both caps.
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<SetCaps>)]

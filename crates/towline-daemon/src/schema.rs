@@ -93,6 +93,9 @@ pub(crate) struct Transfer {
     /// The group that it belongs to, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) group: Option<String>,
+    /// Whether it goes ahead of others; left out where it is normal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) priority: Option<Priority>,
     /// Length, once known.
     #[schema(required)]
     pub(crate) bytes_total: Option<u64>,
@@ -117,6 +120,14 @@ pub(crate) struct Transfer {
     pub(crate) endpoint: Option<String>,
     /// Whether its store has ever answered the owner.
     pub(crate) store_answered: bool,
+}
+
+#[derive(ToSchema, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Priority {
+    Low,
+    Normal,
+    High,
 }
 
 #[derive(ToSchema, Serialize)]
@@ -171,7 +182,8 @@ pub(crate) struct TransferRequest {
     /// How to reach the store. Default: the service's own way. Over TCP a profile by its name,
     /// and nothing else.
     pub(crate) connection: Option<Connection>,
-    /// How to carry it: the fields of `TransferOptions` in the library.
+    /// How to carry it: the fields of `TransferOptions` in the library, such as `priority`
+    /// (`low`, `normal`, `high`), which the same request again changes.
     #[schema(required = false, value_type = Object)]
     pub(crate) options: BTreeMap<String, String>,
     /// The caller's own name for this request: the same one again is the same transfer, and with

@@ -1,5 +1,6 @@
 //! What can be set about an engine.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::bandwidth::Bandwidth;
@@ -14,10 +15,12 @@ pub struct Config {
     pub parts_per_transfer: usize,
     /// The most bytes a second, each way, over all transfers. Default: no cap.
     pub bandwidth: Bandwidth,
+    /// The most requests a second, over all transfers. Default: no cap.
+    pub request_rate: Option<NonZeroU32>,
     /// Bytes of file content held in memory, over all transfers. Default 44 MiB.
     pub byte_budget: usize,
-    /// Unfinished transfers held in memory; the others wait in the store.
-    /// Default 512.
+    /// Unfinished transfers held in memory; the others wait in the store. So many
+    /// of normal priority, and a quarter of it of each other one. Default 512.
     pub window: usize,
     /// Failures in a row of one item that are forgiven; 0 means one attempt.
     /// Default 8.
@@ -55,6 +58,7 @@ impl Default for Config {
             requests: 2 * (cpus + 1),
             parts_per_transfer: 5,
             bandwidth: Bandwidth::NONE,
+            request_rate: None,
             byte_budget: 44 << 20,
             window: 512,
             retry_limit: towline_core::History::DEFAULT_LIMIT,

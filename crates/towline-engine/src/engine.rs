@@ -1,6 +1,7 @@
 //! The engine as its users hold it.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,6 +22,7 @@ use crate::descriptors;
 use crate::event_loop::{EventLoop, Message};
 use crate::machine::{Machine, Simulated};
 use crate::meter::{Meter, Statistics};
+use crate::request_rate::RequestRate;
 use crate::snapshot::{Snapshot, Watch};
 use crate::stream::{self, Reading, Sink, Source};
 use crate::tasks::Tasks;
@@ -38,6 +40,7 @@ pub struct Engine {
     meter: Arc<Meter>,
     limits: Mutex<Limits>,
     caps: Caps,
+    request_rate: RequestRate,
     runtime: Mutex<Option<Runtime>>,
     tasks: Tasks,
 }
@@ -169,6 +172,7 @@ impl Engine {
             machine,
         );
         let (meter, caps) = (events.meter(), events.caps());
+        let request_rate = events.request_rate();
         tasks.spawn(events.run(messages));
         drop(guard);
         Self {
@@ -178,6 +182,7 @@ impl Engine {
             meter,
             limits: Mutex::new(limits),
             caps,
+            request_rate,
             runtime: Mutex::default(),
             tasks,
         }
@@ -269,6 +274,18 @@ impl Engine {
         }
         self.caps.set(group, direction, cap);
         Ok(())
+    }
+
+    /// Caps, from now on, how many requests are sent in a second, over all
+    /// transfers; `None` lifts the cap. Not kept: it ends with this engine.
+    pub fn set_request_rate(&self, cap: Option<NonZeroU32>) -> Result<(), EngineError> {
+        self.request_rate.set(cap);
+        self.tell(Message::MayRequest)
+    }
+
+    /// That cap as it is now.
+    pub fn request_rate(&self) -> Option<NonZeroU32> {
+        self.request_rate.cap()
     }
 
     /// The caps over all transfers as they are now.

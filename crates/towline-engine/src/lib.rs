@@ -26,6 +26,7 @@ mod metered;
 mod profile;
 mod progress;
 mod random;
+mod request_rate;
 mod scheduler;
 mod site;
 mod snapshot;

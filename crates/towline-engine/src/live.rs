@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use towline_core::{Direction, Event, PartNumber, Phase, S3, Status, Transfer};
+use towline_core::{Direction, Event, PartNumber, Phase, Priority, S3, Status, Transfer};
 
 use crate::act::Act;
 use crate::download;
@@ -25,6 +25,8 @@ pub(crate) struct Live {
     pub(crate) s3: Arc<dyn S3>,
     pub(crate) profile: Arc<Shared>,
     pub(crate) site: SiteId,
+    /// Among whom it takes its turns.
+    pub(crate) priority: Priority,
     pub(crate) progress: Arc<Progress>,
     pub(crate) open: Arc<download::Open>,
     /// Where its bytes come from or go to, where that is no file.
@@ -76,6 +78,7 @@ impl Live {
             key = spec.object.key.as_str(),
         );
         Self {
+            priority: spec.options.priority,
             span,
             logged: None,
             transfer,

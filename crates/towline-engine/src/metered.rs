@@ -1,4 +1,4 @@
-//! An S3 client whose requests are counted.
+//! An S3 client whose requests are counted, and paid for.
 
 use std::sync::Arc;
 
@@ -11,17 +11,19 @@ use towline_core::{
 };
 
 use crate::meter::Meter;
+use crate::request_rate::RequestRate;
 
 /// Does what another client does, and counts it.
 pub(crate) struct Metered {
     s3: Arc<dyn S3>,
     meter: Arc<Meter>,
+    rate: RequestRate,
 }
 
 impl Metered {
-    pub(crate) fn client(s3: Arc<dyn S3>, meter: &Arc<Meter>) -> Arc<dyn S3> {
-        let meter = Arc::clone(meter);
-        Arc::new(Self { s3, meter })
+    pub(crate) fn client(s3: Arc<dyn S3>, meter: &Arc<Meter>, rate: &RequestRate) -> Arc<dyn S3> {
+        let (meter, rate) = (Arc::clone(meter), rate.clone());
+        Arc::new(Self { s3, meter, rate })
     }
 
     async fn count<T>(
@@ -29,6 +31,7 @@ impl Metered {
         operation: Operation,
         request: impl Future<Output = Result<T, S3Error>> + Send,
     ) -> Result<T, S3Error> {
+        self.rate.sent();
         let _under_way = self.meter.request_began();
         let result = request.await;
         self.meter.request_ended(operation, result.as_ref().err());

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use towline_core::{
-    Change, Changes, Connection, ConnectionSource, Connector, Created, Cursor, Direction,
+    Change, Changes, Connection, ConnectionSource, Connector, Created, Cursor, Direction, Ended,
     GroupChange, GroupId, GroupPage, GroupQuery, GroupRecord, GroupSums, Incident, NewGroup,
     NewTransfer, NotListed, ObjectAddress, Page, PartRow, Phase, Query, Record, Spec, State, Store,
     StoreError, Timestamp, TransferId, TransferOptions,
@@ -84,6 +84,10 @@ impl Store for CrashingStore {
 
     async fn changes(&self, after: Option<Cursor>, limit: usize) -> Result<Changes, StoreError> {
         self.inner.changes(after, limit).await
+    }
+
+    async fn ended(&self, after: u64, limit: usize) -> Result<Ended, StoreError> {
+        self.inner.ended(after, limit).await
     }
 
     async fn remove(&self, ids: Vec<TransferId>) -> Result<usize, StoreError> {

@@ -5,6 +5,7 @@ use towline_core::{Changed, Changes, Cursor, StoreError};
 
 use crate::reader::{Session, row_count};
 use crate::rows::{self, select_records};
+use crate::tombstones;
 use crate::trouble::Trouble;
 
 impl Session {
@@ -36,7 +37,9 @@ impl Session {
                 cursor: now,
             });
         };
-        if (after.store, after.epoch) != (now.store, now.epoch) || after.n > now.n {
+        let forgotten = tombstones::forgotten_upto(&self.db)?.cast_unsigned();
+        let is_known = (after.store, after.epoch) == (now.store, now.epoch);
+        if !is_known || !(forgotten..=now.n).contains(&after.n) {
             return Err(Trouble::Refused(StoreError::UnknownCursor(after)));
         }
         let bounds = params![after.n.cast_signed(), row_count(limit)];

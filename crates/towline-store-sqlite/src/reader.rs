@@ -8,9 +8,12 @@ use std::thread::JoinHandle;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params, params_from_iter};
 use tokio::sync::oneshot;
-use towline_core::{Incident, Page, PartRow, Query, Record, StoreError, Timestamp, TransferId};
+use towline_core::{
+    Ended, Incident, Page, PartRow, Priority, Query, Record, StoreError, Timestamp, TransferId,
+};
 
 use crate::codes;
+use crate::priorities::Priorities;
 use crate::rows::{self, Parsed, select_records};
 use crate::trouble::{Stopped, Trouble};
 
@@ -40,6 +43,7 @@ impl Readers {
             let mut session = Session {
                 db,
                 parsed: Parsed::default(),
+                priorities: Priorities::default(),
                 path: Arc::clone(path),
             };
             let work = move || {
@@ -110,6 +114,7 @@ impl<T> Answer<T> {
 pub(crate) struct Session {
     pub(crate) db: Connection,
     pub(crate) parsed: Parsed,
+    priorities: Priorities,
     path: Arc<PathBuf>,
 }
 
@@ -128,6 +133,69 @@ impl Session {
             records.push(rows::read_record(row, &mut self.parsed)?);
         }
         Ok(records)
+    }
+
+    /// Looks at all that go on until enough are found, and reads those alone.
+    pub(crate) fn next_of(
+        &mut self,
+        priority: Priority,
+        after: TransferId,
+        limit: usize,
+    ) -> Result<Vec<Record>, Trouble> {
+        // One moment for the options and those that have them.
+        let moment = self.db.unchecked_transaction()?;
+        self.priorities.learn(&self.db)?;
+        if !self.priorities.has_any(priority) {
+            return Ok(Vec::new());
+        }
+        let mut statement = self.db.prepare_cached(
+            "SELECT id, options FROM transfers INDEXED BY transfers_going
+             WHERE phase < 50 AND id > ?1 ORDER BY id",
+        )?;
+        let mut found = statement.query([rows::row_id(after)])?;
+        let mut records = Vec::new();
+        while records.len() < limit
+            && let Some(row) = found.next()?
+        {
+            if self.priorities.of(row.get(1)?) == priority {
+                records.extend(rows::record(&self.db, row.get(0)?, &mut self.parsed)?);
+            }
+        }
+        drop(moment);
+        Ok(records)
+    }
+
+    /// See [`Store::ended`](towline_core::Store::ended).
+    pub(crate) fn ended(&mut self, after: u64, limit: usize) -> Result<Ended, Trouble> {
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        // One moment for the place and what is before it.
+        let moment = self.db.unchecked_transaction()?;
+        let places = "SELECT count(*), max(place) FROM (SELECT state_changed AS place
+             FROM transfers WHERE state_changed > ?1 ORDER BY state_changed LIMIT ?2)";
+        let (seen, last): (i64, Option<i64>) = self
+            .db
+            .prepare_cached(places)?
+            .query_row(params![after, row_count(limit)], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+        let mut ended = Ended::default();
+        let Some(last) = last else {
+            return Ok(ended);
+        };
+        ended.next = (seen == row_count(limit)).then_some(last.cast_unsigned());
+        let mut statement = self.db.prepare_cached(select_records!(
+            "WHERE state_changed > ?1 AND state_changed <= ?2 AND phase >= 100
+             ORDER BY state_changed"
+        ))?;
+        let place = statement.column_index("state_changed")?;
+        let mut found = statement.query(params![after, last])?;
+        while let Some(row) = found.next()? {
+            let at: i64 = row.get(place)?;
+            let record = rows::read_record(row, &mut self.parsed)?;
+            ended.transfers.push((at.cast_unsigned(), record));
+        }
+        drop(moment);
+        Ok(ended)
     }
 
     pub(crate) fn parts(&mut self, id: TransferId) -> Result<Vec<PartRow>, Trouble> {

@@ -8,10 +8,10 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 use towline_core::{
-    BucketName, Change, Changes, Connection, Created, Cursor, Direction, GroupChange, GroupId,
-    GroupPage, GroupQuery, GroupRecord, GroupSums, Incident, NewGroup, NewTransfer, NotListed,
-    ObjectAddress, ObjectKey, Page, PartRow, Query, Record, Spec, Store, StoreError, Timestamp,
-    TransferId, TransferOptions,
+    BucketName, Change, Changes, Connection, Created, Cursor, Direction, Ended, GroupChange,
+    GroupId, GroupPage, GroupQuery, GroupRecord, GroupSums, Incident, NewGroup, NewTransfer,
+    NotListed, ObjectAddress, ObjectKey, Page, PartRow, Priority, Query, Record, Spec, Store,
+    StoreError, Timestamp, TransferId, TransferOptions,
 };
 
 use crate::intern::Interner;
@@ -20,6 +20,7 @@ use crate::open::{self, DATABASE, LOCK};
 use crate::place;
 use crate::reader::{Answer, Readers, Session};
 use crate::rows::Parsed;
+use crate::tombstones::{self, Tombstones};
 use crate::trouble::{Stopped, Trouble};
 use crate::writer::{Counts, Request, Writer};
 
@@ -67,12 +68,13 @@ impl SqliteStore {
     /// A [`SqliteReader`] of the same directory must not be open in this
     /// process meanwhile: checking the file would let go of its locks.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        Self::open_with(dir, |_| Ok(()))
+        Self::open_with(dir, Tombstones::keeping(tombstones::KEPT), |_| Ok(()))
     }
 
     /// Opens with a connection that a test may have made worse.
     fn open_with(
         dir: &Path,
+        tombstones: Tombstones,
         tune: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<()>,
     ) -> Result<Self, StoreError> {
         place::prepare(dir)?;
@@ -93,6 +95,7 @@ impl SqliteStore {
             parsed: Parsed::default(),
             interner: Interner::default(),
             sequence,
+            tombstones,
             no_spec: Arc::new(no_spec()),
             counts: Arc::clone(&counts),
             stopped: None,
@@ -180,6 +183,16 @@ impl Store for SqliteStore {
         self.read(move |session| session.next(after, limit)).await
     }
 
+    async fn next_of(
+        &self,
+        priority: Priority,
+        after: TransferId,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        self.read(move |session| session.next_of(priority, after, limit))
+            .await
+    }
+
     async fn get(&self, id: TransferId) -> Result<Option<Record>, StoreError> {
         self.read(move |session| session.get(id)).await
     }
@@ -199,6 +212,10 @@ impl Store for SqliteStore {
     async fn changes(&self, after: Option<Cursor>, limit: usize) -> Result<Changes, StoreError> {
         self.read(move |session| session.changes(after, limit))
             .await
+    }
+
+    async fn ended(&self, after: u64, limit: usize) -> Result<Ended, StoreError> {
+        self.read(move |session| session.ended(after, limit)).await
     }
 
     async fn remove(&self, ids: Vec<TransferId>) -> Result<usize, StoreError> {
@@ -431,7 +448,8 @@ mod tests {
     async fn a_full_disk_stops_the_store_and_loses_nothing_that_was_acknowledged() {
         let dir = tempfile::tempdir().unwrap();
         let full = |db: &rusqlite::Connection| db.pragma_update(None, "max_page_count", 40);
-        let store = SqliteStore::open_with(dir.path(), full).unwrap();
+        let tombstones = Tombstones::keeping(tombstones::KEPT);
+        let store = SqliteStore::open_with(dir.path(), tombstones, full).unwrap();
         let made = store.create_many(new(10)).await.unwrap();
         let failed = store.create_many(new(10_000)).await;
         assert!(
@@ -501,5 +519,56 @@ mod tests {
             store.get(id).await.unwrap().as_ref(),
             Some(again[0].record())
         );
+    }
+    #[tokio::test]
+    async fn the_last_removals_are_known_and_a_cursor_from_before_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let open =
+            || SqliteStore::open_with(dir.path(), Tombstones::keeping(3), |_| Ok(())).unwrap();
+        let mut store = open();
+        let begin = store.changes(None, 0).await.unwrap().cursor;
+        let made = store.create_many(new(10)).await.unwrap();
+        let ids: Vec<TransferId> = made.iter().map(|made| made.record().id).collect();
+        let canceled = Change::Phase {
+            phase: towline_core::Phase::Canceled,
+            at: Timestamp::default(),
+        };
+        let ended = ids.iter().map(|id| (*id, vec![canceled.clone()]));
+        store.commit(ended.collect()).await.unwrap();
+        // Each cursor, and who was removed after it.
+        let mut cursors = vec![(begin, 0)];
+        let removals = [&ids[..2], &ids[2..3], &ids[3..8], &ids[8..9]];
+        let mut removed = 0;
+        for (number, some) in removals.into_iter().enumerate() {
+            if number == 2 {
+                drop(store);
+                store = open(); // they are counted anew
+            }
+            assert_eq!(store.remove(some.to_vec()).await.unwrap(), some.len());
+            removed += some.len();
+            cursors.push((store.changes(None, 0).await.unwrap().cursor, removed));
+            for (cursor, before) in &cursors {
+                let missed = &ids[*before..removed];
+                match store.changes(Some(*cursor), 100).await {
+                    Ok(read) => {
+                        let gone = read.changed.iter().filter_map(|changed| match changed {
+                            towline_core::Changed::Removed(id) => Some(*id),
+                            towline_core::Changed::Transfer(_) => None,
+                        });
+                        assert_eq!(gone.collect::<Vec<_>>(), missed);
+                    }
+                    Err(StoreError::UnknownCursor(_)) => {
+                        assert!(missed.len() > 3, "these are known: {missed:?}");
+                    }
+                    Err(other) => panic!("{other}"),
+                }
+            }
+        }
+        let old = store.changes(Some(begin), 100).await;
+        assert!(matches!(old, Err(StoreError::UnknownCursor(_))), "{old:?}");
+        let db = open::reader(&store.path).unwrap();
+        let count = "SELECT count(*) FROM tombstones";
+        let rows: i64 = db.query_row(count, [], |row| row.get(0)).unwrap();
+        assert_eq!(rows, 4, "three, and the mark");
     }
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 use towline_core::{
-    Change, Created, Incident, NetworkPolicy, NewTransfer, PartRow, Record, StoreError, TransferId,
+    Change, Created, Incident, NewTransfer, PartRow, Record, StoreError, TransferId,
     TransferOptions,
 };
 
@@ -112,7 +112,8 @@ impl Writer {
             match change {
                 Change::Parts(parts) => self.add_parts(row, record.bytes_done, parts)?,
                 Change::PartsLost(parts) => self.lose_parts(row, record.bytes_done, parts)?,
-                Change::Network(policy) => self.allow_on(row, *policy)?,
+                Change::Network(policy) => self.set(row, |its| its.network = *policy)?,
+                Change::Priority(priority) => self.set(row, |its| its.priority = *priority)?,
                 change if change.drops_parts() => {
                     let drop = "DELETE FROM parts WHERE transfer = ?1";
                     self.db.prepare_cached(drop)?.execute([row])?;
@@ -126,7 +127,7 @@ impl Writer {
     }
 
     /// Its options are other ones from now on; those of its fellows stay.
-    fn allow_on(&mut self, row: i64, policy: NetworkPolicy) -> Result<(), Trouble> {
+    fn set(&mut self, row: i64, set: impl FnOnce(&mut TransferOptions)) -> Result<(), Trouble> {
         let (before, stored): (i64, String) = self
             .db
             .prepare_cached(
@@ -135,7 +136,7 @@ impl Writer {
             )?
             .query_row([row], |found| Ok((found.get(0)?, found.get(1)?)))?;
         let mut options: TransferOptions = rows::from_json(&stored)?;
-        options.network = policy;
+        set(&mut options);
         let after = self.interner.take_options(&self.db, &options)?;
         self.interner.give_back_options(before);
         self.db
@@ -202,13 +203,10 @@ impl Writer {
                 rows::sweep_group(&self.db, group)?;
             }
             self.interner.give_back(&refers);
-            self.sequence += 1;
-            let note = "INSERT INTO tombstones (changed, transfer) VALUES (?1, ?2)";
-            self.db
-                .prepare_cached(note)?
-                .execute([self.sequence, row])?;
+            self.bury(row)?;
             removed += 1;
         }
+        self.bound_tombstones(removed)?;
         Ok(removed)
     }
 

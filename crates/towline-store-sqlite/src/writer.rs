@@ -18,6 +18,7 @@ use crate::intern::Interner;
 use crate::lock::OwnerLock;
 use crate::reader::Readers;
 use crate::rows::Parsed;
+use crate::tombstones::Tombstones;
 use crate::trouble::{Stopped, Trouble};
 
 /// About how many rows one transaction writes at most, so that no caller waits
@@ -83,6 +84,7 @@ pub(crate) struct Writer {
     pub(crate) interner: Interner,
     /// The last number given to a change.
     pub(crate) sequence: i64,
+    pub(crate) tombstones: Tombstones,
     /// What changes are applied to does not include the spec.
     pub(crate) no_spec: Arc<Spec>,
     pub(crate) counts: Arc<Counts>,
@@ -226,6 +228,7 @@ impl Writer {
         });
         if let Err(trouble) = &result {
             self.interner.forget();
+            self.tombstones.count_again();
             if trouble.stops_the_store() {
                 self.stop(trouble);
             } else if let Err(trouble) = self

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use towline_core::{BucketName, Connection, ConnectionSource};
 use towline_engine::{Config, Engine, Recovery};
@@ -12,7 +13,7 @@ use towline_s3::{
 };
 use towline_store_sqlite::SqliteStore;
 
-use crate::{Error, NetworkMonitor, SettingsError, SubmitError, TransferUtility};
+use crate::{Error, NetworkMonitor, SettingsError, SubmitError, TransferUtility, retention};
 
 /// What a [`TransferUtility`] is opened with.
 pub struct Builder {
@@ -26,6 +27,7 @@ pub struct Builder {
     connections: HashMap<String, Connection>,
     keys: Vec<(String, CustomerKey)>,
     pub(crate) config: Config,
+    retention: retention::Asked,
     network: Network,
 }
 
@@ -54,6 +56,7 @@ impl Builder {
             connections: HashMap::new(),
             keys: Vec::new(),
             config: Config::default(),
+            retention: retention::Asked::default(),
             network: Network::System,
         }
     }
@@ -168,6 +171,26 @@ impl Builder {
         self
     }
 
+    /// Keeps the records of so many transfers that completed or were canceled, and
+    /// of as many that failed; `None` is no bound. Older ones are forgotten in the
+    /// background, but for those that ended in the last ten minutes, and those that
+    /// failed and still have something at S3 or on this disk.
+    ///
+    /// It is remembered with the state. Default: what was asked for last, else
+    /// 1,000,000, which take about 250 MB.
+    pub fn keep_finished(mut self, most: Option<u64>) -> Self {
+        self.retention.keep_finished = Some(most);
+        self
+    }
+
+    /// Keeps the records of finished transfers for so long after their end, else as
+    /// [`keep_finished`](Self::keep_finished) says; `None` is no bound. Default:
+    /// what was asked for last, else 30 days.
+    pub fn keep_for(mut self, time: Option<Duration>) -> Self {
+        self.retention.keep_for = Some(time);
+        self
+    }
+
     /// Who tells what network there is. Default: the system, where it does
     /// (Linux), which says nothing of metered ones.
     pub fn network_monitor(mut self, monitor: impl NetworkMonitor) -> Self {
@@ -213,14 +236,16 @@ impl Builder {
             connector.register_key(name, key);
         }
         let connector = Arc::new(connector);
-        let state_dir = dir.clone();
-        let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&dir)).await;
-        let store = match opened {
-            Ok(store) => Arc::new(store?),
+        let (state_dir, asked) = (dir.clone(), self.retention);
+        let opened = tokio::task::spawn_blocking(move || {
+            SqliteStore::open(&dir).map(|store| (store, retention::of_state(&dir, asked)))
+        });
+        let (store, retention) = match opened.await {
+            Ok(opened) => opened?,
             Err(error) => return Err(Error::Start(error.into())),
         };
         let recovers = self.config.recovery == Recovery::All;
-        let engine = Engine::start(store, connector.clone(), self.config.clone()).await?;
+        let engine = Engine::start(Arc::new(store), connector.clone(), self.config.clone()).await?;
         let utility = TransferUtility::new(
             engine,
             connector,
@@ -240,6 +265,8 @@ impl Builder {
             utility.sweep_spool().await?;
             utility.go_on_with_groups().await?;
         }
+        let keeping = retention::keep_to(retention, utility.weak());
+        utility.engine().spawn(keeping)?;
         Ok(utility)
     }
 }

@@ -196,6 +196,7 @@
 //! | `requests` at one time | 2·(cpus+1) |
 //! | `parts_per_transfer` at one time | 5 |
 //! | `bandwidth`: the most bytes a second, each way; later [`set_bandwidth`](TransferUtility::set_bandwidth), also of a group | none |
+//! | `request_rate`: the most requests a second; later [`set_request_rate`](TransferUtility::set_request_rate) | none |
 //! | `byte_budget`: file content in memory | 44 MiB |
 //! | `retry_limit`: failures in a row of one item | 8; outages and throttling do not count |
 //! | `stall_timeout`: in which 1 KiB must move | 20 s |
@@ -207,6 +208,9 @@
 //! Up to 5 MiB (5,242,880 bytes) go in one PUT, more in parts: of 5 MiB, 8 MiB from
 //! 64 MiB, 16 MiB from 16 GiB, and as large as 10,000 parts need. A
 //! [`part_size`](UploadRequest::part_size) is 5 MiB to 5 GiB.
+//!
+//! Records of finished transfers are forgotten after 30 days, and beyond 1,000,000 of them, or as
+//! [`Builder::keep_for`] and [`Builder::keep_finished`] say.
 //!
 //! # Errors
 //!
@@ -255,6 +259,7 @@ mod prefix;
 mod presign;
 mod request;
 mod request_headers;
+mod retention;
 mod settings;
 mod spool;
 mod steer;
@@ -301,9 +306,9 @@ pub use towline_core::{
     Encryption, ErrorRecord, Extra, FoundCounts, Grant, Grantee, GroupId, GroupQuery, GroupSums,
     Incident, KeyReference, ListedObject, ListingPhase, NetworkClass, NetworkPolicy, NotDeleted,
     NotListed, ObjectAddress, ObjectKey, ObjectOptions, ObjectVersion, ObjectsPage, Operation,
-    Outcome, ParkReason, PartSize, PartSizeError, Permission, Proof, Query, ReadCondition, Reason,
-    Record, State, StoreError, Timestamp, TransferId, TransferOptions, UploadMode, Verified,
-    WhenSourceChanges, WhenTargetExists,
+    Outcome, ParkReason, PartSize, PartSizeError, Permission, Priority, Proof, Query,
+    ReadCondition, Reason, Record, State, StoreError, Timestamp, TransferId, TransferOptions,
+    UploadMode, Verified, WhenSourceChanges, WhenTargetExists,
 };
 pub use towline_engine::{
     Bandwidth, COMMIT_BOUNDS_MS, Checks, Config, Heeds, Limits, Profile as StoreProfile, Rate,

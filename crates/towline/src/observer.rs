@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use futures_util::stream;
-use towline_core::{State, TransferId};
+use towline_core::{Priority, State, TransferId};
 use towline_engine::Watch;
 
 use crate::listener::{Listener, Slot};
@@ -128,6 +128,12 @@ impl TransferObserver {
     /// [`TransferUtility::remove`].
     pub async fn remove(&self) -> Result<(), Error> {
         self.utility.remove(self.id).await
+    }
+
+    /// Lets it go ahead of others, or behind them, from now on; see
+    /// [`TransferUtility::prioritize`].
+    pub async fn prioritize(&self, priority: Priority) -> Result<bool, Error> {
+        self.utility.prioritize(self.id, priority).await
     }
 
     /// Stops it and removes what was moved; see [`TransferUtility::cancel`].

@@ -1,7 +1,7 @@
 //! Steering: pause, resume, retry, cancel, remove; one, or all that match.
 
 use futures_util::future::join_all;
-use towline_core::{Command, Direction, Query, State, TransferId};
+use towline_core::{Command, Direction, Priority, Query, State, TransferId};
 use towline_engine::EngineError;
 use towline_s3::Credentials;
 
@@ -45,6 +45,12 @@ impl TransferUtility {
         }
     }
 
+    /// Lets a transfer go ahead of others, or behind them, from now on. False when
+    /// it does so already, or is completed. Durable when this returns.
+    pub async fn prioritize(&self, id: TransferId, priority: Priority) -> Result<bool, Error> {
+        self.steer(id, Command::Prioritize(priority)).await
+    }
+
     /// Pauses every unfinished transfer of one direction, or of both. Gives
     /// those that were.
     pub async fn pause_all(&self, direction: Option<Direction>) -> Result<Vec<TransferId>, Error> {
@@ -83,7 +89,9 @@ impl TransferUtility {
             Command::Cancel => [&UNFINISHED[..], &[State::Paused]].concat(),
             Command::Resume => vec![State::Paused],
             Command::Retry => vec![State::Failed],
-            Command::AllowOn(_) => [&UNFINISHED[..], &[State::Paused, State::Failed]].concat(),
+            Command::AllowOn(_) | Command::Prioritize(_) => {
+                [&UNFINISHED[..], &[State::Paused, State::Failed]].concat()
+            }
         };
         let ids = self.ids_of(Query { states, ..query }).await?;
         let mut changed = Vec::new();

@@ -98,7 +98,15 @@ impl TransferUtility {
                 }
                 Verdict::Known(again) if !settled.restart => {
                     let id = self.go_on(again, credentials).await?;
-                    self.store().get(id).await?
+                    let known = self.store().get(id).await?;
+                    let priority = settled.spec.options.priority;
+                    match known {
+                        Some(known) if known.spec.options.priority != priority => {
+                            self.prioritize(id, priority).await?;
+                            self.store().get(id).await?
+                        }
+                        known => known,
+                    }
                 }
                 Verdict::Known(again) => {
                     self.hand_over(again.id(), credentials);

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use towline_core::{
-    Direction, ErrorRecord, Outcome, Reason, Record, State, Timestamp, TransferId, Verified,
+    Direction, ErrorRecord, Outcome, Priority, Reason, Record, State, Timestamp, TransferId,
+    Verified,
 };
 use towline_engine::Snapshot;
 
@@ -40,6 +41,9 @@ pub struct Transfer {
     /// The group that it belongs to, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// Whether it goes ahead of others. In JSON only where it is not normal.
+    #[serde(default, skip_serializing_if = "is_normal")]
+    pub priority: Priority,
     /// Length in bytes, once known.
     pub bytes_total: Option<u64>,
     /// Bytes moved. Equal to the total only when completed.
@@ -82,6 +86,10 @@ impl Transfer {
     }
 }
 
+fn is_normal(priority: &Priority) -> bool {
+    *priority == Priority::Normal
+}
+
 impl From<Snapshot> for Transfer {
     fn from(snapshot: Snapshot) -> Self {
         let Snapshot {
@@ -105,6 +113,7 @@ impl From<Snapshot> for Transfer {
             version_id: object.version_id.clone(),
             path: towline_engine::numbered(&record.spec.path, renamed),
             group: record.spec.group.clone(),
+            priority: record.spec.options.priority,
             bytes_total,
             bytes_transferred,
             generation: record.generation,

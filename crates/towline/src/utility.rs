@@ -1,6 +1,7 @@
 //! The transfer utility: submits, finds and steers transfers.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
@@ -226,7 +227,8 @@ impl TransferUtility {
     }
 
     /// What changed after a cursor, as it is now. A cursor may be kept and read
-    /// on from in a later process. `None` means from now on.
+    /// on from in a later process; one from before the last 100,000 removals fails
+    /// with [`StoreError::UnknownCursor`]. `None` means from now on.
     pub async fn changes(
         &self,
         after: Option<Cursor>,
@@ -284,6 +286,19 @@ impl TransferUtility {
         Ok(self.engine().set_limits(requests, parts_per_transfer)?)
     }
 
+    /// Caps, from now on, how many requests are sent in a second, over all
+    /// transfers; `None` lifts the cap. What an act needs beyond its first request
+    /// is sent at once, and those after it wait the longer. It is not kept: the next
+    /// utility begins with [`Config::request_rate`].
+    pub fn set_request_rate(&self, cap: Option<NonZeroU32>) -> Result<(), Error> {
+        Ok(self.engine().set_request_rate(cap)?)
+    }
+
+    /// That cap as it is now.
+    pub fn request_rate(&self) -> Option<NonZeroU32> {
+        self.engine().request_rate()
+    }
+
     /// Stops every act and waits until what is known is durable, and until
     /// listeners were told it: 2 s at most, for one that blocks. Unfinished
     /// transfers go on when the state is opened again.
@@ -292,6 +307,10 @@ impl TransferUtility {
         self.groups_here().closed();
         self.dispatcher().last_calls().await;
         Ok(closed?)
+    }
+
+    pub(crate) fn weak(&self) -> WeakUtility {
+        WeakUtility(Arc::downgrade(&self.0))
     }
 
     pub(crate) fn default_bucket(&self) -> Option<&BucketName> {

@@ -1,11 +1,12 @@
 //! The command line of `daemon`.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use towline::Bandwidth;
 
-use crate::parse;
+use crate::parse::{self, Bound};
 use crate::serving::Serving;
 
 #[derive(Debug, Args)]
@@ -42,6 +43,8 @@ pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) moving: Moving,
     #[command(flatten)]
+    pub(crate) keeping: Keeping,
+    #[command(flatten)]
     pub(crate) serving: Serving,
 }
 
@@ -52,6 +55,8 @@ pub(crate) struct Start {
     #[command(flatten)]
     pub(crate) moving: Moving,
     #[command(flatten)]
+    pub(crate) keeping: Keeping,
+    #[command(flatten)]
     pub(crate) serving: Serving,
 }
 
@@ -60,6 +65,7 @@ impl Start {
     pub(crate) fn options(&self) -> Vec<OsString> {
         let mut options = self.logging.options();
         options.extend(self.moving.options());
+        options.extend(self.keeping.options());
         options.extend(self.serving.options());
         options
     }
@@ -77,6 +83,37 @@ impl Moving {
     fn options(&self) -> Option<OsString> {
         let text = parse::bandwidth_text(self.bandwidth?);
         Some(format!("--bandwidth={text}").into())
+    }
+}
+
+/// How long records of finished transfers are kept.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct Keeping {
+    /// Forget the oldest finished transfers beyond so many [default: as said last, else 1000000]
+    #[arg(long, value_name = "N|none", value_parser = parse::most)]
+    pub(crate) keep_finished: Option<Bound<u64>>,
+    /// Forget finished transfers so long after their end [default: as said last, else 30d]
+    #[arg(long, value_name = "TIME|none", value_parser = parse::longest)]
+    pub(crate) keep_for: Option<Bound<Duration>>,
+}
+
+impl Keeping {
+    pub(crate) fn is_given(&self) -> bool {
+        self.keep_finished.is_some() || self.keep_for.is_some()
+    }
+
+    fn options(&self) -> Vec<OsString> {
+        let number = |most: Bound<u64>| most.most().map(|most| most.to_string());
+        let time =
+            |most: Bound<Duration>| most.most().map(|most| format!("{}ms", most.as_millis()));
+        let option = |name: &str, value: Option<String>| {
+            OsString::from(format!("{name}={}", value.as_deref().unwrap_or("none")))
+        };
+        let finished = self
+            .keep_finished
+            .map(|most| option("--keep-finished", number(most)));
+        let age = self.keep_for.map(|most| option("--keep-for", time(most)));
+        finished.into_iter().chain(age).collect()
     }
 }
 

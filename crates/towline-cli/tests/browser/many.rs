@@ -22,7 +22,8 @@ fn the_page_stays_quick_and_small_with_a_hundred_thousand_transfers() {
     let rows = std::env::var("TOWLINE_PAGE_ROWS").map_or(100_000, |rows| rows.parse().unwrap());
     let scene = Scene::start(env!("CARGO_BIN_EXE_towline"));
     fill(&scene.path("state"), rows);
-    let service = Service::of(scene, &[]);
+    // They ended long ago.
+    let service = Service::of(scene, &["--keep-for", "none"]);
     let begun = Instant::now();
     let Some(browser) = service.open() else {
         return;

@@ -25,12 +25,16 @@ async fn very_many_transfers_are_paged_counted_and_searched_at_once_in_little_me
     let state = dir.path().join("state");
     let ids = fill(&state, count).await;
 
-    // Nobody answers there, so that all stay as they are.
-    let mut command = towline(
-        "http://127.0.0.1:9",
-        &state,
-        &["daemon", "run", "--listen", "127.0.0.1:0"],
-    );
+    // Nobody answers there, so that all stay as they are, also those that ended long ago.
+    let run = [
+        "daemon",
+        "run",
+        "--listen",
+        "127.0.0.1:0",
+        "--keep-for",
+        "none",
+    ];
+    let mut command = towline("http://127.0.0.1:9", &state, &run);
     command.env("HOME", dir.path());
     let begun = Instant::now();
     let service = Service::start(command, &state, &dir.path().join("log"));

@@ -1,7 +1,7 @@
 //! What a person or program asks of a transfer; it may be refused.
 
 use super::{Step, Transfer};
-use crate::{After, Change, NetworkPolicy, Now, Phase, State};
+use crate::{After, Change, NetworkPolicy, Now, Phase, Priority, State};
 
 /// A request to steer a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,16 +16,19 @@ pub enum Command {
     Cancel,
     /// Go on these networks only, from now on.
     AllowOn(NetworkPolicy),
+    /// Go ahead of others, or behind them, from now on.
+    Prioritize(Priority),
 }
 
 impl Command {
     /// One of each kind.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Pause,
         Self::Resume,
         Self::Retry,
         Self::Cancel,
         Self::AllowOn(NetworkPolicy::Unmetered),
+        Self::Prioritize(Priority::High),
     ];
 
     const fn verb(self) -> &'static str {
@@ -35,6 +38,7 @@ impl Command {
             Self::Retry => "retry",
             Self::Cancel => "cancel",
             Self::AllowOn(_) => "change the networks of",
+            Self::Prioritize(_) => "change the priority of",
         }
     }
 }
@@ -75,6 +79,11 @@ impl Transfer {
             (Command::AllowOn(policy), phase) if phase != Phase::Completed => {
                 if self.record.spec.options.network != policy {
                     self.change(&mut step, Change::Network(policy));
+                }
+            }
+            (Command::Prioritize(priority), phase) if phase != Phase::Completed => {
+                if self.record.spec.options.priority != priority {
+                    self.change(&mut step, Change::Priority(priority));
                 }
             }
             (command, phase) => {

@@ -1,6 +1,7 @@
 //! Limits that change while transfers run, and how fast bytes move.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 
 use axum::Json;
 use axum::extract::State;
@@ -48,6 +49,14 @@ pub(super) async fn set(
             return Err(bad_limit(format!("{limit} is no limit; 1 to {MOST} are")));
         }
     }
+    let one_or_more = |rate: Option<u32>| match rate.map(NonZeroU32::new) {
+        None => Ok(None),
+        Some(None) => Err(bad_limit(
+            "0 requests a second are no cap; 1 or more are".into(),
+        )),
+        Some(rate) => Ok(rate),
+    };
+    let request_rate = set.request_rate.map(one_or_more).transpose()?;
     check_groups(&app, &set)?;
     let mut changes = Vec::new();
     if let Some(of_all) = set.bandwidth {
@@ -60,6 +69,9 @@ pub(super) async fn set(
     let requests = set.requests.map(usize::from);
     let parts = set.parts_per_transfer.map(usize::from);
     app.utility.set_limits(requests, parts)?;
+    if let Some(rate) = request_rate {
+        app.utility.set_request_rate(rate)?;
+    }
     for Change {
         group,
         direction,
@@ -91,6 +103,7 @@ fn limits(app: &App) -> Limits {
     Limits {
         requests: now.requests,
         parts_per_transfer: now.parts_per_transfer,
+        request_rate: app.utility.request_rate().map(NonZeroU32::get),
         bandwidth: app.utility.bandwidth().into(),
         groups: groups.map(|(name, caps)| (name, caps.into())).collect(),
     }

@@ -188,9 +188,22 @@ async fn limits_change_while_the_service_runs_and_nothing_else_does() {
         (&set["requests"], &set["parts_per_transfer"]),
         (&json!(3), &json!(2))
     );
+    assert_eq!(set["request_rate"], Value::Null);
+    assert_eq!(
+        patch(json!({ "request_rate": 50 })).json()["request_rate"],
+        50
+    );
+    let set = patch(json!({ "requests": 4 })).json();
+    assert_eq!(
+        (&set["requests"], &set["request_rate"]),
+        (&json!(4), &json!(50))
+    );
+    let set = patch(json!({ "request_rate": null })).json();
+    assert_eq!(set["request_rate"], Value::Null);
     for wrong in [
         json!({ "requests": 0 }),
         json!({ "parts_per_transfer": 257 }),
+        json!({ "requests": 9, "request_rate": 0 }),
     ] {
         assert_eq!(patch(wrong).status, 422);
     }

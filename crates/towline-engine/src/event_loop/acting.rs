@@ -9,6 +9,7 @@ use tracing::Instrument as _;
 use super::{EventLoop, Message};
 use crate::act::{self, Act, Context, Stop};
 use crate::live::ActId;
+use crate::scheduler::Round;
 
 impl EventLoop {
     pub(super) fn schedule(&mut self) {
@@ -18,26 +19,34 @@ impl EventLoop {
         let mut moved = true;
         while moved && self.scheduler.has_free_slot() {
             moved = false;
-            // Those of which nothing runs come first: so a small one never
-            // waits for more than one part of a huge one.
-            let mut busy = Vec::new();
-            for id in self.scheduler.round() {
-                match self.live.get(&id) {
-                    Some(live) if live.is_idle() => moved |= self.offer_slot(id),
-                    Some(_) => busy.push(id),
-                    None => {}
-                }
-                if !self.scheduler.has_free_slot() {
-                    return;
-                }
-            }
-            for id in busy {
-                if !self.scheduler.has_free_slot() {
-                    return;
-                }
-                moved |= self.offer_slot(id);
+            for round in self.scheduler.rounds(self.machine.clock.monotonic()) {
+                moved |= self.offer_slots(round);
             }
         }
+    }
+
+    /// Those of which nothing runs come first: so a small one never waits for
+    /// more than one part of a huge one of its priority.
+    fn offer_slots(&mut self, round: Round) -> bool {
+        let mut left = round.slots;
+        let mut busy = Vec::new();
+        for id in round.turns {
+            if left == 0 || !self.scheduler.has_free_slot() {
+                return left < round.slots;
+            }
+            match self.live.get(&id) {
+                Some(live) if live.is_idle() => left -= usize::from(self.offer_slot(id)),
+                Some(_) => busy.push(id),
+                None => {}
+            }
+        }
+        for id in busy {
+            if left == 0 || !self.scheduler.has_free_slot() {
+                break;
+            }
+            left -= usize::from(self.offer_slot(id));
+        }
+        left < round.slots
     }
 
     /// Begins with an act of a transfer, if there is one that can begin.
@@ -49,7 +58,13 @@ impl EventLoop {
         if !site.pace.has_room() || (site.reach.is_in_question() && live.needs_store()) {
             return false;
         }
-        let act = match live.act_is_ready() {
+        let direction = live.transfer.record().spec.direction;
+        let is_ready = live.act_is_ready();
+        let is_local = is_ready && live.next_act.is_some_and(|act| !act.talks_to_s3(direction));
+        if self.awaits_request && !is_local {
+            return false;
+        }
+        let act = match is_ready {
             true => live.next_act.take(),
             // The last slot is for none that has others and is slowed by a cap.
             false
@@ -65,6 +80,12 @@ impl EventLoop {
             return false;
         };
         self.begin(id, act);
+        if act.talks_to_s3(direction)
+            && let Err(wait) = self.request_rate.begun()
+        {
+            self.awaits_request = true;
+            self.later(wait, Message::MayRequest);
+        }
         true
     }
 
@@ -107,7 +128,8 @@ impl EventLoop {
         live.began(number, act, stopper);
         self.acts.insert(number, live.site);
         self.sites.get(live.site).pace.take();
-        self.scheduler.take_slot();
+        let now = self.machine.clock.monotonic();
+        self.scheduler.take_slot(live.priority, now);
         let end = EndOfAct {
             inbox: self.inbox.clone(),
             id,

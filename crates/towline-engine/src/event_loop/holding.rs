@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use towline_core::{
-    Command, ParkReason, PartRow, Phase, Record, Store, StoreError, Transfer, TransferId,
+    Command, ParkReason, PartRow, Phase, Priority, Record, Store, StoreError, Transfer, TransferId,
 };
 
 use super::{EventLoop, Load, Message, Reply};
@@ -21,41 +21,52 @@ impl EventLoop {
             if self.live.contains_key(&record.id) {
                 continue; // it came with the backlog
             }
-            if record.id <= self.backlog.after {
+            let (id, priority) = (record.id, record.spec.options.priority);
+            let room = self.room(priority);
+            let lane = self.lanes.of(priority);
+            let backlog = &mut lane.backlog;
+            if id <= backlog.after {
                 // A later one was begun before it, or the backlog had it: it is
                 // read anew, since it may have changed meanwhile.
-                self.returning.push_back(record.id);
+                lane.returning.push_back(id);
                 continue;
             }
-            if self.backlog.more || self.backlog.loading || self.room() == 0 {
-                self.backlog.more = true; // it comes when its turn does
-                self.backlog.grew = self.backlog.loading;
+            if backlog.more || backlog.loading || room == 0 {
+                backlog.more = true; // it comes when its turn does
+                backlog.grew = backlog.loading;
                 continue;
             }
-            self.backlog.after = self.backlog.after.max(record.id);
-            let id = record.id;
+            backlog.after = id;
             if self.is_for_later(&record) {
-                self.aside.push(id);
+                self.aside.push((id, priority));
                 continue;
             }
             self.hold(record, Vec::new());
             self.admit(id);
         }
-        if !self.returning.is_empty() {
+        if self.lanes.returning() > 0 {
             self.load_backlog();
         }
     }
 
-    /// Parked ones take no room from those that can go on.
-    fn room(&self) -> usize {
-        let busy = self.live.len() - self.parked;
-        self.config.window.saturating_sub(busy)
+    /// How many more of a priority are held.
+    fn room(&mut self, priority: Priority) -> usize {
+        let most = self.most_of(priority);
+        most.saturating_sub(self.lanes.of(priority).busy())
+    }
+
+    /// The others are few where the window is for the normal ones.
+    fn most_of(&self, priority: Priority) -> usize {
+        match priority {
+            Priority::Normal => self.config.window,
+            Priority::High | Priority::Low => (self.config.window / 4).max(1),
+        }
     }
 
     /// Nothing can be done for it until its store is back, or another network is
     /// there, and enough wait for that already: it stays in the store.
     fn is_for_later(&mut self, record: &Record) -> bool {
-        if self.parked < self.config.window {
+        if self.lanes.parked() < self.config.window {
             return false;
         }
         let site = self.sites.of(record);
@@ -63,26 +74,36 @@ impl EventLoop {
         is_barred || self.sites.get(site).reach.is_down()
     }
 
-    /// Keeps the number of parked ones.
-    pub(super) fn count_parked(&mut self, was: bool, is: bool) {
-        match (was, is) {
-            (false, true) => self.parked += 1,
-            (true, false) => self.parked -= 1,
-            _ => {}
-        }
-    }
-
     /// Holds it no more.
     fn let_go(&mut self, id: TransferId) -> Option<Live> {
         let live = self.live.remove(&id)?;
-        self.count_parked(live.is_parked(), false);
+        self.lanes.of(live.priority).let_go(live.is_parked());
         self.scheduler.leave(id);
         Some(live)
     }
 
+    /// One that is held takes its turns among those of its priority, which may be
+    /// another one now.
+    pub(super) fn change_lane(&mut self, id: TransferId) {
+        let Some(live) = self.live.get_mut(&id) else {
+            return;
+        };
+        let now = live.transfer.record().spec.options.priority;
+        let was = std::mem::replace(&mut live.priority, now);
+        if now != was {
+            let is_parked = live.is_parked();
+            self.lanes.of(was).let_go(is_parked);
+            self.lanes.of(now).hold(is_parked);
+            self.scheduler.leave(id);
+            self.scheduler.join(id, now);
+        }
+    }
+
     /// Those that were set aside come back, as there is room.
     pub(super) fn bring_back(&mut self) {
-        self.returning.extend(self.aside.drain(..));
+        for (id, priority) in self.aside.drain(..) {
+            self.lanes.of(priority).returning.push_back(id);
+        }
         self.load_backlog();
     }
 
@@ -90,47 +111,63 @@ impl EventLoop {
         if self.broken || self.closing.is_some() {
             return;
         }
-        let done = self.backlog.loading || !self.backlog.more;
-        if done && self.returning.is_empty() {
+        for priority in Priority::ALL {
+            self.load_backlog_of(priority);
+        }
+    }
+
+    fn load_backlog_of(&mut self, priority: Priority) {
+        let lane = self.lanes.of(priority);
+        let done = lane.backlog.loading || !lane.backlog.more;
+        if done && lane.returning.is_empty() {
             return;
         }
-        let room = self.room();
-        if room < (self.config.window / 4).max(1) {
+        let room = self.room(priority);
+        if room < (self.most_of(priority) / 4).max(1) {
             return;
         }
-        if !self.returning.is_empty() {
-            let some = room.min(self.returning.len());
-            let some = self.returning.drain(..some).collect();
+        let lane = self.lanes.of(priority);
+        if !lane.returning.is_empty() {
+            let some = room.min(lane.returning.len());
+            let some = lane.returning.drain(..some).collect();
             return self.on_carry(some);
         }
-        self.backlog.loading = true;
+        lane.backlog.loading = true;
         let (store, after, inbox) = (
             Arc::clone(&self.store),
-            self.backlog.after,
+            lane.backlog.after,
             self.inbox.clone(),
         );
         self.machine.tasks.spawn(async move {
-            let _ = inbox.send(Message::Backlog(read_backlog(&*store, after, room).await));
+            let page = read_backlog(&*store, priority, after, room).await;
+            let _ = inbox.send(Message::Backlog(priority, page));
         });
     }
 
-    pub(super) fn on_backlog(&mut self, page: Result<Vec<(Record, Vec<PartRow>)>, StoreError>) {
-        self.backlog.loading = false;
-        let touched = std::mem::take(&mut self.backlog.touched);
+    pub(super) fn on_backlog(
+        &mut self,
+        priority: Priority,
+        page: Result<Vec<(Record, Vec<PartRow>)>, StoreError>,
+    ) {
+        let backlog = &mut self.lanes.of(priority).backlog;
+        backlog.loading = false;
+        let touched = std::mem::take(&mut backlog.touched);
         let page = match page {
             Ok(page) => page,
             Err(error) => return self.fail_store(&error),
         };
-        let grew = std::mem::take(&mut self.backlog.grew);
-        self.backlog.more = grew || !page.is_empty();
+        let backlog = &mut self.lanes.of(priority).backlog;
+        backlog.more = std::mem::take(&mut backlog.grew) || !page.is_empty();
+        if let Some((last, _)) = page.last() {
+            backlog.after = backlog.after.max(last.id);
+        }
         for (record, parts) in page {
             let id = record.id;
-            self.backlog.after = self.backlog.after.max(id);
             if self.live.contains_key(&id) || touched.contains(&id) {
                 continue;
             }
             if self.is_for_later(&record) {
-                self.aside.push(id);
+                self.aside.push((id, priority));
                 continue;
             }
             let lacks_stream = record.spec.is_stream() && !self.streams.contains_key(&id);
@@ -153,7 +190,7 @@ impl EventLoop {
         let s3 = self
             .connector
             .connect(id, connection)
-            .map(|s3| Metered::client(s3, &self.meter))
+            .map(|s3| Metered::client(s3, &self.meter, &self.request_rate))
             .unwrap_or_else(unusable::client);
         let profile = self
             .profiles
@@ -167,11 +204,12 @@ impl EventLoop {
         if let Some(shown) = self.shown_aside.remove(&id) {
             live.shown = shown;
         }
-        self.count_parked(false, live.is_parked());
+        let priority = live.priority;
+        self.lanes.of(priority).hold(live.is_parked());
         self.live.insert(id, live);
-        self.scheduler.join(id);
-        if self.backlog.loading {
-            self.backlog.touched.insert(id);
+        self.scheduler.join(id, priority);
+        for lane in self.lanes.all().filter(|lane| lane.backlog.loading) {
+            lane.backlog.touched.insert(id);
         }
     }
 
@@ -185,7 +223,8 @@ impl EventLoop {
         });
         let over = self.live.len() > 2 * self.config.window;
         if alone && over {
-            self.aside.push(id);
+            let priority = self.live.get(&id).map(|live| live.priority);
+            self.aside.push((id, priority.unwrap_or_default()));
             if let Some(live) = self.live.get(&id)
                 && live.shown.1 > live.transfer.record().bytes_done
             {
@@ -268,7 +307,7 @@ impl EventLoop {
         };
         let connection = &live.transfer.record().spec.connection;
         if let Ok(s3) = self.connector.connect(id, connection) {
-            live.s3 = Metered::client(s3, &self.meter);
+            live.s3 = Metered::client(s3, &self.meter, &self.request_rate);
         }
     }
 
@@ -311,7 +350,7 @@ impl EventLoop {
                 let at_rest = record.phase.is_final() || record.phase == Phase::Paused;
                 let carry = carry && !at_rest && !self.broken && self.closing.is_none();
                 if carry && commands.is_empty() && self.is_for_later(&record) {
-                    self.aside.push(id);
+                    self.aside.push((id, record.spec.options.priority));
                 } else if carry || !commands.is_empty() {
                     self.hold(record, parts);
                     if carry {
@@ -369,12 +408,13 @@ async fn read_one(store: &dyn Store, id: TransferId) -> Result<(Record, Vec<Part
 
 async fn read_backlog(
     store: &dyn Store,
+    priority: Priority,
     after: TransferId,
     limit: usize,
 ) -> Result<Vec<(Record, Vec<PartRow>)>, StoreError> {
     let mut page = Vec::new();
     towline_core::failpoint!("recovery.begins");
-    for record in store.next(after, limit).await? {
+    for record in store.next_of(priority, after, limit).await? {
         let parts = match record.remote {
             Some(_) => store.parts(record.id).await?,
             None => Vec::new(),

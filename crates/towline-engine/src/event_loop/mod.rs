@@ -3,18 +3,20 @@
 
 mod acting;
 mod holding;
+mod lanes;
 mod waiting;
 mod watching;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use towline_core::{
     Action, Command, Connector, ErrorRecord, Event, Fix, Incident, Item, NetworkClass, Now,
-    PartNumber, PartRow, Record, S3Error, Step, Store, StoreError, TransferId,
+    PartNumber, PartRow, Priority, Record, S3Error, Step, Store, StoreError, TransferId,
 };
 
+use self::lanes::Lanes;
 use crate::act::Act;
 use crate::bandwidth::Caps;
 use crate::budget::Budget;
@@ -24,6 +26,7 @@ use crate::live::{ActId, Live};
 use crate::machine::Machine;
 use crate::meter::Meter;
 use crate::profile::Profiles;
+use crate::request_rate::RequestRate;
 use crate::scheduler::Scheduler;
 use crate::site::{Sign, SiteId, Sites};
 use crate::snapshot::{Snapshot, Watch};
@@ -42,6 +45,8 @@ pub(crate) enum Message {
     StreamCame,
     /// A stream has bytes, or room.
     Wake,
+    /// Another request may be sent.
+    MayRequest,
     /// From now on at most so many requests, and parts of one transfer, at one
     /// time; `None` leaves a limit as it is.
     Limits {
@@ -59,8 +64,8 @@ pub(crate) enum Message {
         id: TransferId,
         read: Box<Result<(Record, Vec<PartRow>), StoreError>>,
     },
-    /// The next unfinished transfers were read.
-    Backlog(Result<Vec<(Record, Vec<PartRow>)>, StoreError>),
+    /// The next unfinished transfers of a priority were read.
+    Backlog(Priority, Result<Vec<(Record, Vec<PartRow>)>, StoreError>),
     /// Somebody wants these carried; credentials may have come for them.
     Carry(Vec<TransferId>),
     /// An act is over; without an event when it was cut short.
@@ -133,6 +138,9 @@ pub(crate) struct EventLoop {
     meter: Arc<Meter>,
     budget: Budget,
     caps: Caps,
+    request_rate: RequestRate,
+    /// Something would begin if another request might be sent, and is told so.
+    awaits_request: bool,
     profiles: Profiles,
     inbox: mpsc::UnboundedSender<Message>,
     writer: Writer,
@@ -146,8 +154,7 @@ pub(crate) struct EventLoop {
     parts_per_transfer: usize,
     /// In an order, so that a seed of the simulation repeats all that follows.
     live: BTreeMap<TransferId, Live>,
-    /// How many of them are parked.
-    parked: usize,
+    lanes: Lanes,
     watchers: BTreeMap<TransferId, watch::Sender<Snapshot>>,
     /// Counts what became durable, for those who follow the store.
     durable: watch::Sender<u64>,
@@ -156,11 +163,8 @@ pub(crate) struct EventLoop {
     next_act: ActId,
     /// To which store the acts that run talk.
     acts: HashMap<ActId, SiteId>,
-    backlog: Backlog,
-    /// Parked ones that were let go to make room, and those of them whose
-    /// cause may have ended.
-    aside: Vec<TransferId>,
-    returning: VecDeque<TransferId>,
+    /// Parked ones that were let go to make room.
+    aside: Vec<(TransferId, Priority)>,
     /// Of those, what was shown in which generation where less is recorded.
     shown_aside: BTreeMap<TransferId, (u32, u64)>,
     loads: HashMap<TransferId, Load>,
@@ -177,18 +181,6 @@ struct Pending {
     id: TransferId,
     actions: Vec<Action>,
     reply: Option<(Reply, bool)>,
-}
-
-/// The unfinished transfers that are not held yet.
-struct Backlog {
-    after: TransferId,
-    more: bool,
-    loading: bool,
-    /// Transfers were left to the backlog while a page was being read, which
-    /// may lack them.
-    grew: bool,
-    /// Steered while a page was being read, so that page may be stale for them.
-    touched: HashSet<TransferId>,
 }
 
 /// Streams that are not here yet, of transfers that may be in the store already.
@@ -229,6 +221,8 @@ impl EventLoop {
             meter,
             budget: Budget::new(config.byte_budget),
             caps: Caps::new(config.bandwidth, machine.clock),
+            request_rate: RequestRate::new(config.request_rate, machine.clock),
+            awaits_request: false,
             scheduler: Scheduler::new(config.requests),
             sites: Sites::new(config.requests),
             network: NetworkClass::default(),
@@ -241,7 +235,7 @@ impl EventLoop {
             inbox,
             writer,
             live: BTreeMap::new(),
-            parked: 0,
+            lanes: Lanes::new(left_out),
             watchers: BTreeMap::new(),
             durable,
             pending: VecDeque::new(),
@@ -249,16 +243,7 @@ impl EventLoop {
             next_act: 0,
             acts: HashMap::new(),
             aside: Vec::new(),
-            returning: VecDeque::new(),
             shown_aside: BTreeMap::new(),
-            backlog: Backlog {
-                // What is left out is not read; ids grow, so the rest comes after.
-                after: left_out.unwrap_or(TransferId::START),
-                more: left_out.is_none(),
-                loading: false,
-                grew: false,
-                touched: HashSet::new(),
-            },
             loads: HashMap::new(),
             streams: BTreeMap::new(),
             coming: Coming::default(),
@@ -270,6 +255,11 @@ impl EventLoop {
     /// Where what it does is counted.
     pub(crate) fn meter(&self) -> Arc<Meter> {
         Arc::clone(&self.meter)
+    }
+
+    /// The cap on its requests; it may be changed at any time.
+    pub(crate) fn request_rate(&self) -> RequestRate {
+        self.request_rate.clone()
     }
 
     /// The caps on what it moves; they may be changed at any time.
@@ -310,6 +300,7 @@ impl EventLoop {
             Message::Stream(id, stream) => self.on_stream(id, stream),
             Message::StreamCame => self.on_stream_came(),
             Message::Wake => {} // what can be done now is looked for anyway
+            Message::MayRequest => self.awaits_request = false,
             Message::Limits { requests, parts } => {
                 if let Some(requests) = requests {
                     self.scheduler.set_limit(requests);
@@ -321,7 +312,7 @@ impl EventLoop {
             }
             Message::Command { id, command, reply } => self.on_command(id, command, reply),
             Message::Loaded { id, read } => self.on_loaded(id, *read),
-            Message::Backlog(page) => self.on_backlog(page),
+            Message::Backlog(priority, page) => self.on_backlog(priority, page),
             Message::Carry(ids) => self.on_carry(ids),
             Message::ActEnded { id, act, event } => self.on_act_ended(id, act, event),
             Message::Flushed { upto, result, gone } => {
@@ -374,7 +365,9 @@ impl EventLoop {
         let now = self.machine.clock.now_at(&*live.s3);
         let done = live.transfer.on_command(command, now);
         let is_parked = live.is_parked();
-        self.count_parked(was_parked, is_parked);
+        self.lanes
+            .of(live.priority)
+            .count_parked(was_parked, is_parked);
         match done {
             Ok(step) => {
                 let changed = step != Step::default();
@@ -386,8 +379,10 @@ impl EventLoop {
                 {
                     self.admit(id);
                 }
-                if let Command::AllowOn(_) = command {
-                    self.reconsider(id);
+                match command {
+                    Command::AllowOn(_) => self.reconsider(id),
+                    Command::Prioritize(_) => self.change_lane(id),
+                    _ => {}
                 }
             }
             Err(refused) => {
@@ -462,7 +457,9 @@ impl EventLoop {
         let was_parked = live.is_parked();
         let step = live.transfer.on_event(event, now);
         let is_parked = live.is_parked();
-        self.count_parked(was_parked, is_parked);
+        self.lanes
+            .of(live.priority)
+            .count_parked(was_parked, is_parked);
         self.take(id, step, None);
     }
 

@@ -110,7 +110,7 @@ impl EventLoop {
 
     pub(super) fn on_tally(&self, reply: oneshot::Sender<(u64, u64)>) {
         let states = self.live.values().map(|live| live.transfer.status().state);
-        let (mut moving, mut waiting) = (0, self.aside.len() + self.returning.len());
+        let (mut moving, mut waiting) = (0, self.aside.len() + self.lanes.returning());
         for state in states {
             moving += usize::from(state == State::InProgress);
             waiting += usize::from(state == State::WaitingForNetwork);

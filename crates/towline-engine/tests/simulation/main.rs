@@ -9,6 +9,8 @@ mod many;
 mod metered;
 mod outages;
 mod power;
+mod priority;
+mod request_rate;
 mod scene;
 mod steering;
 mod throttling;

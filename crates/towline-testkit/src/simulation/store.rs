@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use towline_core::{
-    Change, Changed, Changes, Created, Cursor, GroupChange, GroupId, GroupPage, GroupQuery,
-    GroupRecord, GroupSums, Incident, NewGroup, NewTransfer, NotListed, Page, PartRow, Query,
-    Record, Store, StoreError, Timestamp, TransferId,
+    Change, Changed, Changes, Created, Cursor, Ended, GroupChange, GroupId, GroupPage, GroupQuery,
+    GroupRecord, GroupSums, Incident, NewGroup, NewTransfer, NotListed, Page, PartRow, Priority,
+    Query, Record, Store, StoreError, Timestamp, TransferId,
 };
 
 use super::trace::Trace;
@@ -267,6 +267,22 @@ impl Store for SimulatedStore {
         self.inner.next(after, limit).await
     }
 
+    async fn next_of(
+        &self,
+        priority: Priority,
+        after: TransferId,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        // Nearly always nothing, which an index tells at once.
+        if priority == Priority::Normal {
+            self.takes_time().await;
+        }
+        if self.rules().hides_unfinished {
+            return Ok(Vec::new());
+        }
+        self.inner.next_of(priority, after, limit).await
+    }
+
     async fn get(&self, id: TransferId) -> Result<Option<Record>, StoreError> {
         self.takes_time().await;
         self.inner.get(id).await
@@ -296,6 +312,11 @@ impl Store for SimulatedStore {
             });
         }
         Ok(changes)
+    }
+
+    async fn ended(&self, after: u64, limit: usize) -> Result<Ended, StoreError> {
+        self.takes_time().await;
+        self.inner.ended(after, limit).await
     }
 
     async fn remove(&self, ids: Vec<TransferId>) -> Result<usize, StoreError> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use towline_core::{Changed, Cursor, Phase, Store, StoreError, TransferId};
+use towline_core::{Changed, Cursor, Ended, Phase, Store, StoreError, TransferId};
 
 use super::{Sample, StoreFactory, phase};
 
@@ -117,6 +117,44 @@ pub async fn a_removed_transfer_leaves_a_word(factory: &dyn StoreFactory) {
     let first = store.changes(Some(start), 1).await.unwrap();
     let second = store.changes(Some(first.cursor), 1).await.unwrap();
     assert_eq!([first.changed, second.changed].concat(), page.changed);
+}
+
+/// Those that go on are passed over, one that ended again comes at its last place,
+/// and every limit finds all of them once.
+pub async fn ended_ones_are_looked_through_in_the_order_in_which_they_ended(
+    factory: &dyn StoreFactory,
+) {
+    let store = factory.open();
+    assert_eq!(store.ended(0, 10).await.unwrap(), Ended::default());
+    let ids = create(&store, &["a", "b", "c", "d", "e"]).await;
+    for (at, to) in [
+        (3, Phase::Canceled),
+        (0, Phase::Failed),
+        (1, Phase::Paused),
+        (4, Phase::Completed),
+        (0, Phase::Queued),
+        (0, Phase::Failed),
+    ] {
+        let ended = vec![(ids[at], vec![phase(to)])];
+        store.commit(ended).await.unwrap();
+    }
+    for limit in [1, 2, 5, 6, 100] {
+        let (mut seen, mut after) = (Vec::new(), 0);
+        loop {
+            let page = store.ended(after, limit).await.unwrap();
+            assert!(page.transfers.len() <= limit);
+            for (place, record) in page.transfers {
+                assert!(place > after && page.next.is_none_or(|next| place <= next));
+                assert_eq!(store.get(record.id).await.unwrap().as_ref(), Some(&record));
+                seen.push(record.id);
+            }
+            match page.next {
+                Some(next) => after = next,
+                None => break,
+            }
+        }
+        assert_eq!(seen, [ids[3], ids[4], ids[0]], "{limit} at a time");
+    }
 }
 
 /// A cursor means nothing elsewhere, so it is not guessed at.

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use towline_core::{Counts, Direction, ParkReason, Phase, Query, State, TransferId};
+use towline_core::{
+    Change, Counts, Direction, ParkReason, Phase, Priority, Query, State, TransferId,
+};
 
 use super::samples::{Sample, phase};
 use super::{Store, StoreFactory};
@@ -33,6 +35,60 @@ pub async fn next_leaves_out_final_and_paused_transfers(factory: &dyn StoreFacto
     }
     assert_eq!(store.next(TransferId::new(u64::MAX), 5).await.unwrap(), []);
     assert_eq!(store.next(TransferId::START, 0).await.unwrap(), []);
+}
+
+/// Each priority is paged by itself, oldest first; what merely says so in its
+/// metadata, and what had another priority before, is not mistaken.
+pub async fn next_of_a_priority_finds_those_that_have_it_now(factory: &dyn StoreFactory) {
+    let store = factory.open();
+    let priorities = Priority::ALL.repeat(4);
+    let new = priorities.iter().enumerate().map(|(n, priority)| {
+        let sample = Sample::upload(&format!("name-{n}"));
+        let sample = sample.with(|spec| {
+            let options = &mut spec.options;
+            options.priority = *priority;
+            options
+                .object
+                .metadata
+                .insert("priority".into(), "high".into());
+        });
+        sample.build()
+    });
+    let made = store.create_many(new.collect()).await.unwrap();
+    let ids: Vec<_> = made.iter().map(|made| made.record().id).collect();
+    let now_low = Change::Priority(Priority::Low);
+    let changes = vec![
+        (ids[0], vec![now_low.clone()]),
+        (ids[1], vec![now_low]),
+        (ids[3], vec![phase(Phase::Paused)]),
+        (ids[6], vec![phase(Phase::Completed)]),
+    ];
+    store.commit(changes).await.unwrap();
+    for (priority, expected) in [
+        (Priority::High, vec![9]),
+        (Priority::Normal, vec![4, 7, 10]),
+        (Priority::Low, vec![0, 1, 2, 5, 8, 11]),
+    ] {
+        for limit in [1, 2, 100] {
+            let (mut found, mut after) = (Vec::new(), TransferId::START);
+            loop {
+                let page = store.next_of(priority, after, limit).await.unwrap();
+                assert!(page.len() <= limit);
+                let Some(last) = page.last() else { break };
+                after = last.id;
+                found.extend(page.iter().map(|record| record.id));
+            }
+            let expected = expected.iter().map(|at: &usize| ids[*at]);
+            assert_eq!(found, expected.collect::<Vec<_>>(), "{priority} by {limit}");
+        }
+    }
+    assert_eq!(
+        store
+            .next_of(Priority::Normal, TransferId::START, 0)
+            .await
+            .unwrap(),
+        []
+    );
 }
 
 /// In one phase each, and none is counted twice or left out.

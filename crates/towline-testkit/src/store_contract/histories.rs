@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use fastrand::Rng;
 use towline_core::{
     Asked, Change, ChecksumAlgorithm, ChecksumKind, FileIdentity, Fingerprint, NetworkPolicy,
-    ObjectIdentity, Outcome, ParkReason, PartNumber, PartPlan, PartRow, Phase, Proof, RangeOf,
-    Record, Remote, Request, Temp, Timestamp, Verified,
+    ObjectIdentity, Outcome, ParkReason, PartNumber, PartPlan, PartRow, Phase, Priority, Proof,
+    RangeOf, Record, Remote, Request, Temp, Timestamp, Verified,
 };
 
 use super::samples::{error, sum};
@@ -104,6 +104,7 @@ pub fn random_change(rng: &mut Rng, history: &History) -> Change {
         9 => Change::Sealed(FileIdentity::from(fingerprint(rng))),
         10 => Change::Generation(rng.u32(..)),
         11 => Change::Discarded,
+        12 if rng.bool() => Change::Priority(pick(rng, &Priority::ALL)),
         12 => Change::Network(pick(
             rng,
             &[

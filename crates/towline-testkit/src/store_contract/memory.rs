@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use towline_core::{
-    Change, Changed, Changes, Created, Cursor, GroupChange, GroupId, GroupPage, GroupQuery,
+    Change, Changed, Changes, Created, Cursor, Ended, GroupChange, GroupId, GroupPage, GroupQuery,
     GroupRecord, GroupSums, Incident, NewGroup, NewTransfer, NotListed, Page, ParkReason,
     PartNumber, PartRow, Phase, Query, Record, Spec, State, Store, StoreError, Timestamp,
     TransferId,
@@ -186,6 +186,21 @@ impl Store for MemoryStore {
         Ok(Changes {
             changed: order.into_values().take(limit).collect(),
             cursor: Cursor { n, ..now },
+        })
+    }
+
+    async fn ended(&self, after: u64, limit: usize) -> Result<Ended, StoreError> {
+        let kept = self.kept()?;
+        let mut order: Vec<&Kin> = kept.transfers.values().collect();
+        order.retain(|kin| kin.changed > after);
+        order.sort_by_key(|kin| kin.changed);
+        order.truncate(limit);
+        let next = order.last().map(|kin| kin.changed);
+        let is_final = |kin: &&&Kin| kin.record.phase.is_final();
+        let ended = order.iter().filter(is_final);
+        Ok(Ended {
+            transfers: ended.map(|kin| (kin.changed, kin.record.clone())).collect(),
+            next: next.filter(|_| order.len() == limit),
         })
     }
 

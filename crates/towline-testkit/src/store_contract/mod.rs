@@ -69,6 +69,7 @@ macro_rules! store_contract_tests {
             parts_go_when_a_transfer_ends_restarts_or_is_discarded
             the_last_64_incidents_are_kept_in_order
             next_leaves_out_final_and_paused_transfers
+            next_of_a_priority_finds_those_that_have_it_now
             find_takes_each_condition_and_all_together
             find_tells_states_by_their_phases
             each_transfer_is_counted_once_in_its_phase
@@ -80,6 +81,7 @@ macro_rules! store_contract_tests {
             changes_come_in_order_and_each_transfer_once
             changes_are_read_on_after_reopening
             a_removed_transfer_leaves_a_word
+            ended_ones_are_looked_through_in_the_order_in_which_they_ended
             a_cursor_of_another_store_is_refused
             a_group_comes_back_as_it_was
             a_page_of_a_group_is_recorded_with_its_place_or_not_at_all

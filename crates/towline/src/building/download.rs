@@ -7,8 +7,8 @@ use std::pin::Pin;
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use towline_core::{
-    ByteRange, Connection, Direction, KeyReference, NetworkPolicy, PartSize, ReadCondition,
-    Timestamp, WhenTargetExists,
+    ByteRange, Connection, Direction, KeyReference, NetworkPolicy, PartSize, Priority,
+    ReadCondition, Timestamp, WhenTargetExists,
 };
 
 use super::common;

@@ -52,6 +52,13 @@ macro_rules! common {
                 self
             }
 
+            /// Whether it goes ahead of others. Default: as most do. Can be changed
+            /// later: [`TransferObserver::prioritize`].
+            pub fn priority(mut self, priority: Priority) -> Self {
+                self.request.options.priority = priority;
+                self
+            }
+
             /// Cancels an unfinished transfer of the same and starts anew.
             pub fn restart(mut self, restart: bool) -> Self {
                 self.request.restart = restart;

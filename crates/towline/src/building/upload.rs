@@ -9,7 +9,8 @@ use bytes::Bytes;
 use tokio::io::AsyncRead;
 use towline_core::{
     ChecksumAlgorithm, Connection, Direction, Encryption, Grant, Grantee, KeyReference,
-    NetworkPolicy, ObjectOptions, PartSize, Permission, Timestamp, UploadMode, WhenSourceChanges,
+    NetworkPolicy, ObjectOptions, PartSize, Permission, Priority, Timestamp, UploadMode,
+    WhenSourceChanges,
 };
 use towline_engine::Reading;
 

@@ -7,7 +7,7 @@ use std::future::IntoFuture;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
-use towline_core::{Access, Connection, PartSize, WhenTargetExists};
+use towline_core::{Access, Connection, PartSize, Priority, WhenTargetExists};
 
 pub use pages::{LeftOut, PrefixPage, PrefixPages};
 pub(crate) use pages::{PrefixListing, depth_of, has_done, make_durable, usable};
@@ -78,6 +78,12 @@ impl PrefixRequest {
     /// Size of every part but the last. Default: by the length of each object.
     pub fn part_size(mut self, size: PartSize) -> Self {
         self.like.options.part_size = Some(size);
+        self
+    }
+
+    /// Whether its transfers go ahead of others. Default: as most do.
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.like.options.priority = priority;
         self
     }
 

@@ -42,6 +42,7 @@ mod queries;
 mod random_control;
 mod refused_options;
 mod remove;
+mod retention;
 mod seen;
 mod sizes;
 mod stream_kill;

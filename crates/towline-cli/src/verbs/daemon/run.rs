@@ -103,7 +103,8 @@ async fn own(dir: &Path, args: &Run, systemd: &Systemd) -> Result<Option<Owner>,
     let mut look = Instant::now();
     let mut said = None;
     loop {
-        if let Some(owner) = Owner::try_start(dir, bandwidth, args.serving.service(mode)).await? {
+        let service = args.serving.service(mode);
+        if let Some(owner) = Owner::try_start(dir, bandwidth, args.keeping, service).await? {
             return Ok(Some(owner));
         }
         if look <= Instant::now() {

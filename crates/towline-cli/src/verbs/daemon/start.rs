@@ -40,6 +40,11 @@ pub(crate) async fn run(args: Start, common: &Common, output: &mut Output) -> Re
                 Ok(about) => {
                     set_bandwidth(&client, &args).await?;
                     told(&about, true, output);
+                    if args.keeping.is_given() {
+                        let words =
+                            "it keeps records as it was started to; stop it first to change that";
+                        output.remark(words);
+                    }
                     return Ok(Exit::Done);
                 }
                 Err(error) if error.is_gone() => {}

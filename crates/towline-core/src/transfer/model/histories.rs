@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::acts::{Applied, How, Refusal};
-use crate::{Command, Direction, NetworkPolicy};
+use crate::{Command, Direction, NetworkPolicy, Priority};
 
 /// One thing that may happen; without effect where it does not apply.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +87,7 @@ fn day<H: Strategy<Value = How> + 'static>(how: fn() -> H) -> impl Strategy<Valu
         1 => Just(Op::Cut),
         1 => Just(Op::Bar),
         1 => Just(Op::Do(Command::AllowOn(NetworkPolicy::Unmetered))),
+        1 => Just(Op::Do(Command::Prioritize(Priority::High))),
         2 => Just(Op::Do(Command::Pause)),
         3 => Just(Op::Do(Command::Resume)),
         3 => (how(), any::<bool>()).prop_map(|(how, power)| Op::Crash(how, power)),
