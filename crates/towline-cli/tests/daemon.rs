@@ -510,7 +510,10 @@ fn how_long_records_are_kept_is_said_to_a_daemon_and_remembered() {
         let file = terminal.scene.path("state").join("retention.json");
         serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
     };
-    assert_eq!(terminal.code(["daemon", "start", "--keep-for", "long"]), Some(2));
+    assert_eq!(
+        terminal.code(["daemon", "start", "--keep-for", "long"]),
+        Some(2)
+    );
     assert_eq!(terminal.owner(), None);
     start(&["--keep-finished", "5", "--keep-for", "1.5h"]);
     let asked = serde_json::json!({ "keep_finished": 5, "keep_for": { "secs": 5400, "nanos": 0 } });

@@ -1,6 +1,7 @@
 //! The command line of `daemon`.
 
 use std::ffi::OsString;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -77,12 +78,20 @@ pub(crate) struct Moving {
     /// The most bytes a second each way, such as 10MiB or up:5MiB,down:20MiB [default: no cap]
     #[arg(long, value_name = "RATE", value_parser = parse::bandwidth)]
     pub(crate) bandwidth: Option<Bandwidth>,
+    /// The most requests a second [default: no cap]
+    #[arg(long, value_name = "N", value_parser = parse::request_rate)]
+    pub(crate) request_rate: Option<NonZeroU32>,
 }
 
 impl Moving {
-    fn options(&self) -> Option<OsString> {
-        let text = parse::bandwidth_text(self.bandwidth?);
-        Some(format!("--bandwidth={text}").into())
+    fn options(&self) -> impl Iterator<Item = OsString> {
+        let bandwidth = self.bandwidth.map(|bandwidth| {
+            let text = parse::bandwidth_text(bandwidth);
+            format!("--bandwidth={text}").into()
+        });
+        let rate = self.request_rate;
+        let rate = rate.map(|rate| format!("--request-rate={rate}").into());
+        bandwidth.into_iter().chain(rate)
     }
 }
 
@@ -104,11 +113,14 @@ impl Keeping {
 
     fn options(&self) -> Vec<OsString> {
         let number = |most: Bound<u64>| most.most().map(|most| most.to_string());
-        let time = |most: Bound<Duration>| most.most().map(|most| format!("{}ms", most.as_millis()));
+        let time =
+            |most: Bound<Duration>| most.most().map(|most| format!("{}ms", most.as_millis()));
         let option = |name: &str, value: Option<String>| {
             OsString::from(format!("{name}={}", value.as_deref().unwrap_or("none")))
         };
-        let finished = self.keep_finished.map(|most| option("--keep-finished", number(most)));
+        let finished = self
+            .keep_finished
+            .map(|most| option("--keep-finished", number(most)));
         let age = self.keep_for.map(|most| option("--keep-for", time(most)));
         finished.into_iter().chain(age).collect()
     }
