@@ -5,13 +5,14 @@ mod daemon;
 mod objects;
 
 use std::ffi::OsString;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use towline::{
-    ChecksumAlgorithm, Connection, ConnectionSource, Encryption, ObjectOptions, PartSize, Rate,
-    WhenSourceChanges, WhenTargetExists,
+    ChecksumAlgorithm, Connection, ConnectionSource, Encryption, ObjectOptions, PartSize, Priority,
+    Rate, WhenSourceChanges, WhenTargetExists,
 };
 
 use crate::parse;
@@ -20,7 +21,7 @@ use crate::url::S3Url;
 
 pub(crate) use copy::Copy;
 pub(crate) use daemon::{
-    Daemon, DaemonVerb, Keeping, LogFormat, LogLevel, Logging, Run, Start, Units,
+    Daemon, DaemonVerb, Keeping, LogFormat, LogLevel, Logging, Moving, Run, Start, Units,
 };
 pub(crate) use objects::{Du, Head, Ls, Presign, Rm};
 
@@ -173,12 +174,24 @@ pub(crate) struct Running {
     /// The most bytes a second, such as 10MiB [default: no cap]
     #[arg(long, value_name = "RATE", value_parser = parse::rate, conflicts_with = "detach")]
     pub(crate) bandwidth: Option<Rate>,
+    /// The most requests a second [default: no cap]
+    #[arg(long, value_name = "N", value_parser = parse::request_rate, conflicts_with = "detach")]
+    pub(crate) request_rate: Option<NonZeroU32>,
+    /// Whether they go ahead of other transfers, or behind [default: normal]
+    #[arg(long, value_name = "PRIORITY")]
+    pub(crate) priority: Option<PriorityName>,
     /// Leave it to a process in the background; print the transfers' numbers
     #[arg(long, conflicts_with_all = ["max_wait", "ephemeral"])]
     pub(crate) detach: bool,
     /// Record it in a temporary directory: apart from all others, and gone with the command
     #[arg(long)]
     pub(crate) ephemeral: bool,
+}
+
+impl Running {
+    pub(crate) fn priority(&self) -> Priority {
+        self.priority.map_or(Priority::Normal, Into::into)
+    }
 }
 
 /// How objects are stored.
@@ -227,8 +240,16 @@ impl Storing {
 #[derive(Debug, Args)]
 pub(crate) struct Upload {
     /// Files, or '-' for standard input, and the object or prefix (ending in '/') they go to
-    #[arg(required = true, num_args = 2.., value_name = "PATH... s3://BUCKET/KEY|PREFIX/")]
+    #[arg(
+        required_unless_present = "from_list",
+        num_args = 2..,
+        value_name = "PATH... s3://BUCKET/KEY|PREFIX/"
+    )]
     pub(crate) paths: Vec<OsString>,
+    /// A file with lines of what goes where, or '-' for standard input: FILE,s3://BUCKET/KEY, or
+    /// objects of JSON with source and target
+    #[arg(long, value_name = "FILE|-", conflicts_with_all = ["paths", "expected_size"])]
+    pub(crate) from_list: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) storing: Storing,
     /// Content type [default: by the file's extension]
@@ -264,12 +285,19 @@ pub(crate) struct Upload {
 #[derive(Debug, Args)]
 pub(crate) struct Download {
     /// The object, or a prefix (ending in '/') for all objects below it
-    #[arg(value_name = "s3://BUCKET/KEY|PREFIX/")]
-    pub(crate) from: S3Url,
+    #[arg(
+        required_unless_present = "from_list",
+        value_name = "s3://BUCKET/KEY|PREFIX/"
+    )]
+    pub(crate) from: Option<S3Url>,
     /// The file, a directory to put it into, or '-' for standard output; of a prefix always a
     /// directory
-    #[arg(value_name = "PATH")]
-    pub(crate) to: PathBuf,
+    #[arg(required_unless_present = "from_list", value_name = "PATH")]
+    pub(crate) to: Option<PathBuf>,
+    /// A file with lines of what goes where, or '-' for standard input: s3://BUCKET/KEY,FILE, or
+    /// objects of JSON with source and target
+    #[arg(long, value_name = "FILE|-", conflicts_with_all = ["from", "to", "version_id"])]
+    pub(crate) from_list: Option<PathBuf>,
     /// A version of the object
     #[arg(long, value_name = "ID")]
     pub(crate) version_id: Option<String>,
@@ -362,6 +390,9 @@ pub(crate) struct Limits {
     /// Parts of one transfer at one time
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) parts: Option<u16>,
+    /// The most requests a second, or none
+    #[arg(long, value_name = "N|none", value_parser = parse::request_cap)]
+    pub(crate) request_rate: Option<parse::Bound<NonZeroU32>>,
 }
 
 #[derive(Debug, Args)]
@@ -492,6 +523,26 @@ impl From<OnExists> for WhenTargetExists {
             OnExists::SkipIfIdentical => Self::SkipIfIdentical,
             OnExists::Rename => Self::Rename,
             OnExists::Fail => Self::Fail,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum PriorityName {
+    /// When nothing else is to be done
+    Low,
+    /// As most are
+    Normal,
+    /// Before all others, also where many wait
+    High,
+}
+
+impl From<PriorityName> for Priority {
+    fn from(name: PriorityName) -> Self {
+        match name {
+            PriorityName::Low => Self::Low,
+            PriorityName::Normal => Self::Normal,
+            PriorityName::High => Self::High,
         }
     }
 }

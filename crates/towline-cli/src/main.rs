@@ -9,6 +9,7 @@ mod columns;
 mod detach;
 mod error;
 mod exit;
+mod from_list;
 mod halving;
 mod identity;
 mod listing;

@@ -1,5 +1,6 @@
 //! Values on the command line.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use towline::{Bandwidth, PartSize, Rate};
@@ -98,6 +99,20 @@ impl<T> Bound<T> {
             Self::None => None,
             Self::Most(most) => Some(most),
         }
+    }
+}
+
+/// So many requests a second.
+pub(crate) fn request_rate(text: &str) -> Result<NonZeroU32, String> {
+    let wrong = |_| format!("{text:?} is not a number of requests a second; write 50");
+    text.parse().map_err(wrong)
+}
+
+/// The same, or `none`.
+pub(crate) fn request_cap(text: &str) -> Result<Bound<NonZeroU32>, String> {
+    match text {
+        "none" => Ok(Bound::None),
+        text => request_rate(text).map(Bound::Most),
     }
 }
 
@@ -211,6 +226,11 @@ mod tests {
             assert!(most(wrong).is_err(), "{wrong}");
         }
         assert!(longest("ever").is_err());
+        assert_eq!(request_cap("none").map(Bound::most), Ok(None));
+        assert_eq!(request_cap("50").map(Bound::most), Ok(NonZeroU32::new(50)));
+        for wrong in ["0", "-1", "1.5", "50/s", ""] {
+            assert!(request_cap(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

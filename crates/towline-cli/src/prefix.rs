@@ -1,6 +1,8 @@
 //! `download` of a prefix: page by page, so that memory does not grow with the
 //! number of objects.
 
+use std::path::Path;
+
 use serde_json::json;
 use towline::{
     Config, Direction, HandedOver, LeftOut, PrefixPages, SqliteReader, State, TransferRequest,
@@ -16,13 +18,16 @@ use crate::halving::{Refused, detach, submit};
 use crate::identity;
 use crate::output::Output;
 use crate::reach::{Reach, Wishes};
+use crate::url::S3Url;
 use crate::verbs::{key_in_file, state_dir};
 
 /// So many transfers are under way together, or a page more.
 const TOGETHER: usize = 5000;
 
 pub(crate) async fn run(
-    args: Download,
+    args: &Download,
+    from: &S3Url,
+    to: &Path,
     common: &Common,
     output: &mut Output,
 ) -> Result<Exit, Error> {
@@ -42,8 +47,9 @@ pub(crate) async fn run(
         .open()
         .await?;
     let mut request = lister
-        .download_prefix(args.from.bucket.as_str(), args.from.rest.as_str(), &args.to)
+        .download_prefix(from.bucket.as_str(), from.rest.as_str(), to)
         .when_target_exists(args.on_exists.unwrap_or(OnExists::Overwrite).into())
+        .priority(args.running.priority())
         .restart(args.restart);
     if let Some(size) = args.part_size {
         request = request.part_size(size);
@@ -59,7 +65,8 @@ pub(crate) async fn run(
         earlier: None,
         connection,
         credentials,
-        args: &args,
+        args,
+        from,
         dir: dir.clone(),
         found: 0,
         left_out: 0,
@@ -78,6 +85,7 @@ struct PrefixRun<'a> {
     connection: towline::Connection,
     credentials: Option<HandedOver>,
     args: &'a Download,
+    from: &'a S3Url,
     dir: std::path::PathBuf,
     found: u64,
     left_out: u64,
@@ -165,7 +173,7 @@ impl PrefixRun<'_> {
 
     fn leave_out(&mut self, left_out: &LeftOut, output: &mut Output) {
         self.left_out += 1;
-        let (bucket, key) = (&self.args.from.bucket, &left_out.key);
+        let (bucket, key) = (&self.from.bucket, &left_out.key);
         if output.is_json() {
             output.json_line(&json!({
                 "left_out": true, "bucket": bucket.as_str(), "key": key,
@@ -212,7 +220,7 @@ impl PrefixRun<'_> {
         if self.found == 0 && !self.pages.saw_any() {
             return Err(Error::Failed(format!(
                 "there is no object below s3://{}/{}",
-                self.args.from.bucket, self.args.from.rest
+                self.from.bucket, self.from.rest
             )));
         }
         if self.left_out > 0 {

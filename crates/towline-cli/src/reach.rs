@@ -1,6 +1,7 @@
 //! The way to whoever owns the state: another process, or this one where there
 //! is none.
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use towline_daemon::{
     Submit, Submitted, Verb,
 };
 
-use crate::args::{Keeping, Running};
+use crate::args::{Keeping, Moving, Running};
 use crate::error::Error;
 
 /// How long an owner may stay out of reach: it may be starting or leaving.
@@ -44,6 +45,8 @@ pub(crate) struct Wishes {
     /// The most bytes a second. Another owner, which carries more than this
     /// command's transfers, is not asked for it.
     pub(crate) bandwidth: Bandwidth,
+    /// The most requests a second; the same holds for it.
+    pub(crate) request_rate: Option<NonZeroU32>,
     /// Limits that whoever owns the state is to have.
     pub(crate) caps: Option<SetLimits>,
 }
@@ -66,6 +69,7 @@ impl Wishes {
         };
         Self {
             concurrency: running.concurrency,
+            request_rate: running.request_rate,
             caps: running.bandwidth.map(cap),
             ..Self::default()
         }
@@ -85,6 +89,7 @@ impl Reach {
         let mut config = config(wishes.concurrency);
         config.recovery = Recovery::Named;
         config.bandwidth = wishes.bandwidth;
+        config.request_rate = wishes.request_rate;
         Self::of(Place {
             dir,
             config,
@@ -205,15 +210,16 @@ impl Place {
     /// to ask.
     async fn tell(&self, client: &Client, about: &About) -> Result<(), Error> {
         let Bandwidth { upload, download } = self.config.bandwidth;
-        let option = match (upload, download) {
-            (None, None) => None,
-            (Some(_), _) => Some("--upload"),
-            (None, Some(_)) => Some("--download"),
+        let given = match (upload, download, self.config.request_rate) {
+            (None, None, None) => None,
+            (Some(_), ..) => Some(("--bandwidth", "--upload RATE")),
+            (None, Some(_), _) => Some(("--bandwidth", "--download RATE")),
+            (None, None, Some(_)) => Some(("--request-rate", "--request-rate N")),
         };
-        if let Some(option) = option {
+        if let Some((option, instead)) = given {
             return Err(Error::Failed(format!(
-                "process {} owns the state and carries other transfers too, so --bandwidth cannot \
-                 be set for these alone; `towline limits {option} RATE` sets it for all of them, \
+                "process {} owns the state and carries other transfers too, so {option} cannot \
+                 be set for these alone; `towline limits {instead}` sets it for all of them, \
                  and --ephemeral carries these apart",
                 about.pid
             )));
@@ -248,12 +254,13 @@ impl Owner {
     /// where somebody else owns it.
     pub(crate) async fn try_start(
         dir: &Path,
-        bandwidth: Bandwidth,
+        moving: Moving,
         keeping: Keeping,
         service: Service,
     ) -> Result<Option<Self>, Error> {
         let mut config = Config::default();
-        config.bandwidth = bandwidth;
+        config.bandwidth = moving.bandwidth.unwrap_or_default();
+        config.request_rate = moving.request_rate;
         let place = Place {
             dir: dir.to_owned(),
             config,

@@ -91,6 +91,18 @@ fn t69_a_daemon_has_caps_that_are_shown_and_changed_while_it_runs() {
     assert_eq!(terminal.list().len(), 1);
     assert_eq!(limits(&terminal, &[]), now);
 
+    let refused = ["upload", "--request-rate", "9", "file", "s3://bucket/other"];
+    terminal.refused(refused, "towline limits --request-rate");
+    let set = limits(&terminal, &["--request-rate", "500"]);
+    assert_eq!(set["request_rate"], 500);
+    assert!(
+        terminal
+            .done(["limits"])
+            .contains("rate       500 requests/s\n")
+    );
+    let set = limits(&terminal, &["--request-rate", "none"]);
+    assert_eq!(set, now);
+
     let set = limits(&terminal, &["--upload", "none", "--requests", "3"]);
     assert_eq!(set["bandwidth"]["upload"], Value::Null);
     assert_eq!(
@@ -115,8 +127,11 @@ fn t69_a_daemon_has_caps_that_are_shown_and_changed_while_it_runs() {
     assert_eq!(set["groups"], json!({}));
 
     // One that runs already keeps to what it is told now.
-    terminal.done(["daemon", "start", "--bandwidth", "up:none,down:1MiB"]);
-    let now = limits(&terminal, &[])["bandwidth"].clone();
+    let start = ["daemon", "start", "--bandwidth", "up:none,down:1MiB"];
+    terminal.done([&start[..], &["--request-rate", "70"]].concat());
+    let now = limits(&terminal, &[]);
+    assert_eq!(now["request_rate"], 70);
+    let now = now["bandwidth"].clone();
     assert_eq!(now, json!({ "upload": null, "download": 1 << 20 }));
     terminal.done(["daemon", "stop"]);
 }
@@ -172,6 +187,8 @@ fn a_rate_that_is_none_is_refused_as_it_is_read() {
         &["limits", "--upload", "0"],
         &["limits", "--group", "g"],
         &["limits", "--requests", "0"],
+        &["limits", "--request-rate", "0"],
+        &["daemon", "run", "--request-rate", "fast"],
     ] {
         let output = terminal.begin(wrong).output();
         assert_eq!(

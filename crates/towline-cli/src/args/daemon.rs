@@ -1,6 +1,7 @@
 //! The command line of `daemon`.
 
 use std::ffi::OsString;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -77,12 +78,20 @@ pub(crate) struct Moving {
     /// The most bytes a second each way, such as 10MiB or up:5MiB,down:20MiB [default: no cap]
     #[arg(long, value_name = "RATE", value_parser = parse::bandwidth)]
     pub(crate) bandwidth: Option<Bandwidth>,
+    /// The most requests a second [default: no cap]
+    #[arg(long, value_name = "N", value_parser = parse::request_rate)]
+    pub(crate) request_rate: Option<NonZeroU32>,
 }
 
 impl Moving {
-    fn options(&self) -> Option<OsString> {
-        let text = parse::bandwidth_text(self.bandwidth?);
-        Some(format!("--bandwidth={text}").into())
+    fn options(&self) -> impl Iterator<Item = OsString> {
+        let bandwidth = self.bandwidth.map(|bandwidth| {
+            let text = parse::bandwidth_text(bandwidth);
+            format!("--bandwidth={text}").into()
+        });
+        let rate = self.request_rate;
+        let rate = rate.map(|rate| format!("--request-rate={rate}").into());
+        bandwidth.into_iter().chain(rate)
     }
 }
 

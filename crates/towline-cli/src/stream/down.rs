@@ -16,6 +16,7 @@ use crate::exit::Exit;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::reach::config;
+use crate::url::S3Url;
 use crate::verbs::key_in_file;
 
 /// A stream cannot start anew once bytes of it were given.
@@ -23,12 +24,13 @@ const NOT_TWICE: &str = "TargetNotReopenable";
 
 pub(crate) async fn run(
     args: &Download,
+    from: &S3Url,
     common: &Common,
     output: &mut Output,
 ) -> Result<Exit, Error> {
-    refuse(args)?;
+    refuse(args, from)?;
     output.leave_stdout_to_bytes();
-    let key = args.from.key().map_err(Error::address)?;
+    let key = from.key().map_err(Error::address)?;
     let customer_key = key_in_file(args.sse_c_key_file.as_deref())?;
     let mut out = match file_of(&io::stdout()) {
         Ok(file) => File::from_std(file),
@@ -38,8 +40,9 @@ pub(crate) async fn run(
     let apart = apart::dir()?;
     let mut config = config(args.running.concurrency);
     config.bandwidth.download = args.running.bandwidth;
+    config.request_rate = args.running.request_rate;
     let utility = apart::open_in(apart.path(), common, config).await?;
-    let mut request = utility.download_stream(args.from.bucket.as_str(), key.as_str());
+    let mut request = utility.download_stream(from.bucket.as_str(), key.as_str());
     if let Some(version) = &args.version_id {
         request = request.version_id(version);
     }
@@ -57,12 +60,14 @@ pub(crate) async fn run(
     exit
 }
 
-fn refuse(args: &Download) -> Result<(), Error> {
-    let why = if args.from.is_prefix() {
+fn refuse(args: &Download, from: &S3Url) -> Result<(), Error> {
+    let why = if from.is_prefix() {
         "a prefix has many objects, and standard output takes one; name its key \
          (a directory of this name is ./-)"
     } else if args.running.detach {
         "--detach: a stream ends with the command that writes it; download to a file instead"
+    } else if args.running.priority.is_some() {
+        "--priority: a stream is carried by itself, ahead of nobody"
     } else if args.restart {
         "--restart: nothing of an earlier stream is kept, so each one starts anew"
     } else if args.on_exists.is_some() {

@@ -42,6 +42,7 @@ pub(crate) async fn run(
     };
     let mut config = config(args.running.concurrency);
     config.bandwidth.upload = args.running.bandwidth;
+    config.request_rate = args.running.request_rate;
     let utility = apart::open_in(apart.path(), common, config).await?;
     let others = (!ephemeral).then(|| {
         let dir = common.state_dir();
@@ -89,6 +90,8 @@ fn refuse(args: &Upload, url: &S3Url) -> Result<(), Error> {
         "--detach: a stream ends with the command that reads it; upload a file instead"
     } else if args.restart {
         "--restart: nothing of an earlier stream is kept, so each one starts anew"
+    } else if args.running.priority.is_some() {
+        "--priority: a stream is carried by itself, ahead of nobody"
     } else if args.on_change.is_some() {
         "--on-change is for files: a stream is read once"
     } else {

@@ -1,57 +1,109 @@
 //! `download`: an object to a file or a stream, or those below a prefix to a
 //! directory, to the end.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use towline::TransferRequest;
+use towline::{Direction, TransferOptions, TransferRequest};
 
 use super::{carry, key_in_file};
 use crate::args::{Common, Download, OnExists};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::from_list::{Bad, List, Pair, PairOptions};
 use crate::identity;
 use crate::output::Output;
 use crate::stream;
+use crate::url::S3Url;
 
 pub(crate) async fn run(
     args: Download,
     common: &Common,
     output: &mut Output,
 ) -> Result<Exit, Error> {
-    if stream::is_dash(&args.to) {
-        return stream::download(&args, common, output).await;
+    if let Some(file) = &args.from_list {
+        let list = List {
+            file,
+            direction: Direction::Download,
+            running: &args.running,
+            waiting: &args.waiting,
+        };
+        let like = options(&args)?;
+        return list
+            .run(|pair| of_pair(&args, &like, pair), common, output)
+            .await;
     }
-    if args.from.is_prefix() {
-        return crate::prefix::run(args, common, output).await;
+    let (Some(from), Some(to)) = (&args.from, &args.to) else {
+        return Err(Error::Usage("from where, and to where?".into()));
+    };
+    if stream::is_dash(to) {
+        return stream::download(&args, from, common, output).await;
     }
-    let key = args.from.key().map_err(Error::address)?;
-    let path = target(&args, key.as_str())?;
+    if from.is_prefix() {
+        return crate::prefix::run(&args, from, to, common, output).await;
+    }
+    let mut request = request(&args, from, to)?;
     let identity = identity::connection(common)?;
-    let path = std::path::absolute(&path)
-        .map_err(|error| Error::Failed(format!("{}: {error}", path.display())))?;
-    let mut request = TransferRequest::download(args.from.bucket.as_str(), key.as_str(), path);
     request.version_id.clone_from(&args.version_id);
-    request.restart = args.restart;
-    request.options.when_target_exists = args.on_exists.unwrap_or(OnExists::Overwrite).into();
-    request.options.part_size = args.part_size;
-    request.options.access.customer_key = key_in_file(args.sse_c_key_file.as_deref())?;
+    request.options = options(&args)?;
     let how = (&args.running, &args.waiting);
     carry(vec![request], identity, how, common, output).await
 }
 
+fn request(args: &Download, from: &S3Url, to: &Path) -> Result<TransferRequest, Error> {
+    let key = from.key().map_err(Error::address)?;
+    let path = target(from, to, key.as_str())?;
+    let path = std::path::absolute(&path)
+        .map_err(|error| Error::Failed(format!("{}: {error}", path.display())))?;
+    let mut request = TransferRequest::download(from.bucket.as_str(), key.as_str(), path);
+    request.restart = args.restart;
+    Ok(request)
+}
+
+fn options(args: &Download) -> Result<TransferOptions, Error> {
+    let mut options = TransferOptions::default();
+    options.when_target_exists = args.on_exists.unwrap_or(OnExists::Overwrite).into();
+    options.part_size = args.part_size;
+    options.priority = args.running.priority();
+    options.access.customer_key = key_in_file(args.sse_c_key_file.as_deref())?;
+    Ok(options)
+}
+
+/// What a line of a list asks for.
+fn of_pair(args: &Download, like: &TransferOptions, pair: Pair) -> Result<TransferRequest, Bad> {
+    let bad = |why: String| ("BadLine".to_owned(), why);
+    let PairOptions {
+        content_type,
+        metadata,
+        version_id,
+        priority,
+    } = pair.options;
+    if content_type.is_some() || !metadata.is_empty() {
+        let why = "content_type and metadata are of an upload, and this is a download";
+        return Err(bad(why.into()));
+    }
+    let from: S3Url = pair.source.to_string_lossy().parse().map_err(bad)?;
+    if from.is_prefix() {
+        return Err(bad("a prefix has many objects; name one".into()));
+    }
+    let request = request(args, &from, Path::new(&pair.target));
+    let mut request = request.map_err(|error| bad(error.to_string()))?;
+    request.version_id = version_id;
+    request.options = like.clone();
+    request.options.priority = priority.unwrap_or(like.priority);
+    Ok(request)
+}
+
 /// The file named, or one in the directory named, called as the key's last part.
-fn target(args: &Download, key: &str) -> Result<PathBuf, Error> {
-    let names_directory = args.to.is_dir() || args.to.as_os_str().to_string_lossy().ends_with('/');
+fn target(from: &S3Url, to: &Path, key: &str) -> Result<PathBuf, Error> {
+    let names_directory = to.is_dir() || to.as_os_str().to_string_lossy().ends_with('/');
     if !names_directory {
-        return Ok(args.to.clone());
+        return Ok(to.to_owned());
     }
     match key.rsplit('/').next() {
-        Some(name) if !matches!(name, "" | "." | "..") && !name.contains('\0') => {
-            Ok(args.to.join(name))
-        }
+        Some(name) if !matches!(name, "" | "." | "..") && !name.contains('\0') => Ok(to.join(name)),
         _ => Err(Error::Usage(format!(
             "s3://{}/{key} has no last part that could be a file name; name the file",
-            args.from.bucket
+            from.bucket
         ))),
     }
 }

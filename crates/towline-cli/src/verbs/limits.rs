@@ -2,6 +2,7 @@
 //! while these run.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use indicatif::BinaryBytes;
 use towline::SqliteReader;
@@ -39,6 +40,9 @@ pub(crate) async fn run(args: Limits, common: &Common, output: &mut Output) -> R
         "parts      {} of one transfer",
         now.parts_per_transfer
     ));
+    let requests = now.request_rate;
+    let requests = requests.map_or("no cap".into(), |rate| format!("{rate} requests/s"));
+    output.line(&format!("rate       {requests}"));
     output.line(&format!("upload     {}", rate(now.bandwidth.upload)));
     output.line(&format!("download   {}", rate(now.bandwidth.download)));
     for (name, Caps { upload, download }) in &now.groups {
@@ -63,6 +67,7 @@ fn changes(args: &Limits) -> Result<SetLimits, Error> {
     let mut set = SetLimits {
         requests: args.requests,
         parts_per_transfer: args.parts,
+        request_rate: args.request_rate.map(|cap| cap.most().map(NonZeroU32::get)),
         ..SetLimits::default()
     };
     match &args.group {

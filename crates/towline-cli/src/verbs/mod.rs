@@ -95,6 +95,7 @@ async fn carry(
             upload: cap_on(Direction::Upload),
             download: cap_on(Direction::Download),
         },
+        request_rate: running.request_rate,
         caps: None,
     };
     let mut reach = Reach::open(dir, wishes).await?;

@@ -3,12 +3,13 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use towline::{TransferOptions, TransferRequest};
+use towline::{Direction, TransferOptions, TransferRequest};
 
 use super::{carry, key_in_file};
 use crate::args::{Common, OnChange, Upload};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::from_list::{Bad, List, Pair, PairOptions};
 use crate::identity;
 use crate::output::Output;
 use crate::stream;
@@ -19,6 +20,18 @@ pub(crate) async fn run(
     common: &Common,
     output: &mut Output,
 ) -> Result<Exit, Error> {
+    if let Some(file) = &args.from_list {
+        let list = List {
+            file,
+            direction: Direction::Upload,
+            running: &args.running,
+            waiting: &args.waiting,
+        };
+        let like = options(&args)?;
+        return list
+            .run(|pair| of_pair(&args, &like, pair), common, output)
+            .await;
+    }
     let url = destination(&mut args.paths)?;
     if args.paths.iter().any(|path| stream::is_dash(path.as_ref())) {
         return stream::upload(&args, &url, common, output).await;
@@ -72,17 +85,65 @@ fn collect(
         files.push((path.to_owned(), url.rest.clone()));
         return Ok(());
     }
-    let name = path
-        .file_name()
-        .and_then(|name| name.to_str())
-        .ok_or_else(|| {
-            Error::Usage(format!(
-                "{} has no name that could be a key; give one",
-                path.display()
-            ))
-        })?;
-    files.push((path.to_owned(), format!("{}{name}", url.rest)));
+    files.push((path.to_owned(), below(path, url).map_err(Error::Usage)?));
     Ok(())
+}
+
+/// The key of a file below a prefix.
+fn below(path: &Path, url: &S3Url) -> Result<String, String> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.map(|name| format!("{}{name}", url.rest))
+        .ok_or_else(|| {
+            let path = path.display();
+            format!("{path} has no name that could be a key; give one")
+        })
+}
+
+/// What a line of a list asks for.
+fn of_pair(args: &Upload, like: &TransferOptions, pair: Pair) -> Result<TransferRequest, Bad> {
+    let bad = |why: String| ("BadLine".to_owned(), why);
+    let PairOptions {
+        content_type,
+        metadata,
+        version_id,
+        priority,
+    } = pair.options;
+    if version_id.is_some() {
+        return Err(bad(
+            "version_id is of an object, and this is an upload".into()
+        ));
+    }
+    let url: S3Url = pair.target.to_string_lossy().parse().map_err(bad)?;
+    let path = std::path::absolute(&pair.source).map_err(|error| bad(error.to_string()))?;
+    // The owner looks again; here it costs no question of which of many is bad.
+    let unreadable = |error: std::io::Error| {
+        let missing = error.kind() == std::io::ErrorKind::NotFound;
+        let code = if missing {
+            "SourceMissing"
+        } else {
+            "SourceUnreadable"
+        };
+        (
+            code.to_owned(),
+            format!("cannot read {}: {error}", path.display()),
+        )
+    };
+    if std::fs::metadata(&path).map_err(unreadable)?.is_dir() {
+        let why = format!("{} is a directory", path.display());
+        return Err(("IsDirectory".into(), why));
+    }
+    let key = match url.is_prefix() {
+        true => below(&path, &url).map_err(bad)?,
+        false => url.rest,
+    };
+    let mut request = TransferRequest::upload(url.bucket.as_str(), key, path);
+    request.restart = args.restart;
+    request.options = like.clone();
+    request.options.priority = priority.unwrap_or(like.priority);
+    let object = &mut request.options.object;
+    object.content_type = content_type.or(object.content_type.take());
+    object.metadata.extend(metadata);
+    Ok(request)
 }
 
 /// The files below a directory, in the order of their names. Links are not
@@ -143,6 +204,7 @@ pub(crate) fn options(args: &Upload) -> Result<TransferOptions, Error> {
     options.when_source_changes = args.on_change.unwrap_or(OnChange::Restart).into();
     options.checksum = args.checksum.into();
     options.part_size = args.part_size;
+    options.priority = args.running.priority();
     options.object = args.storing.options();
     options.object.content_type.clone_from(&args.content_type);
     options.access.customer_key = key_in_file(args.sse_c_key_file.as_deref())?;

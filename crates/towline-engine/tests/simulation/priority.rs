@@ -58,9 +58,11 @@ async fn t54_an_urgent_one_is_ahead_after_a_restart_too() {
     let mut scene = small_window().await;
     scene.s3.set_bandwidth(Some(64 * KIB));
     let others = many(&scene, Priority::Normal, 300, 100 * KIB).await;
-    let urgent = upload(&scene, Priority::High, "urgent", 600 * KIB).await;
+    let urgent = upload(&scene, Priority::High, "urgent", 100 * KIB).await;
     scene.restart().await;
-    scene.completes(&urgent, secs(120)).await;
+    let begun = async || !scene.requests_of(&urgent).is_empty();
+    scene.until("it is begun with", secs(2), begun).await;
+    scene.completes(&urgent, secs(60)).await;
     let left = unfinished(&scene, &others).await;
     assert!(left > 200, "{left}");
 }

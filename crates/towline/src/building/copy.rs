@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use towline_core::{
     ChecksumAlgorithm, Connection, Encryption, Grant, Grantee, KeyReference, NetworkPolicy,
-    ObjectOptions, PartSize, Permission, Timestamp, UploadMode, WhenSourceChanges,
+    ObjectOptions, PartSize, Permission, Priority, Timestamp, UploadMode, WhenSourceChanges,
 };
 
 use super::{carries, common};

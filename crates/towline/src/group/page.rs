@@ -189,7 +189,7 @@ fn of(request: &TransferRequest) -> Query {
         ..Query::default()
     };
     match request.direction {
-        Direction::Upload => Query {
+        Direction::Upload | Direction::Copy => Query {
             bucket: Some(request.bucket.clone()),
             key: Some(request.key.clone()),
             ..query

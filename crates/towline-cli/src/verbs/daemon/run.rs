@@ -99,12 +99,11 @@ async fn own(dir: &Path, args: &Run, systemd: &Systemd) -> Result<Option<Owner>,
         true => Mode::Background,
         false => Mode::Service,
     };
-    let bandwidth = args.moving.bandwidth.unwrap_or_default();
     let mut look = Instant::now();
     let mut said = None;
     loop {
         let service = args.serving.service(mode);
-        if let Some(owner) = Owner::try_start(dir, bandwidth, args.keeping, service).await? {
+        if let Some(owner) = Owner::try_start(dir, args.moving, args.keeping, service).await? {
             return Ok(Some(owner));
         }
         if look <= Instant::now() {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use towline::Rate;
+use towline::{Bandwidth, Rate};
 use towline_daemon::{About, Client, ClientError, Mode, SetCaps, SetLimits};
 
 use super::state_dir;
@@ -38,7 +38,7 @@ pub(crate) async fn run(args: Start, common: &Common, output: &mut Output) -> Re
             // One that would leave when nothing is left to do stays from now on.
             match client.stay().await {
                 Ok(about) => {
-                    set_bandwidth(&client, &args).await?;
+                    set_caps(&client, &args).await?;
                     told(&about, true, output);
                     if args.keeping.is_given() {
                         let words =
@@ -81,7 +81,7 @@ pub(crate) async fn run(args: Start, common: &Common, output: &mut Output) -> Re
             // Another one was faster.
             Ok(Some(_)) => match Client::connect(&dir).await {
                 Ok((client, about)) if about.mode == Mode::Service => {
-                    set_bandwidth(&client, &args).await?;
+                    set_caps(&client, &args).await?;
                     told(&about, true, output);
                     return Ok(Exit::Done);
                 }
@@ -95,19 +95,19 @@ pub(crate) async fn run(args: Start, common: &Common, output: &mut Output) -> Re
 }
 
 /// One that runs already takes the caps that it would have been started with.
-async fn set_bandwidth(client: &Client, args: &Start) -> Result<(), Error> {
-    let Some(bandwidth) = args.moving.bandwidth else {
-        return Ok(());
-    };
+async fn set_caps(client: &Client, args: &Start) -> Result<(), Error> {
     let bytes = |rate: Option<Rate>| Some(rate.map(Rate::bytes_per_second));
-    let caps = SetCaps {
+    let caps = |bandwidth: Bandwidth| SetCaps {
         upload: bytes(bandwidth.upload),
         download: bytes(bandwidth.download),
     };
     let set = SetLimits {
-        bandwidth: Some(Some(caps)),
+        bandwidth: args.moving.bandwidth.map(|bandwidth| Some(caps(bandwidth))),
+        request_rate: args.moving.request_rate.map(|rate| Some(rate.get())),
         ..SetLimits::default()
     };
-    client.set_limits(&set).await?;
+    if set != SetLimits::default() {
+        client.set_limits(&set).await?;
+    }
     Ok(())
 }

@@ -108,6 +108,7 @@ impl Ends {
     fn request(&self, args: &Sync, lister: &TransferUtility) -> Result<SyncRequest, Error> {
         let mut options = TransferOptions::default();
         options.object = args.storing.options();
+        options.priority = args.running.priority();
         options.access.customer_key = key_in_file(args.sse_c_key_file.as_deref())?;
         let request = match self {
             Self::Up(dir, url) => lister.sync_up(dir, url.bucket.as_str(), url.rest.as_str()),
