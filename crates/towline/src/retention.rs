@@ -298,7 +298,7 @@ mod tests {
         let records = ages.map(|age| ended(Phase::Completed, age));
         assert_eq!(going(keep(None, Some(30)), &records), [0, 1]);
         assert_eq!(going(Retention::default(), &records), [0, 1]);
-        assert_eq!(going(Retention::FOREVER, &records), []);
+        assert!(going(Retention::FOREVER, &records).is_empty());
     }
 
     #[test]
@@ -338,7 +338,7 @@ mod tests {
             newer.clone(),
             ended(Phase::Completed, DAY),
         ];
-        assert_eq!(going(keep(Some(1), None), &records), []);
+        assert!(going(keep(Some(1), None), &records).is_empty());
         assert_eq!(going(keep(None, Some(30)), &records), [2]);
         assert_eq!(
             going(keep(Some(1), None), &[newer, open.clone(), open]),
@@ -358,7 +358,7 @@ mod tests {
     fn what_was_asked_for_last_is_remembered_with_the_state() {
         let dir = tempfile::tempdir().unwrap();
         let open = |keep_finished, keep_for| {
-            let asked = Asked {
+            let asked = super::Asked {
                 keep_finished,
                 keep_for,
             };
