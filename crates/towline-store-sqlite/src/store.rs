@@ -553,7 +553,7 @@ mod tests {
                     Ok(read) => {
                         let gone = read.changed.iter().filter_map(|changed| match changed {
                             towline_core::Changed::Removed(id) => Some(*id),
-                            towline_core::Changed::Transfer(_) => None,
+                            _ => None,
                         });
                         assert_eq!(gone.collect::<Vec<_>>(), missed);
                     }

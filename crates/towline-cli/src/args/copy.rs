@@ -3,7 +3,7 @@
 use clap::Args;
 use towline::PartSize;
 
-use super::{OnChange, Storing, Waiting};
+use super::{OnChange, PriorityName, Storing, Waiting};
 use crate::parse;
 use crate::url::S3Url;
 
@@ -47,6 +47,9 @@ pub(crate) struct Running {
     /// Requests at one time [default: automatic]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) concurrency: Option<u16>,
+    /// Whether it goes ahead of other transfers, or behind [default: normal]
+    #[arg(long, value_name = "PRIORITY")]
+    pub(crate) priority: Option<PriorityName>,
     /// Leave it to a process in the background; print the transfer's number
     #[arg(long, conflicts_with_all = ["max_wait", "ephemeral"])]
     pub(crate) detach: bool,

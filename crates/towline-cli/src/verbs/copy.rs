@@ -1,6 +1,6 @@
 //! `copy`: an object to another key or bucket, by the store itself, to the end.
 
-use towline::{TransferOptions, TransferRequest};
+use towline::{Priority, TransferOptions, TransferRequest};
 
 use super::carry;
 use crate::args::{Common, Copy, OnChange, Running};
@@ -21,6 +21,8 @@ pub(crate) async fn run(args: Copy, common: &Common, output: &mut Output) -> Res
     let running = Running {
         concurrency: args.running.concurrency,
         bandwidth: None,
+        request_rate: None,
+        priority: args.running.priority,
         detach: args.running.detach,
         ephemeral: args.running.ephemeral,
     };
@@ -47,6 +49,7 @@ fn options(args: &Copy) -> TransferOptions {
     options.if_absent = args.if_absent;
     options.when_source_changes = args.on_change.unwrap_or(OnChange::Restart).into();
     options.part_size = args.part_size;
+    options.priority = args.running.priority.map_or(Priority::Normal, Into::into);
     options.object = args.storing.options();
     options.object.content_type.clone_from(&args.content_type);
     options

@@ -111,9 +111,8 @@ async fn ended(utility: &TransferUtility) -> (BTreeSet<String>, usize) {
 async fn a_prefix_whose_process_is_killed_while_it_lists_goes_on_by_itself_where_it_was() {
     let scene = Scene::start().await;
     for n in 0..ALL {
-        let put = scene
-            .server
-            .put_object(BUCKET, &format!("p/{n:05}"), "bytes".into());
+        let key = format!("p/{n:05}");
+        let put = scene.server.put_object(BUCKET, &key, "bytes".into());
         put.await.unwrap();
     }
     let listing = Rule::on(Operation::ListObjectsV2).nth(2);

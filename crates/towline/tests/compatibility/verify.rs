@@ -1,7 +1,7 @@
 //! Stores that are not ours: a file is compared with its object, and a prefix is
 //! downloaded, also where a listing goes directory by directory.
 
-use towline::{Query, State, VerifyProof, VerifyResult};
+use towline::{State, VerifyProof, VerifyResult};
 use towline_testkit::foreign::ForeignServer;
 
 use super::{SIZE, open};
