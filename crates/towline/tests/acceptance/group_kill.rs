@@ -78,8 +78,8 @@ async fn completed(state: &Path) -> BTreeSet<String> {
         ..Query::default()
     };
     let found = reader.find(query).await.unwrap().transfers;
-    let keys = found.iter().map(|record| &record.spec.object.key);
-    keys.map(|key| key.as_str().to_owned()).collect()
+    let key = |record: &towline::Record| record.spec.object.key.as_str().to_owned();
+    found.iter().map(key).collect()
 }
 
 /// The keys of all transfers, each of which there is once, and the ends of groups
@@ -111,9 +111,8 @@ async fn ended(utility: &TransferUtility) -> (BTreeSet<String>, usize) {
 async fn a_prefix_whose_process_is_killed_while_it_lists_goes_on_by_itself_where_it_was() {
     let scene = Scene::start().await;
     for n in 0..ALL {
-        let put = scene
-            .server
-            .put_object(BUCKET, &format!("p/{n:05}"), "bytes".into());
+        let key = format!("p/{n:05}");
+        let put = scene.server.put_object(BUCKET, &key, "bytes".into());
         put.await.unwrap();
     }
     let listing = Rule::on(Operation::ListObjectsV2).nth(2);
