@@ -78,8 +78,8 @@ async fn completed(state: &Path) -> BTreeSet<String> {
         ..Query::default()
     };
     let found = reader.find(query).await.unwrap().transfers;
-    let keys = found.iter().map(|record| &record.spec.object.key);
-    keys.map(|key| key.as_str().to_owned()).collect()
+    let key = |record: &towline::Record| record.spec.object.key.as_str().to_owned();
+    found.iter().map(key).collect()
 }
 
 /// The keys of all transfers, each of which there is once, and the ends of groups
