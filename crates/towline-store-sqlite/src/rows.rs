@@ -11,9 +11,9 @@ use rusqlite::{CachedStatement, Connection as Db, OptionalExtension, Row, params
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use towline_core::{
-    Asked, BucketName, Checksum, Connection, FileIdentity, Fingerprint, ObjectAddress, ObjectKey,
-    PartNumber, PartPlan, PartRow, Phase, Record, Remote, Spec, Temp, Timestamp, TransferId,
-    TransferOptions,
+    Asked, BucketName, Checksum, Connection, Direction, FileIdentity, Fingerprint, ObjectAddress,
+    ObjectKey, PartNumber, PartPlan, PartRow, Phase, Record, Remote, Spec, Temp, Timestamp,
+    TransferId, TransferOptions,
 };
 
 use crate::codes;
@@ -82,7 +82,12 @@ pub(crate) fn read_record(row: &Row<'_>, parsed: &mut Parsed) -> Result<Record, 
     let mut record = blank(transfer_id(row.get(0)?)?, Arc::new(spec));
     record.created_at = Timestamp::from_millis(row.get(13)?);
     read_changing(row, CHANGING_AT, &mut record)?;
-    Ok(record)
+    // Only what a copy holds is kept like this.
+    let is_copy = record.spec.direction == Direction::Copy;
+    match record.origin {
+        Some(_) if !is_copy => Err(unknown("object")),
+        _ => Ok(record),
+    }
 }
 
 /// A record with nothing but its id and spec, to be filled from a row.

@@ -31,7 +31,7 @@ async fn with_source(len: usize) -> Scene {
         .cache_control("no-cache")
         .metadata("colour", "blue")
         .metadata("shape", "round")
-        .tag("team", "a b&c=d")
+        .tag("team", "a b+c=d")
         .tag("cost", "1")
         .storage_class("STANDARD_IA");
     completed(upload.await.unwrap().finished().await.unwrap());

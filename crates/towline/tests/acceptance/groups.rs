@@ -193,7 +193,7 @@ async fn a_group_that_is_canceled_while_it_lists_ends_canceled_and_can_be_remove
     put(&scene, (0..1010).map(|n| format!("p/{n:05}"))).await;
     let listing = Rule::on(Operation::ListObjectsV2).nth(2);
     let stalled = listing.delay(Duration::from_secs(600));
-    let unanswered = Rule::on(Operation::HeadObject).delay(Duration::from_secs(600));
+    let unanswered = Rule::on(Operation::GetObject).delay(Duration::from_secs(600));
     let script = Script::new().rule(stalled).rule(unanswered);
     scene.server.faults().play(script).unwrap();
     let request = scene.utility.download_prefix(BUCKET, "p/", dir(&scene));
@@ -295,17 +295,18 @@ async fn a_listing_in_another_order_than_s3s_begins_anew_and_nothing_is_recorded
         Answer::status(200).body(&body, "application/xml")
     };
     let first = page(&["p/a/b", "p/a-b"], "t");
-    let on = |nth| Rule::on(Operation::ListObjectsV2).nth(nth);
-    let script = Script::new().rule(on(1).answer(first.clone()));
-    let script = script.rule(on(2).delay(Duration::from_secs(600)));
+    let on_first = || Rule::on(Operation::ListObjectsV2).nth(1);
+    let on_others = || Rule::on(Operation::ListObjectsV2);
+    let script = Script::new().rule(on_first().answer(first.clone()));
+    let script = script.rule(on_others().delay(Duration::from_secs(600)));
     scene.server.faults().play(script).unwrap();
     let request = scene.utility.download_prefix(BUCKET, "p/", dir(&scene));
     let group = request.await.unwrap();
     let id = group.id();
     until(&group, "a page", |it| it.transfers.completed == 2).await;
     drop(group);
-    let script = Script::new().rule(on(1).answer(first));
-    let script = script.rule(on(2).answer(page(&["p/c"], "")));
+    let script = Script::new().rule(on_first().answer(first));
+    let script = script.rule(on_others().answer(page(&["p/c"], "")));
     scene.server.faults().play(script).unwrap();
     scene.reopen().await;
     let group = scene.utility.observe_group(id).await.unwrap();

@@ -34,6 +34,9 @@ async fn t49_progress_holds_over_pauses_failed_attempts_and_lost_answers() {
             }
             let recorded = scene.utility.get(observer.id()).await.unwrap();
             assert_eq!(observer.bytes_transferred(), recorded.bytes_transferred);
+            // Else a pause and what follows may be seen as one.
+            let last = || seen.all().last().map(|seen| seen.state);
+            until("the pause is seen", || last() == Some(State::Paused)).await;
             let at_pause = seen.all().len();
             assert!(observer.resume().await.unwrap());
             until("it goes on", || seen.all().len() > at_pause).await;
