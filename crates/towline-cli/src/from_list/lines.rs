@@ -188,7 +188,10 @@ mod tests {
     use super::*;
 
     /// The lines of a text: the two ends, or a piece of why not.
-    fn lines(text: &[u8]) -> Vec<(u64, Result<(String, String), String>)> {
+    /// A line's number, and its pair or what is wrong with it.
+    type Read<T> = (u64, Result<(T, T), T>);
+
+    fn lines(text: &[u8]) -> Vec<Read<String>> {
         let mut all = Vec::new();
         let give = |line: Line| {
             let ends = |pair: Pair| {
@@ -204,7 +207,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn assert_lines(text: &[u8], expected: &[(u64, Result<(&str, &str), &str>)]) {
+    fn assert_lines(text: &[u8], expected: &[Read<&str>]) {
         let is = lines(text);
         assert_eq!(is.len(), expected.len(), "{is:?}");
         for ((number, is), (expected_number, expected)) in is.iter().zip(expected) {

@@ -68,7 +68,7 @@ impl List<'_> {
             list: self,
             report: Report::default(),
         };
-        run.to_the_end(&dir, output).await
+        run.run_to_the_end(&dir, output).await
     }
 }
 
@@ -133,7 +133,7 @@ fn ends(request: &TransferRequest) -> Ends {
 }
 
 impl<Make: Fn(Pair) -> Result<TransferRequest, Bad>> Run<'_, Make> {
-    async fn to_the_end(mut self, dir: &Path, output: &mut Output) -> Result<Exit, Error> {
+    async fn run_to_the_end(mut self, dir: &Path, output: &mut Output) -> Result<Exit, Error> {
         if self.list.running.detach {
             while let Some(wanted) = self.collect(output).await? {
                 let refused = halving::detach(dir, self.submit_of(&wanted), output).await?;

@@ -176,7 +176,7 @@ fn points_of(what: impl Fn(&Path)) -> Vec<String> {
 fn opens_whole(place: &Path, point: &str) {
     let found = version(place);
     let is = dump(place);
-    if let Some(schema) = OLD.into_iter().find(|old| *old == i64::from(found)) {
+    if let Some(schema) = OLD.into_iter().find(|old| *old == found) {
         let says = format!("PRAGMA user_version = {schema};");
         assert!(is.contains(&says), "{point}");
         assert!(

@@ -26,7 +26,7 @@ pub(super) struct Recording<'a> {
 
 /// What an entry turned out to be.
 enum Verdict {
-    New(NewTransfer),
+    New(Box<NewTransfer>),
     /// It is in this group already.
     There,
     /// An earlier group of this name left it.
@@ -61,7 +61,7 @@ impl Recording<'_> {
                 } => (request, bytes, listed, settled),
             };
             match self.judge(&request, listed.as_ref(), *settled).await? {
-                Verdict::New(new) => page.new.push(new),
+                Verdict::New(new) => page.new.push(*new),
                 Verdict::There => {}
                 Verdict::Adopted(again) => {
                     page.adopted.push(self.utility.go_on(again, None).await?);
@@ -126,14 +126,14 @@ impl Recording<'_> {
             )));
         }
         let again = match again::look(self.utility.store(), &settled.spec).await? {
-            Ok(None) => return Ok(Verdict::New(settled.into_new())),
+            Ok(None) => return Ok(Verdict::New(Box::new(settled.into_new()))),
             Ok(Some(again)) => again,
             Err(SubmitError::OptionsDiffer { id, .. }) if settled.restart => Again::Attach(id),
             Err(error) => return Ok(Verdict::Without(refused(request, &error))),
         };
         if settled.restart {
             self.utility.give_up(again.id()).await?;
-            return Ok(Verdict::New(settled.into_new()));
+            return Ok(Verdict::New(Box::new(settled.into_new())));
         }
         let record = self.utility.store().get(again.id()).await?;
         let group = record.and_then(|record| record.spec.group.clone());

@@ -13,7 +13,7 @@ const KEY: &str = "small";
 
 /// Stores an object, and gives what a listing tells of it.
 async fn put(scene: &Scene, bytes: &[u8]) -> Listed {
-    let stored = scene.server.put_object(BUCKET, KEY, bytes.to_vec().into());
+    let stored = scene.server.put_object(BUCKET, KEY, bytes.to_vec());
     stored.await.unwrap();
     let page = scene.utility.list(BUCKET).await.unwrap();
     page.objects.first().unwrap().into()
