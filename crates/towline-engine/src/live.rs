@@ -252,7 +252,9 @@ impl Live {
         if paused || self.shown.0 != record.generation {
             self.shown = (record.generation, 0);
         }
-        let under_way = if paused { 0 } else { self.progress.in_flight() };
+        // Until the object is known they may be of one that is not as it was listed.
+        let counts = !paused && record.phase != Phase::Preparing;
+        let under_way = if counts { self.progress.in_flight() } else { 0 };
         let moved = record.bytes_done + under_way;
         self.shown.1 = self.shown.1.max(moved);
         Snapshot {

@@ -116,6 +116,7 @@ found! {
     progress_does_not_go_back_where_a_transfer_makes_room_for_others: 7537;
     an_upload_that_was_begun_by_a_clock_that_another_transfer_set_does_not_stay_open: 2121;
     what_is_removed_goes_on_after_a_clock_was_set_twice: 22852;
+    bytes_of_a_small_object_that_is_not_as_it_was_listed_are_not_shown: 57615;
     // And those in which the world or its oracle was wrong.
     what_could_not_be_removed_is_told_by_a_record_that_stays: 5544;
     an_object_that_is_made_late_once_more_had_been_asked_about: 7668;

@@ -15,7 +15,12 @@ pub async fn a_record_is_the_fold_of_its_changes(factory: &dyn StoreFactory) {
     let mut store = factory.open();
     for seed in 0..300 {
         let mut rng = Rng::with_seed(seed);
-        let new = vec![Sample::upload("a").build(), Sample::download("b").build()];
+        let new = [
+            Sample::upload("a"),
+            Sample::download("b"),
+            Sample::copy("c"),
+        ];
+        let new = new.map(Sample::build).into();
         let made = store.create_many(new).await.unwrap();
         let mut histories: Vec<_> = made
             .iter()
@@ -24,7 +29,7 @@ pub async fn a_record_is_the_fold_of_its_changes(factory: &dyn StoreFactory) {
         for _ in 0..rng.usize(1..6) {
             let mut batch = Vec::new();
             for _ in 0..rng.usize(1..4) {
-                let history = &mut histories[rng.usize(0..2)];
+                let history = &mut histories[rng.usize(0..3)];
                 let mut changes = Vec::new();
                 for _ in 0..rng.usize(0..4) {
                     let change = random_change(&mut rng, history);

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use fastrand::Rng;
 use towline_core::{
-    Asked, Change, ChecksumAlgorithm, ChecksumKind, FileIdentity, Fingerprint, NetworkPolicy,
-    ObjectIdentity, Outcome, ParkReason, PartNumber, PartPlan, PartRow, Phase, Priority, Proof,
-    RangeOf, Record, Remote, Request, Temp, Timestamp, Verified,
+    Asked, Change, ChecksumAlgorithm, ChecksumKind, Direction, FileIdentity, Fingerprint,
+    NetworkPolicy, ObjectIdentity, Outcome, ParkReason, PartNumber, PartPlan, PartRow, Phase,
+    Priority, Proof, RangeOf, Record, Remote, Request, Temp, Timestamp, Verified,
 };
 
 use super::samples::{error, sum};
@@ -113,7 +113,7 @@ pub fn random_change(rng: &mut Rng, history: &History) -> Change {
                 NetworkPolicy::Metered,
             ],
         )),
-        13 => Change::Origin(object(rng)),
+        13 if history.record.spec.direction == Direction::Copy => Change::Origin(object(rng)),
         _ => Change::Ended {
             outcome: pick(
                 rng,
