@@ -243,6 +243,10 @@ impl Group<'_> {
             Event::Handover => return,
         };
         if let Some(known) = self.transfers.get_mut(&id) {
+            // What has ended and is forgotten since has ended.
+            if now.is_none() && !is_open(known) {
+                return;
+            }
             let was_open = is_open(known);
             *known = now;
             self.open = self.open + usize::from(is_open(known)) - usize::from(was_open);

@@ -84,6 +84,9 @@ pub struct GroupRecord {
     /// When it had its end: nothing more is listed, and all its transfers were
     /// final.
     pub ended_at: Option<Timestamp>,
+    /// Whether at its end all that was found had been transferred, or needed no
+    /// transfer.
+    pub all_well: bool,
 }
 
 /// How far a listing is.
@@ -168,14 +171,22 @@ pub enum GroupChange {
     /// It is canceled; its transfers are yet to be told. Nothing changes a canceled
     /// group but its end.
     Canceled,
-    /// Its transfers were told.
-    Steered,
+    /// Its transfers were told this; it counts if that is still so.
+    Steered {
+        /// To be canceled.
+        canceled: bool,
+        /// To pause, else to resume.
+        paused: bool,
+    },
     /// Why it does not list on for now; `None`: that is over.
     Error(Option<ErrorRecord>),
     /// Its listing failed for good.
     Failed(ErrorRecord),
-    /// It has its end.
-    Ended,
+    /// It has its end, and there is nothing left to be told to any transfer.
+    Ended {
+        /// Whether none of its transfers failed or was canceled.
+        all_done: bool,
+    },
 }
 
 impl GroupRecord {
@@ -194,6 +205,7 @@ impl GroupRecord {
             found: FoundCounts::default(),
             error: None,
             ended_at: None,
+            all_well: false,
         }
     }
 
@@ -236,7 +248,10 @@ impl GroupRecord {
                 self.paused = false;
                 self.steering = true;
             }
-            GroupChange::Steered => self.steering = false,
+            GroupChange::Steered {
+                canceled: was,
+                paused,
+            } if (*was, *paused) == (canceled, self.paused) => self.steering = false,
             GroupChange::Error(error) if self.listing == ListingPhase::Listing => {
                 self.error.clone_from(error);
             }
@@ -244,7 +259,12 @@ impl GroupRecord {
                 self.listing = ListingPhase::Failed;
                 self.error = Some(error.clone());
             }
-            GroupChange::Ended => self.ended_at = Some(at),
+            GroupChange::Ended { all_done } => {
+                self.ended_at = Some(at);
+                self.steering = false;
+                let all_listed = self.listing == ListingPhase::Listed;
+                self.all_well = all_listed && self.found.refused == 0 && *all_done;
+            }
             _ => return,
         }
         self.updated_at = at;
@@ -296,5 +316,63 @@ impl GroupSums {
         self.canceled += counts.canceled;
         self.failed += counts.failed;
         self.bytes_done += bytes;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    fn group(changes: &[GroupChange]) -> GroupRecord {
+        let new = NewGroup {
+            name: "g".into(),
+            request: "{}".into(),
+            created_at: at(0),
+        };
+        let mut group = GroupRecord::new(GroupId::new(1), new);
+        changes.iter().for_each(|change| group.apply(change, at(1)));
+        group
+    }
+
+    #[test]
+    fn what_a_group_is_told_while_its_transfers_are_told_something_else_is_yet_to_be_told() {
+        let told = |canceled, paused| GroupChange::Steered { canceled, paused };
+        let resumed = [
+            GroupChange::Paused(true),
+            GroupChange::Paused(false),
+            told(false, true),
+        ];
+        assert!(group(&resumed).steering, "they are paused");
+        let canceled = [
+            GroupChange::Paused(true),
+            GroupChange::Canceled,
+            told(false, true),
+        ];
+        assert!(group(&canceled).steering, "they are not canceled");
+        let both = [&canceled[..], &[told(true, false)]].concat();
+        assert!(!group(&both).steering);
+    }
+
+    #[test]
+    fn a_group_with_its_end_has_nothing_to_tell_and_its_end_stays_what_it_was() {
+        let ended = |all_done| GroupChange::Ended { all_done };
+        let late = group(&[GroupChange::Paused(true), ended(true)]);
+        assert!(late.ended_at.is_some() && !late.steering);
+        let page = GroupPage {
+            last: true,
+            ..GroupPage::default()
+        };
+        for all_done in [true, false] {
+            let mut listed = group(&[]);
+            listed.turn(&page);
+            listed.apply(&ended(all_done), at(2));
+            listed.apply(&ended(!all_done), at(3));
+            assert_eq!((listed.all_well, listed.ended_at), (all_done, Some(at(2))));
+        }
+        assert!(!group(&[ended(true)]).all_well, "not all was listed");
     }
 }

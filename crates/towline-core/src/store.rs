@@ -87,8 +87,8 @@ pub trait Store: Send + Sync + 'static {
     async fn changes(&self, after: Option<Cursor>, limit: usize) -> Result<Changes, StoreError>;
 
     /// Looks at up to `limit` transfers after a place, in the order in which they
-    /// last changed their phase, and gives those that are final. 0 is the
-    /// beginning.
+    /// last changed their phase, and gives those that are final and of no group
+    /// that has not had its end. 0 is the beginning.
     async fn ended(&self, after: u64, limit: usize) -> Result<Ended, StoreError>;
 
     /// Forgets final transfers, their incidents too; others are left alone.

@@ -158,8 +158,8 @@ impl Feed {
 
     /// Reads a page from the store.
     async fn catch_up(&mut self) -> Result<(), Error> {
-        let (frames, cursor) = self.hub.catch_up(self.cursor).await?;
-        self.behind = frames.len() == PAGE;
+        let (frames, cursor, more) = self.hub.catch_up(self.cursor).await?;
+        self.behind = more;
         self.read
             .extend(frames.iter().map(|(_, frame)| frame.clone()));
         let too_many = self.read.len().saturating_sub(2 * PAGE);

@@ -77,11 +77,17 @@ impl Hub {
         Ok(joined)
     }
 
-    /// A page of changes after a cursor, for one who has fallen behind.
-    pub(crate) async fn catch_up(&self, after: Cursor) -> Result<(Vec<Frame>, Cursor), Error> {
+    /// A page of changes after a cursor, for one who has fallen behind, and whether
+    /// there may be more.
+    pub(crate) async fn catch_up(
+        &self,
+        after: Cursor,
+    ) -> Result<(Vec<Frame>, Cursor, bool), Error> {
         let _turn: Option<SemaphorePermit<'_>> = self.readers.acquire().await.ok();
         let (changes, cursor) = self.utility.changes(Some(after), PAGE).await?;
-        Ok((changes.into_iter().filter_map(frame).collect(), cursor))
+        let more = changes.len() == PAGE; // not all of them are told
+        let frames = changes.into_iter().filter_map(frame).collect();
+        Ok((frames, cursor, more))
     }
 
     /// Until nobody follows any more, or the utility is closed.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use towline_core::{Direction, Event, PartNumber, Phase, Priority, S3, Status, Transfer};
+use towline_core::{Event, PartNumber, Phase, Priority, S3, Status, Transfer};
 
 use crate::act::Act;
 use crate::download;
@@ -218,10 +218,10 @@ impl Live {
             .then(|| (self.progress.ever(), acts))
     }
 
-    /// Whether it is an upload that sends its bytes.
+    /// Whether it sends bytes, or has them copied: what is moved is not seen here.
     pub(crate) fn is_sending(&self) -> bool {
         let record = self.transfer.record();
-        record.spec.direction == Direction::Upload && record.phase == Phase::Moving
+        record.spec.direction.makes_object() && record.phase == Phase::Moving
     }
 
     /// Whether what it does next is asked of its store: what a download has to do

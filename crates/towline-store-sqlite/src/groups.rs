@@ -25,7 +25,7 @@ macro_rules! select_groups {
     ($rest:literal) => {
         concat!(
             "SELECT l.group_id, g.name, request, created_at, updated_at, phase, paused, steering,
-             position, entries, skipped, refused, bytes, error, ended_at, changed
+             position, entries, skipped, refused, bytes, error, ended_at, all_well, changed
              FROM listings l JOIN groups g ON g.id = l.group_id ",
             $rest
         )
@@ -61,6 +61,7 @@ fn read(row: &Row<'_>) -> Result<GroupRecord, Trouble> {
         },
         error: rows::optional_json(row, 13)?,
         ended_at: row.get::<_, Option<i64>>(14)?.map(Timestamp::from_millis),
+        all_well: row.get(15)?,
     })
 }
 
@@ -96,7 +97,7 @@ impl Writer {
         self.db
             .prepare_cached(
                 "INSERT INTO listings VALUES
-                     (?1, ?2, ?3, ?3, ?4, 0, 0, NULL, 0, 0, 0, 0, NULL, NULL, ?5)",
+                     (?1, ?2, ?3, ?3, ?4, 0, 0, NULL, 0, 0, 0, 0, NULL, NULL, 0, ?5)",
             )?
             .execute(params![
                 id,
@@ -190,7 +191,7 @@ impl Writer {
         let before = group.clone();
         group.apply(change, at);
         if group != before {
-            let told = !matches!(change, GroupChange::Error(_) | GroupChange::Steered);
+            let told = !matches!(change, GroupChange::Error(_) | GroupChange::Steered { .. });
             self.write_group(&group, told)?;
         }
         Ok(group)
@@ -204,7 +205,8 @@ impl Writer {
             .prepare_cached(
                 "UPDATE listings SET updated_at = ?2, phase = ?3, paused = ?4, steering = ?5,
                      position = ?6, entries = ?7, skipped = ?8, refused = ?9, bytes = ?10,
-                     error = ?11, ended_at = ?12, changed = iif(?13, ?14, changed)
+                     error = ?11, ended_at = ?12, all_well = ?13,
+                     changed = iif(?14, ?15, changed)
                  WHERE group_id = ?1",
             )?
             .execute(params![
@@ -220,6 +222,7 @@ impl Writer {
                 rows::stored_length(found.bytes)?,
                 group.error.as_ref().map(rows::to_json).transpose()?,
                 group.ended_at.map(Timestamp::as_millis),
+                group.all_well,
                 told,
                 self.sequence,
             ])?;

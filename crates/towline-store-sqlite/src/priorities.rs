@@ -8,7 +8,8 @@ use towline_core::{Priority, TransferOptions};
 use crate::rows;
 use crate::trouble::Trouble;
 
-/// So many rows are remembered, some of which may be gone.
+/// So many rows are remembered, or twice as many as there were at the last look at
+/// all of them: some may be gone.
 const KEPT: usize = 1 << 16;
 
 /// The rows that were looked at. An id is never used again, and its options never
@@ -16,15 +17,18 @@ const KEPT: usize = 1 << 16;
 #[derive(Default)]
 pub(crate) struct Priorities {
     upto: i64,
+    /// How many there were when all were looked at.
+    at_first: usize,
     not_normal: HashMap<i64, Priority>,
 }
 
 impl Priorities {
     /// Looks at the rows that were added.
     pub(crate) fn learn(&mut self, db: &Connection) -> Result<(), Trouble> {
-        if self.not_normal.len() > KEPT {
+        if self.not_normal.len() > KEPT.max(2 * self.at_first) {
             *self = Self::default();
         }
+        let looks_at_all = self.upto == 0;
         let newest = "SELECT coalesce(max(id), 0) FROM options";
         let newest: i64 = db.prepare_cached(newest)?.query_row([], |row| row.get(0))?;
         if newest <= self.upto {
@@ -42,6 +46,9 @@ impl Priorities {
             }
         }
         self.upto = newest;
+        if looks_at_all {
+            self.at_first = self.not_normal.len();
+        }
         Ok(())
     }
 

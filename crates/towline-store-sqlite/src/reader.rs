@@ -185,6 +185,8 @@ impl Session {
         ended.next = (seen == row_count(limit)).then_some(last.cast_unsigned());
         let mut statement = self.db.prepare_cached(select_records!(
             "WHERE state_changed > ?1 AND state_changed <= ?2 AND phase >= 100
+             AND NOT EXISTS (SELECT 1 FROM listings l
+                             WHERE l.group_id = t.group_id AND l.ended_at IS NULL)
              ORDER BY state_changed"
         ))?;
         let place = statement.column_index("state_changed")?;

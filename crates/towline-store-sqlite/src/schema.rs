@@ -29,6 +29,7 @@ CREATE TABLE listings (
     bytes      INTEGER NOT NULL,
     error      TEXT,
     ended_at   INTEGER,
+    all_well   INTEGER NOT NULL,
     changed    INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX listings_by_change ON listings (changed);

@@ -265,7 +265,7 @@ impl Builder {
             utility.sweep_spool().await?;
             utility.go_on_with_groups().await?;
         }
-        let keeping = retention::keep_to(retention, utility.weak());
+        let keeping = retention::keep_to(retention, utility.downgrade());
         utility.engine().spawn(keeping)?;
         Ok(utility)
     }

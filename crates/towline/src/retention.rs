@@ -161,8 +161,11 @@ impl TransferUtility {
         let ids: Vec<TransferId> = records.iter().map(|record| record.id).collect();
         let removed = self.engine().remove(ids).await?;
         tracing::debug!(removed, "records of finished transfers were forgotten");
-        for record in records {
-            self.forget_copy(&record.spec.path);
+        for record in records.iter().filter(|it| self.is_copy(&it.spec.path)) {
+            // Not that of one which was revived in between, and stays.
+            if self.store().get(record.id).await?.is_none() {
+                self.forget_copy(&record.spec.path);
+            }
         }
         Ok(())
     }

@@ -121,10 +121,15 @@ impl TransferUtility {
 
     /// The copy goes with the record of its upload.
     pub(crate) fn forget_copy(&self, path: &Path) {
-        if path.parent() == Some(&self.state_dir().join(DIR)) {
+        if self.is_copy(path) {
             let path = path.to_owned();
             Copy { path }.remove();
         }
+    }
+
+    /// Whether it is a copy of ours, of bytes that are in no other file.
+    pub(crate) fn is_copy(&self, path: &Path) -> bool {
+        path.parent() == Some(&self.state_dir().join(DIR))
     }
 }
 

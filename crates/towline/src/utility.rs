@@ -309,10 +309,6 @@ impl TransferUtility {
         Ok(closed?)
     }
 
-    pub(crate) fn weak(&self) -> WeakUtility {
-        WeakUtility(Arc::downgrade(&self.0))
-    }
-
     pub(crate) fn default_bucket(&self) -> Option<&BucketName> {
         self.0.default_bucket.as_ref()
     }

@@ -3,6 +3,7 @@
 mod lines;
 
 use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use crate::identity;
 use crate::output::{Output, one_line};
 use crate::reach::{Reach, Wishes};
 use crate::stream;
+use crate::url::S3Url;
 use crate::verbs::state_dir;
 
 /// How many transfers are submitted, and followed, at one time.
@@ -70,6 +72,13 @@ impl List<'_> {
         };
         run.run_to_the_end(&dir, output).await
     }
+}
+
+/// An object that a line names. A key is text: other bytes would name another one.
+pub(crate) fn url(text: &OsStr) -> Result<S3Url, String> {
+    let utf8 = text.to_str();
+    utf8.ok_or_else(|| format!("{} is not UTF-8, and a key is", text.display()))?
+        .parse()
 }
 
 /// Reads lines ahead on a thread of its own, which waits while nobody takes them.

@@ -9,7 +9,7 @@ use super::{carry, key_in_file};
 use crate::args::{Common, Download, OnExists};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::from_list::{Bad, List, Pair, PairOptions};
+use crate::from_list::{self, Bad, List, Pair, PairOptions};
 use crate::identity;
 use crate::output::Output;
 use crate::stream;
@@ -81,7 +81,7 @@ fn of_pair(args: &Download, like: &TransferOptions, pair: Pair) -> Result<Transf
         let why = "content_type and metadata are of an upload, and this is a download";
         return Err(bad(why.into()));
     }
-    let from: S3Url = pair.source.to_string_lossy().parse().map_err(bad)?;
+    let from: S3Url = from_list::url(&pair.source).map_err(bad)?;
     if from.is_prefix() {
         return Err(bad("a prefix has many objects; name one".into()));
     }

@@ -9,7 +9,7 @@ use super::{carry, key_in_file};
 use crate::args::{Common, OnChange, Upload};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::from_list::{Bad, List, Pair, PairOptions};
+use crate::from_list::{self, Bad, List, Pair, PairOptions};
 use crate::identity;
 use crate::output::Output;
 use crate::stream;
@@ -113,7 +113,7 @@ fn of_pair(args: &Upload, like: &TransferOptions, pair: Pair) -> Result<Transfer
             "version_id is of an object, and this is an upload".into()
         ));
     }
-    let url: S3Url = pair.target.to_string_lossy().parse().map_err(bad)?;
+    let url: S3Url = from_list::url(&pair.target).map_err(bad)?;
     let path = std::path::absolute(&pair.source).map_err(|error| bad(error.to_string()))?;
     // The owner looks again; here it costs no question of which of many is bad.
     let unreadable = |error: std::io::Error| {

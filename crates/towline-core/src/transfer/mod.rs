@@ -60,6 +60,8 @@ struct Run {
     backing_off: BTreeSet<PartNumber>,
     /// The act of the phase is between two attempts.
     act_backing_off: bool,
+    /// It was looked for the upload of a lost Create, in vain.
+    looked: bool,
     /// The last attempt that is forgiven lost its answer: if it turns out to
     /// have had no effect, this is how the transfer fails.
     exhausted: Option<ErrorRecord>,
@@ -227,7 +229,7 @@ impl Transfer {
                 self.complete(&mut step, proof, now);
             }
             (Phase::Discarding(after), Event::Discarded) => {
-                self.discarded(&mut step, after, now);
+                self.nothing_is_left(&mut step, after, now);
             }
             (phase, Event::ActFailed(failure)) if phase.runs() => {
                 self.failed(&mut step, Item::Act, &failure, now);
@@ -395,6 +397,7 @@ impl Transfer {
         self.run.in_flight.clear();
         self.run.backing_off.clear();
         self.run.act_backing_off = false;
+        self.run.looked = false;
         self.run.doubt = true;
     }
 

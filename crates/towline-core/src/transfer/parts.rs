@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use super::{Action, Found, Item, Step, Transfer};
 use crate::{
-    Change, ErrorRecord, Failure, LocalFailure, Now, ObjectIdentity, Outcome, PartNumber, PartPlan,
-    PartRow, Phase, PlanError, Remote, Temp,
+    After, Change, ErrorRecord, Failure, LocalFailure, Now, ObjectIdentity, Outcome, PartNumber,
+    PartPlan, PartRow, Phase, PlanError, Remote, Temp,
 };
+
+/// What a killed process or a broken connection had sent may arrive so much later
+/// than the first question of whoever looks for it.
+const ARRIVES_WITHIN: Duration = Duration::from_secs(2);
 
 impl Transfer {
     /// Takes the next part that nobody has, lowest number first; `None` when
@@ -118,9 +122,15 @@ impl Transfer {
         if let Found::Unseen = found
             && let Some(wait) = self.run.late.next_wait()
         {
-            return self.look_again(step, wait);
+            return self.look_again(step, wait / 2, wait);
+        }
+        if let Found::Nothing = found
+            && self.is_first_look()
+        {
+            return self.look_again(step, ARRIVES_WITHIN, ARRIVES_WITHIN);
         }
         self.run.doubt = false;
+        self.run.looked = false;
         let exhausted = self.run.exhausted.take();
         match found {
             Found::Nothing => {
@@ -185,13 +195,27 @@ impl Transfer {
     }
 
     /// Asks once more after a while. What is in doubt stays so.
-    fn look_again(&mut self, step: &mut Step, wait: Duration) {
+    fn look_again(&mut self, step: &mut Step, at_least: Duration, up_to: Duration) {
         self.run.act_backing_off = true;
         step.act(Action::Wait {
             item: Item::Act,
-            up_to: wait,
-            at_least: wait / 2,
+            up_to,
+            at_least,
         });
+    }
+
+    /// Nothing is left of it, as far as S3 shows.
+    pub(super) fn nothing_is_left(&mut self, step: &mut Step, after: After, now: Now) {
+        if self.is_first_look() {
+            return self.look_again(step, ARRIVES_WITHIN, ARRIVES_WITHIN);
+        }
+        self.run.looked = false;
+        self.discarded(step, after, now);
+    }
+
+    /// Whether it was looked for the upload of a lost Create, and once only.
+    fn is_first_look(&mut self) -> bool {
+        self.asked_to_open() && !std::mem::replace(&mut self.run.looked, true)
     }
 
     /// The request in question had no effect: once more, unless that was the

@@ -128,8 +128,13 @@ impl EventLoop {
         live.began(number, act, stopper);
         self.acts.insert(number, live.site);
         self.sites.get(live.site).pace.take();
-        let now = self.machine.clock.monotonic();
-        self.scheduler.take_slot(live.priority, now);
+        match act.talks_to_s3(live.transfer.record().spec.direction) {
+            true => {
+                let now = self.machine.clock.monotonic();
+                self.scheduler.take_slot(live.priority, now);
+            }
+            false => self.scheduler.take_slot_aside(),
+        }
         let end = EndOfAct {
             inbox: self.inbox.clone(),
             id,

@@ -1,7 +1,5 @@
 //! Looks for the multipart upload that a Create opened whose answer was lost.
 
-use std::time::Duration;
-
 use towline_core::{
     Failure, Found, ListUploads, LocalFailure, Operation, Query, Remote, Timestamp,
 };
@@ -13,7 +11,7 @@ use crate::stall::{self, SMALL_REQUEST};
 
 /// Looks for the upload that a lost Create may have opened.
 pub(crate) async fn adopt(context: &Context, asked_at: Timestamp) -> Result<Found, Failure> {
-    let candidates = match candidates_twice(context, asked_at).await {
+    let candidates = match candidates(context, asked_at).await {
         // An empty upload may stay open then: docs/semantics.md.
         Err(failure) if head::is_denied(&failure) => {
             return Ok(Found::Nothing);
@@ -39,26 +37,12 @@ pub(crate) async fn adopt(context: &Context, asked_at: Timestamp) -> Result<Foun
 /// Create is when it was recorded, or later.
 const SIGNED_FOR_SECS: i64 = 900;
 
-/// What a killed process or a broken connection had sent may arrive so much later
-/// than the first question of whoever looks for it.
-const ARRIVES_WITHIN: Duration = Duration::from_secs(2);
-
-/// The [`candidates`]. Where there are none it is looked once more after a while.
-pub(super) async fn candidates_twice(
+/// The open uploads of our key that can be the one we asked for: only if there
+/// is exactly one, since an upload carries no mark of ours.
+pub(super) async fn candidates(
     context: &Context,
     asked_at: Timestamp,
 ) -> Result<Vec<String>, Failure> {
-    let found = candidates(context, asked_at).await?;
-    if !found.is_empty() {
-        return Ok(found);
-    }
-    context.clock.sleep(ARRIVES_WITHIN).await;
-    candidates(context, asked_at).await
-}
-
-/// The open uploads of our key that can be the one we asked for: only if there
-/// is exactly one, since an upload carries no mark of ours.
-async fn candidates(context: &Context, asked_at: Timestamp) -> Result<Vec<String>, Failure> {
     let key = context.key();
     let since = asked_at.plus_secs(-SIGNED_FOR_SECS);
     let known = uploads_of_other_transfers(context).await?;

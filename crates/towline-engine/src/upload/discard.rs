@@ -6,7 +6,7 @@ use towline_core::{
     Asked, Event, Failure, LocalFailure, Operation, Proof, Request, S3ErrorKind, Timestamp, Upload,
 };
 
-use super::adopt::candidates_twice;
+use super::adopt::candidates;
 use super::object::{self, Judgement};
 use super::reconcile::{is_empty, list_parts};
 use super::{open_upload, upload_named};
@@ -43,7 +43,7 @@ pub(crate) async fn discard(context: &Context) -> Result<Event, Failure> {
 
 /// Gives up what a Create opened whose answer was lost, or told another name.
 async fn abort_unnamed(context: &Context, asked_at: Timestamp) -> Result<(), Failure> {
-    let candidates = match candidates_twice(context, asked_at).await {
+    let candidates = match candidates(context, asked_at).await {
         Err(failure) if head::is_denied(&failure) => return Ok(()),
         told => told?,
     };

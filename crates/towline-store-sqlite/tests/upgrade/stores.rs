@@ -6,9 +6,13 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
-/// The text of a store of an old schema.
+/// The text of a store of an old schema. The second one added indexes, which some
+/// builds of the first had too.
 pub(crate) fn text(schema: i64) -> String {
-    std::fs::read_to_string(file(schema)).unwrap()
+    let kept = if schema == 2 { 1 } else { schema };
+    let says = |schema: i64| format!("PRAGMA user_version = {schema};");
+    let text = std::fs::read_to_string(file(kept)).unwrap();
+    text.replace(&says(kept), &says(schema))
 }
 
 pub(crate) fn file(schema: i64) -> PathBuf {

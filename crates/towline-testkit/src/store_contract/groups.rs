@@ -9,6 +9,14 @@ use towline_core::{
 use super::StoreFactory;
 use super::samples::{Sample, completed, error, phase};
 
+/// Its transfers were told to go on.
+const STEERED: GroupChange = GroupChange::Steered {
+    canceled: false,
+    paused: false,
+};
+/// It has its end, and nothing failed.
+const ENDED: GroupChange = GroupChange::Ended { all_done: true };
+
 fn at(secs: i64) -> Timestamp {
     Timestamp::from_millis(1_763_000_000_000).plus_secs(secs)
 }
@@ -84,14 +92,21 @@ pub async fn a_group_comes_back_as_it_was(factory: &dyn StoreFactory) {
     let changes = [
         GroupChange::Error(Some(error(3))),
         GroupChange::Paused(true),
-        GroupChange::Steered,
+        STEERED,
+        GroupChange::Steered {
+            canceled: false,
+            paused: true,
+        },
         GroupChange::Paused(false),
         GroupChange::Error(None),
         GroupChange::Failed(error(4)),
         GroupChange::Canceled,
         GroupChange::Paused(true),
-        GroupChange::Steered,
-        GroupChange::Ended,
+        GroupChange::Steered {
+            canceled: true,
+            paused: false,
+        },
+        ENDED,
         GroupChange::Canceled,
     ];
     for next in changes {
@@ -156,7 +171,7 @@ pub async fn a_group_that_is_not_open_takes_no_page(factory: &dyn StoreFactory) 
         ("paused", Some(GroupChange::Paused(true))),
         ("canceled", Some(GroupChange::Canceled)),
         ("failed", Some(GroupChange::Failed(error(1)))),
-        ("ended", Some(GroupChange::Ended)),
+        ("ended", Some(ENDED)),
         ("listed", None),
     ];
     for (name, by) in shut {
@@ -281,7 +296,7 @@ pub async fn a_name_means_the_newest_group_and_an_id_each(factory: &dyn StoreFac
     let taken = store.create_group(new("g")).await;
     assert!(matches!(taken, Err(StoreError::GroupTaken { id }) if id == first));
     store.record_page(first, page("g", &["a"])).await.unwrap();
-    change(&*store, first, GroupChange::Ended).await;
+    change(&*store, first, ENDED).await;
     let second = store.create_group(new("g")).await.unwrap().id;
     assert!(second > first);
     store.record_page(second, page("g", &["b"])).await.unwrap();
@@ -321,7 +336,7 @@ pub async fn a_group_takes_over_what_an_earlier_one_of_its_name_left(factory: &d
     let earlier = store.create_group(new("g")).await.unwrap().id;
     let made = store.record_page(earlier, page("g", &["a", "b"])).await;
     let made = made.unwrap().unwrap();
-    change(&*store, earlier, GroupChange::Ended).await;
+    change(&*store, earlier, ENDED).await;
     let other = Sample::upload("c").with(|spec| spec.group = Some("other".into()));
     let other = store.create_many(vec![other.build()]).await.unwrap();
     let later = store.create_group(new("g")).await.unwrap().id;
@@ -364,11 +379,11 @@ pub async fn changes_of_groups_are_told_in_order_and_its_end_once(factory: &dyn 
     };
     store.record_page(id, last).await.unwrap();
     assert_eq!(told(&*store).await, [(ListingPhase::Listed, false)]);
-    change(&*store, id, GroupChange::Ended).await;
+    change(&*store, id, ENDED).await;
     drop(store);
     let store = factory.open();
     assert_eq!(told(&*store).await, [(ListingPhase::Listed, true)]);
-    change(&*store, id, GroupChange::Ended).await;
+    change(&*store, id, ENDED).await;
     assert_eq!(told(&*store).await, []);
 }
 
@@ -383,7 +398,7 @@ pub async fn only_a_group_that_ended_and_has_no_transfers_is_removed(factory: &d
     change(&*store, id, GroupChange::Canceled).await;
     let transfer = made[0].record().id;
     store.commit(vec![(transfer, completed())]).await.unwrap();
-    change(&*store, id, GroupChange::Ended).await;
+    change(&*store, id, ENDED).await;
     assert!(!store.remove_group(id).await.unwrap(), "it has a transfer");
     assert_eq!(store.remove(vec![transfer]).await.unwrap(), 1);
     assert_eq!(one(&*store, id).await.found.refused, 1, "it tells what was");
@@ -393,4 +408,29 @@ pub async fn only_a_group_that_ended_and_has_no_transfers_is_removed(factory: &d
     assert_eq!(store.not_listed(id, false, 0, 10).await.unwrap(), []);
     let next = store.create_group(new("g")).await.unwrap().id;
     assert!(next > id, "numbers are never used twice");
+}
+
+/// Whoever sums a group up at its end has all of them.
+pub async fn members_of_a_group_are_not_told_as_ended_before_it_has_its_end(
+    factory: &dyn StoreFactory,
+) {
+    let store = factory.open();
+    let id = store.create_group(new("g")).await.unwrap().id;
+    let made = store.record_page(id, page("g", &["a", "b"])).await;
+    let member = made.unwrap().unwrap()[0].record().id;
+    let other = Sample::upload("c").with(|spec| spec.group = Some("a name".into()));
+    let other = store.create_many(vec![other.build()]).await.unwrap();
+    let other = other[0].record().id;
+    let both = vec![(member, completed()), (other, completed())];
+    store.commit(both).await.unwrap();
+    let ended = async || {
+        let found = store.ended(0, 10).await.unwrap().transfers;
+        found
+            .iter()
+            .map(|(_, record)| record.id)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ended().await, [other]);
+    change(&*store, id, ENDED).await;
+    assert_eq!(ended().await, [member, other]);
 }

@@ -196,7 +196,10 @@ impl Store for MemoryStore {
         order.sort_by_key(|kin| kin.changed);
         order.truncate(limit);
         let next = order.last().map(|kin| kin.changed);
-        let is_final = |kin: &&&Kin| kin.record.phase.is_final();
+        let is_final = |kin: &&&Kin| {
+            let open = kin.group.is_some_and(|id| kept.groups.is_unended(id));
+            kin.record.phase.is_final() && !open
+        };
         let ended = order.iter().filter(is_final);
         Ok(Ended {
             transfers: ended.map(|kin| (kin.changed, kin.record.clone())).collect(),

@@ -73,6 +73,11 @@ impl Groups {
             .ok_or(StoreError::UnknownGroup(id))
     }
 
+    /// Whether it lists its transfers and has not had its end.
+    pub(super) fn is_unended(&self, id: GroupId) -> bool {
+        self.of(id).is_ok_and(|it| it.record.ended_at.is_none())
+    }
+
     pub(super) fn changed(&self) -> impl Iterator<Item = (u64, Changed)> {
         self.lists()
             .map(|it| (it.changed, Changed::Group(Box::new(it.record.clone()))))
@@ -182,7 +187,7 @@ impl Kept {
         let lists = self.groups.of_mut(id)?;
         let before = lists.record.clone();
         lists.record.apply(change, at);
-        let told = !matches!(change, GroupChange::Error(_) | GroupChange::Steered);
+        let told = !matches!(change, GroupChange::Error(_) | GroupChange::Steered { .. });
         let record = lists.record.clone();
         if told && record != before {
             lists.changed = next;

@@ -38,7 +38,8 @@ pub struct Group {
     /// [`Completed`](State::Completed) once all that was found was transferred or
     /// needed no transfer; [`Failed`](State::Failed) where anything was refused,
     /// failed or was canceled, or not all could be listed. Final states are told
-    /// when nothing more is listed and every transfer is final.
+    /// when nothing more is listed and every transfer is final, and stay whatever
+    /// becomes of one of them later.
     pub state: State,
     /// How far its listing is.
     pub listing: ListingPhase,
@@ -95,10 +96,9 @@ fn state(group: &GroupRecord, transfers: &GroupSums) -> State {
             _ => State::InProgress,
         };
     }
-    let all_well = group.found.refused == 0 && transfers.failed == 0 && transfers.canceled == 0;
     match group.listing {
         ListingPhase::Canceled => State::Canceled,
-        ListingPhase::Listed if all_well => State::Completed,
+        _ if group.all_well => State::Completed,
         _ => State::Failed,
     }
 }

@@ -81,15 +81,20 @@ impl TransferUtility {
         &self,
         mut asked: ListingRequest,
     ) -> Result<GroupObserver, Error> {
-        let _one_at_a_time = self.groups_here().one_start_at_a_time().await;
         let query = GroupQuery {
             name: Some(asked.name().to_owned()),
             newest_first: true,
             limit: 1,
             ..GroupQuery::default()
         };
-        let newest = self.store().groups(query).await?.pop();
-        if let Some(there) = newest.as_ref().filter(|it| it.ended_at.is_none()) {
+        let (newest, _one_at_a_time) = loop {
+            let one_at_a_time = self.groups_here().one_start_at_a_time().await;
+            let newest = self.store().groups(query.clone()).await?.pop();
+            let Some(there) = newest.as_ref().filter(|it| it.ended_at.is_none()) else {
+                break (newest, one_at_a_time);
+            };
+            // Nobody else waits for as long as S3 takes.
+            drop(one_at_a_time);
             if there.listing != ListingPhase::Canceled && !asked.like.restart {
                 if !asked.is_same(&ListingRequest::read(&there.request)?) {
                     return Err(taken(there).into());
@@ -100,7 +105,7 @@ impl TransferUtility {
             // It has its end before another of its name begins.
             self.cancel_group(there.id).await?;
             self.observe_group(there.id).await?.finished().await?;
-        }
+        };
         asked.spares = asked.like.direction == Direction::Download
             && !asked.like.restart
             && (newest.is_some_and(|there| there.listing == ListingPhase::Failed)

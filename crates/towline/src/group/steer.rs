@@ -78,14 +78,12 @@ impl TransferUtility {
             _ => Command::Resume,
         };
         self.steer_all(command, of(group.id)).await?;
-        let now = self.group_record(group.id).await?;
         // Told something else meanwhile, they are yet to be told that.
-        if (now.listing, now.paused) == (group.listing, group.paused) {
-            let store = self.store();
-            let steered = GroupChange::Steered;
-            store.change_group(group.id, steered, submit::now()).await?;
-        }
-        self.tell_of_groups()
+        let steered = GroupChange::Steered {
+            canceled: group.listing == ListingPhase::Canceled,
+            paused: group.paused,
+        };
+        self.change_and_tell(group.id, steered).await
     }
 }
 

@@ -110,7 +110,11 @@ impl TransferUtility {
         Ok(self.engine().store_changed()?)
     }
 
-    async fn change_and_tell(&self, id: GroupId, change: GroupChange) -> Result<(), Error> {
+    pub(super) async fn change_and_tell(
+        &self,
+        id: GroupId,
+        change: GroupChange,
+    ) -> Result<(), Error> {
         let store = self.store();
         store.change_group(id, change, submit::now()).await?;
         self.tell_of_groups()
@@ -213,7 +217,10 @@ impl Tending {
         self.reading = None;
         let has_all = group.listing != ListingPhase::Listing;
         if has_all && store.unfinished_of_group(self.id, 1).await? == 0 {
-            utility.change_and_tell(self.id, GroupChange::Ended).await?;
+            let sums = store.sum_group(self.id).await?;
+            let all_done = sums.failed == 0 && sums.canceled == 0;
+            let ended = GroupChange::Ended { all_done };
+            utility.change_and_tell(self.id, ended).await?;
             return Ok(Next::End);
         }
         Ok(Next::Wait)

@@ -113,8 +113,10 @@ fn a_complete_whose_answer_is_lost_is_looked_for_for_ten_minutes() {
 fn a_complete_that_s3_refused_is_not_waited_for_whatever_was_lost_before() {
     let mut upload = TestUpload::starting(2);
     upload.act_fails(lost(Operation::CreateMultipartUpload));
-    upload.wait();
-    upload.event(Event::Reconciled(Found::Nothing));
+    for _ in 0..2 {
+        upload.wait();
+        upload.event(Event::Reconciled(Found::Nothing));
+    }
     upload.event(Event::UploadOpened("u".into()));
     for number in upload.parts_offered() {
         upload.land(number);
@@ -125,6 +127,30 @@ fn a_complete_that_s3_refused_is_not_waited_for_whatever_was_lost_before() {
     upload.wait();
     upload.event(Event::Reconciled(Found::Unseen));
     assert_eq!(upload.phase(), Phase::Discarding(After::Restart));
+}
+
+/// By two requests and no act in between: nobody waits for a slot that this holds.
+#[test]
+fn what_a_lost_create_may_have_opened_is_looked_for_twice_before_another_is_opened() {
+    let mut upload = TestUpload::starting(2);
+    upload.act_fails(lost(Operation::CreateMultipartUpload));
+    upload.wait();
+    upload.is_asked();
+    upload.event(Event::Reconciled(Found::Nothing));
+    assert!(matches!(upload.last.actions[..], [Action::Wait { .. }]));
+    upload.wait();
+    upload.is_asked();
+    upload.event(Event::Reconciled(Found::Nothing));
+    assert_eq!(upload.last.actions, [Action::Prepare]);
+
+    upload.act_fails(lost(Operation::CreateMultipartUpload));
+    upload.command(Command::Cancel);
+    upload.event(Event::Discarded);
+    assert_eq!(upload.phase(), Phase::Discarding(After::Cancel));
+    upload.wait();
+    assert_eq!(upload.last.actions, [Action::Discard]);
+    upload.event(Event::Discarded);
+    assert_eq!(upload.phase(), Phase::Canceled);
 }
 
 #[test]

@@ -129,6 +129,7 @@ fn situation(transfer: &Transfer) -> String {
             run.started,
             run.doubt,
             run.act_backing_off,
+            run.looked,
             run.exhausted.is_some(),
             run.late.clone().next_wait().is_some(),
         ),
