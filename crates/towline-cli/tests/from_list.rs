@@ -7,6 +7,7 @@ mod common;
 
 use std::io::Write;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use common::{BUCKET, Scene, json_lines, stderr};
 use serde_json::{Value, json};
@@ -161,6 +162,47 @@ async fn what_the_owner_refuses_is_told_by_its_line_and_wrong_options_do_nothing
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_program_has_written_is_moved_while_it_still_writes() {
+    let scene = Scene::start().await;
+    let file = write(&scene, "a", "a");
+    let mut command = scene.towline(&["upload", "--from-list", "-", "--json"]);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let mut list = child.stdin.take().unwrap();
+    for key in ["first", "second"] {
+        writeln!(list, "{file},s3://{BUCKET}/{key}").unwrap();
+        let begun = Instant::now();
+        while scene.server.object_bytes(BUCKET, key).is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{key}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+    drop(list);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(summary(&json_lines(&output))["done"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_no_text_is_refused_and_no_other_one_is_written() {
+    let scene = Scene::start().await;
+    let file = write(&scene, "a", "a");
+    let list = [file.as_bytes(), b",s3://bucket/caf\xe9\n"].concat();
+    std::fs::write(scene.path("list"), list).unwrap();
+    let output = scene.run(&[
+        "upload",
+        "--from-list",
+        &scene.path("list").to_string_lossy(),
+    ]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = stderr(&output);
+    assert!(
+        said.contains("line 1: ") && said.contains("not UTF-8"),
+        "{said}"
+    );
+    assert_eq!(scene.server.history().requests().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_same_command_with_another_priority_changes_it() {
     let scene = Scene::start().await;
     let file = write(&scene, "a", "a");
@@ -194,12 +236,12 @@ async fn t69_an_upload_with_a_cap_on_requests_is_no_faster() {
         })
         .collect();
     let list = write(&scene, "list", &list);
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     let output = scene.run(&["upload", "--from-list", &list, "--request-rate", "15"]);
     assert!(output.status.success(), "{}", stderr(&output));
     // 2 s, less what may come at once.
     let took = begun.elapsed();
-    assert!(took >= std::time::Duration::from_millis(1700), "{took:?}");
+    assert!(took >= Duration::from_millis(1700), "{took:?}");
     let wrong = scene.run(&["upload", "--from-list", &list, "--request-rate", "0"]);
     assert_eq!(wrong.status.code(), Some(2));
 }

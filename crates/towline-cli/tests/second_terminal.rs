@@ -265,3 +265,23 @@ fn f46_a_command_that_stood_still_for_a_while_goes_on_without_an_attempt_spent()
         );
     }
 }
+
+/// As retention forgets it, in time.
+#[test]
+fn what_was_done_and_is_forgotten_before_the_others_end_was_done() {
+    let terminal = Terminal::start();
+    terminal.scene.file("small", 1, 20);
+    terminal.scene.file("large", 12 * MIB, 21);
+    let stalled = Rule::on(Operation::UploadPart).stall(Point::AfterRequest, None);
+    let faults = terminal.scene.server.faults();
+    faults.play(Script::new().rule(stalled)).unwrap();
+    let upload = terminal.begin(["upload", "small", "large", "s3://bucket/p/"]);
+    let is_done = |row: &serde_json::Value| row["state"] == "completed";
+    terminal.until("the small one is there", || {
+        terminal.list().iter().any(is_done)
+    });
+    let done = terminal.list().into_iter().find(is_done).unwrap();
+    terminal.done(["remove", &done["id"].to_string()]);
+    terminal.scene.server.faults().play(Script::new()).unwrap();
+    upload.succeeds();
+}

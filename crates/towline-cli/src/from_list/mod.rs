@@ -7,6 +7,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -29,6 +30,8 @@ use crate::verbs::state_dir;
 
 /// How many transfers are submitted, and followed, at one time.
 const TOGETHER: usize = 5000;
+/// Or as many as there are when no other line comes for so long.
+const PAUSE: Duration = Duration::from_millis(200);
 /// How many lines are read ahead.
 const AHEAD: usize = 256;
 
@@ -192,7 +195,16 @@ impl<Make: Fn(Pair) -> Result<TransferRequest, Bad>> Run<'_, Make> {
         let mut wanted: Vec<Wanted> = Vec::new();
         let mut places = HashMap::new();
         while wanted.len() < TOGETHER {
-            let Some(line) = self.lines.recv().await else {
+            let next = self.lines.recv();
+            let next = match wanted.is_empty() {
+                true => next.await,
+                // Whoever writes the list may write on for long.
+                false => match tokio::time::timeout(PAUSE, next).await {
+                    Ok(next) => next,
+                    Err(_) => return Ok(Some(wanted)),
+                },
+            };
+            let Some(line) = next else {
                 return Ok(Some(wanted).filter(|wanted| !wanted.is_empty()));
             };
             let Line { number, pair } = line.map_err(|error| {
