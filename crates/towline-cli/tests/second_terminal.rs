@@ -280,8 +280,11 @@ fn what_was_done_and_is_forgotten_before_the_others_end_was_done() {
     terminal.until("the small one is there", || {
         terminal.list().iter().any(is_done)
     });
-    let done = terminal.list().into_iter().find(is_done).unwrap();
-    terminal.done(["remove", &done["id"].to_string()]);
+    let (done, under_way): (Vec<_>, Vec<_>) = terminal.list().into_iter().partition(is_done);
+    let (done, large) = (done[0]["id"].to_string(), under_way[0]["id"].to_string());
+    terminal.done(["remove", &done]);
+    terminal.done(["pause", &large]);
     terminal.scene.server.faults().play(Script::new()).unwrap();
+    terminal.done(["resume", &large]);
     upload.succeeds();
 }

@@ -149,6 +149,8 @@ pub struct GroupPage {
     pub new: Vec<NewTransfer>,
     /// Transfers of earlier groups of the same name that are of this one now.
     pub adopted: Vec<TransferId>,
+    /// Some of these are paused, and yet to be told to go on.
+    pub resumes: bool,
     /// What has no transfer.
     pub not_listed: Vec<NotListed>,
     /// Files or objects, of all kinds.
@@ -224,6 +226,7 @@ impl GroupRecord {
         self.found.skipped += skipped;
         self.found.refused += page.not_listed.len() as u64 - skipped;
         self.found.bytes += page.bytes;
+        self.steering |= page.resumes;
         self.position.clone_from(&page.position);
         self.error = None;
         self.updated_at = page.at;

@@ -454,7 +454,8 @@ impl Engine {
     }
 
     /// Changes whenever something became durable: time to ask the store for
-    /// its [`changes`](Store::changes).
+    /// its [`changes`](Store::changes). Closed when the engine is, or when its store
+    /// has failed.
     pub fn durable(&self) -> watch::Receiver<u64> {
         self.durable.clone()
     }

@@ -590,6 +590,8 @@ impl EventLoop {
         self.live.values_mut().for_each(Live::give_up);
         self.close_streams();
         self.watchers.clear();
+        // Who waits for changes finds out that none will come.
+        self.durable = watch::Sender::new(0);
     }
 
     fn is_closed(&self) -> bool {

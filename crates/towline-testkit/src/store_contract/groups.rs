@@ -120,6 +120,23 @@ pub async fn a_group_comes_back_as_it_was(factory: &dyn StoreFactory) {
     assert_eq!(one(&*factory.open(), made.id).await, expected);
 }
 
+/// Whoever reads the group next tells them, also after a crash.
+pub async fn a_paused_transfer_that_a_page_takes_over_is_yet_to_be_told_to_go_on(
+    factory: &dyn StoreFactory,
+) {
+    let store = factory.open();
+    let group = store.create_group(new("g")).await.unwrap().id;
+    store.record_page(group, page("g", &["a"])).await.unwrap();
+    assert!(!one(&*store, group).await.steering);
+    let mut resumes = page("g", &[]);
+    resumes.resumes = true;
+    store.record_page(group, resumes).await.unwrap();
+    drop(store);
+    let store = factory.open();
+    assert!(one(&*store, group).await.steering);
+    assert!(!change(&*store, group, STEERED).await.steering);
+}
+
 /// With what it skipped, and with where the listing goes on.
 pub async fn a_page_of_a_group_is_recorded_with_its_place_or_not_at_all(
     factory: &dyn StoreFactory,

@@ -85,6 +85,7 @@ macro_rules! store_contract_tests {
             a_cursor_of_another_store_is_refused
             a_group_comes_back_as_it_was
             a_page_of_a_group_is_recorded_with_its_place_or_not_at_all
+            a_paused_transfer_that_a_page_takes_over_is_yet_to_be_told_to_go_on
             a_group_that_is_not_open_takes_no_page
             a_listing_that_begins_at_the_start_again_counts_anew
             not_everything_without_a_transfer_is_kept_but_all_is_counted

@@ -67,14 +67,15 @@ impl Entries {
             Self::Objects(pages) => objects(utility, pages).await,
             Self::Files { asked, walk } => {
                 let mut going = walk.take().ok_or(Error::Closed)?;
+                let still = asked.clone();
                 let look = move || {
                     let found = some_of(&mut going);
                     let last = going.peek().is_none();
-                    (found, last, going)
+                    // A file system that goes away meanwhile leaves an empty directory.
+                    be_the_same(&still)?;
+                    Ok::<_, Error>((found, last, going))
                 };
-                let (found, last, going) = blocking(utility, look).await?;
-                // A file system that goes away meanwhile leaves an empty directory.
-                be_the_same(asked)?;
+                let (found, last, going) = blocking(utility, look).await??;
                 *walk = Some(going);
                 files(asked, found, last)
             }

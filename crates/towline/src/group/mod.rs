@@ -131,7 +131,7 @@ impl GroupObserver {
             if group.ended_at.is_some() {
                 return self.utility.summed_up(group).await;
             }
-            told.changed().await.map_err(|_| Error::Closed)?;
+            self.utility.groups_told(&mut told).await?;
         }
     }
 

@@ -3,6 +3,7 @@
 
 use towline_core::{
     Direction, GroupPage, GroupRecord, ListedObject, NewTransfer, NotListed, Query, Record,
+    TransferId,
 };
 
 use super::entries::{Entry, Step};
@@ -11,7 +12,7 @@ use crate::again::{self, Again};
 use crate::prefix::has_done;
 use crate::request::Settled;
 use crate::sync::blocking;
-use crate::{Error, SubmitError, TransferRequest, TransferUtility, submit};
+use crate::{Error, SubmitError, TransferRequest, TransferUtility, check_options, submit};
 
 /// How a step is recorded.
 pub(super) struct Recording<'a> {
@@ -31,12 +32,15 @@ enum Verdict {
     There,
     /// An earlier group of this name left it.
     Adopted(Again),
+    /// Something else does it.
+    UnderWay(Again),
     Without(NotListed),
 }
 
 impl Recording<'_> {
     /// False where the group is not open any more; then nothing was recorded.
     pub(super) async fn record(self, step: Step) -> Result<bool, Error> {
+        self.have_key()?;
         let settled = self.settle(step.entries).await?;
         let _one_at_a_time = self.utility.one_submit_at_a_time().await;
         let mut page = GroupPage {
@@ -47,6 +51,7 @@ impl Recording<'_> {
             at: submit::now(),
             ..GroupPage::default()
         };
+        let mut known = Vec::new();
         for entry in settled {
             let (request, bytes, listed, settled) = match entry {
                 Checked::Without(without) => {
@@ -64,7 +69,14 @@ impl Recording<'_> {
                 Verdict::New(new) => page.new.push(*new),
                 Verdict::There => {}
                 Verdict::Adopted(again) => {
-                    page.adopted.push(self.utility.go_on(again, None).await?);
+                    page.adopted.push(again.id());
+                    page.resumes |= matches!(again, Again::Resume(_));
+                    known.push(again);
+                }
+                Verdict::UnderWay(again) => {
+                    page.not_listed.push(under_way(&request, again.id()));
+                    known.push(again);
+                    continue;
                 }
                 Verdict::Without(without) => {
                     page.not_listed.push(without);
@@ -73,15 +85,25 @@ impl Recording<'_> {
             }
             page.bytes += bytes;
         }
-        let recorded = self
-            .utility
-            .store()
-            .record_page(self.group.id, page)
-            .await?;
-        if let Some(created) = &recorded {
-            self.utility.engine().begin(created)?;
+        let store = self.utility.store();
+        let Some(created) = store.record_page(self.group.id, page).await? else {
+            return Ok(false);
+        };
+        self.utility.engine().begin(&created)?;
+        // Not before: the group might have been paused or canceled meanwhile.
+        for again in known {
+            self.utility.go_on(again, None).await?;
         }
-        Ok(recorded.is_some())
+        Ok(true)
+    }
+
+    /// A key that is not there now may be later: no reason to refuse anything.
+    fn have_key(&self) -> Result<(), SubmitError> {
+        let key = self.asked.like.options.access.customer_key.as_ref();
+        match key.and_then(|key| self.utility.lacks_key(key)) {
+            Some(why) => Err(check_options::bad("customer key", why)),
+            None => Ok(()),
+        }
     }
 
     /// Looks at the files of all of them.
@@ -140,9 +162,7 @@ impl Recording<'_> {
         if group.as_deref() == Some(self.asked.name()) {
             return Ok(Verdict::Adopted(again));
         }
-        let id = self.utility.go_on(again, None).await?;
-        let why = format!("transfer {id}, which is not of this group, does the same");
-        Ok(Verdict::Without(skipped(request, "UnderWay", why)))
+        Ok(Verdict::UnderWay(again))
     }
 
     /// Whether this group has a transfer for it.
@@ -205,6 +225,15 @@ fn refused(request: &TransferRequest, error: &SubmitError) -> NotListed {
     NotListed {
         skipped: false,
         ..skipped(request, error.code(), error.to_string())
+    }
+}
+
+/// How it ends is not this group's to tell, so it is not counted as done.
+fn under_way(request: &TransferRequest, id: TransferId) -> NotListed {
+    let why = format!("transfer {id}, which is not of this group, does the same");
+    NotListed {
+        skipped: false,
+        ..skipped(request, "UnderWay", why)
     }
 }
 

@@ -12,7 +12,7 @@ impl TransferUtility {
     }
 
     /// Goes on with a paused group: with its listing, and with its paused transfers.
-    /// False when it was not paused.
+    /// False when neither it nor one of them was paused.
     pub async fn resume_group(&self, id: GroupId) -> Result<bool, Error> {
         self.steer_group(id, GroupChange::Paused(false)).await
     }
@@ -44,10 +44,13 @@ impl TransferUtility {
         let before = self.group_record(id).await?;
         let canceled = before.listing == ListingPhase::Canceled;
         let needed = match change {
-            GroupChange::Paused(paused) => !canceled && before.paused != paused,
-            _ => !canceled,
+            _ if canceled || before.ended_at.is_some() => false,
+            GroupChange::Paused(paused) if before.paused == paused => {
+                // Some may have been paused by themselves.
+                !paused && self.store().sum_group(id).await?.paused > 0
+            }
+            _ => true,
         };
-        let needed = needed && before.ended_at.is_none();
         if needed {
             let store = self.store();
             store.change_group(id, change, submit::now()).await?;
@@ -66,7 +69,7 @@ impl TransferUtility {
                 Err(Error::Store(StoreError::UnknownGroup(_))) => return Ok(needed),
                 Err(error) => return Err(error),
             }
-            told.changed().await.map_err(|_| Error::Closed)?;
+            self.groups_told(&mut told).await?;
         }
     }
 

@@ -110,6 +110,16 @@ impl TransferUtility {
         Ok(self.engine().store_changed()?)
     }
 
+    /// Waits until some group may have changed.
+    pub(super) async fn groups_told(&self, told: &mut watch::Receiver<u64>) -> Result<(), Error> {
+        let mut durable = self.engine().durable();
+        tokio::select! {
+            told = told.changed() => told.map_err(|_| Error::Closed),
+            // Closed by a store that has failed too.
+            _ = durable.wait_for(|_| false) => Err(Error::Closed),
+        }
+    }
+
     pub(super) async fn change_and_tell(
         &self,
         id: GroupId,
@@ -244,7 +254,10 @@ impl Tending {
             from_start,
             again: reading.again,
         };
-        let recorded = recording.record(step).await?;
+        let recorded = match recording.record(step).await {
+            Ok(recorded) => recorded,
+            Err(error) => return self.failed(utility, &group, error).await,
+        };
         reading.is_new = false;
         self.failures = 0;
         if last || !recorded {

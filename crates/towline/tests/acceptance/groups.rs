@@ -1,15 +1,16 @@
 //! Groups that list their own transfers, steered and followed as one.
 
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use towline::{
-    Config, Group, GroupId, GroupObserver, GroupQuery, ListingPhase, Query, State, TransferChange,
-    TransferUtility,
+    Access, Config, Group, GroupId, GroupObserver, GroupQuery, KeyReference, ListingPhase, Query,
+    State, TransferChange, TransferRequest, TransferUtility,
 };
-use towline_testserver::{Answer, Operation, Rule, Script};
+use towline_testserver::{Answer, Operation, Point, Rule, Script};
 
 use crate::{BUCKET, Scene, names};
 
@@ -185,6 +186,109 @@ async fn a_group_that_is_paused_while_it_lists_lists_nothing_more_until_it_is_re
     assert_eq!(ended.transfers.completed, 1010);
     assert_eq!(names(&dir(&scene)).len(), 1010);
     assert!(!scene.utility.resume_group(id).await.unwrap());
+}
+
+/// Both wait for a third call that holds up what is recorded.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_paused_before_a_group_has_it_stays_paused_where_the_group_is_paused_first() {
+    let scene = Scene::start().await;
+    let dir = filled(&scene, 1);
+    scene.server.faults().offline(true);
+    let upload_it = scene.utility.upload(BUCKET, "p/00000", dir.join("00000"));
+    let paused = upload_it.await.unwrap();
+    assert!(paused.pause().await.unwrap());
+    scene.server.faults().offline(false);
+
+    let unanswered = Rule::on(Operation::UploadPart).stall(Point::AfterRequest, None);
+    let slow = Rule::on(Operation::AbortMultipartUpload).delay(Duration::from_secs(3));
+    let script = Script::new().rule(unanswered).rule(slow);
+    scene.server.faults().play(script).unwrap();
+    let large = scene.file("large", &vec![7; 12 << 20]);
+    let mut request = TransferRequest::upload(BUCKET, "large", large);
+    scene.utility.submit(vec![request.clone()]).await.unwrap();
+    let asked = |operation| scene.server.history().count(operation) > 0;
+    crate::until("it has an upload", || asked(Operation::UploadPart)).await;
+    request.restart = true;
+    let utility = scene.utility.clone();
+    let restart = tokio::spawn(async move { utility.submit(vec![request]).await });
+    crate::until("it is given up", || asked(Operation::AbortMultipartUpload)).await;
+
+    let group = upload(&scene.utility, &dir).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let (utility, id) = (scene.utility.clone(), group.id());
+    let pause = tokio::spawn(async move { utility.pause_group(id).await });
+    until(&group, "paused", |it| it.state == State::Paused).await;
+    assert!(!restart.is_finished());
+    scene.server.faults().play(Script::new()).unwrap();
+    assert!(pause.await.unwrap().unwrap());
+    assert_eq!(restart.await.unwrap().unwrap().len(), 1);
+    assert_eq!(group.group().await.unwrap().found.entries, 0);
+    assert_eq!(paused.state(), State::Paused);
+    assert!(scene.server.object_bytes(BUCKET, "p/00000").is_err());
+
+    // It is not of this group, so how it ends is not known to it.
+    assert!(scene.utility.resume_group(id).await.unwrap());
+    let ended = group.finished().await.unwrap();
+    assert_eq!((ended.found.entries, ended.found.refused), (2, 1));
+    assert_eq!(ended.state, State::Failed, "{ended:?}");
+    assert_eq!(group.refused(0, 1).await.unwrap()[0].code, "UnderWay");
+    assert_eq!(paused.finished().await.unwrap().state, State::Completed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transfer_that_was_paused_by_itself_goes_on_with_its_group_also_in_the_next_one() {
+    let scene = Scene::start().await;
+    let dir = filled(&scene, 1);
+    scene.server.faults().offline(true);
+    let group = upload(&scene.utility, &dir).await;
+    until(&group, "listed", |it| it.listing == ListingPhase::Listed).await;
+    let all = Query {
+        group_id: Some(group.id()),
+        ..Query::default()
+    };
+    let one = scene.utility.find(all).await.unwrap().0.remove(0);
+    assert!(scene.utility.pause(one.id).await.unwrap());
+    scene.server.faults().offline(false);
+    let rests = |it: &Group| it.transfers.completed == 1 && it.transfers.paused == 1;
+    until(&group, "one rests", rests).await;
+    assert!(scene.utility.resume_group(group.id()).await.unwrap());
+    let ended = group.finished().await.unwrap();
+    assert_eq!(ended.state, State::Completed, "{ended:?}");
+    assert!(!scene.utility.resume_group(group.id()).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_gone_while_a_group_lists_is_waited_for_and_refuses_nothing() {
+    let scene = Scene::start().await;
+    put(&scene, ["p/a".to_owned()]).await;
+    let key = scene.dir.path().join("sse-c.key");
+    let put_key = || {
+        let private = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&key);
+        private.unwrap().write_all(&[7; 32]).unwrap();
+    };
+    put_key();
+    stall_listing(&scene, 1);
+    let request = scene.utility.download_prefix(BUCKET, "p/", dir(&scene));
+    let request = request.access(Access {
+        customer_key: Some(KeyReference::File(key.clone())),
+        ..Access::default()
+    });
+    let group = request.await.unwrap();
+    crate::until("the page is asked for", || lists(&scene) == 1).await;
+    scene.utility.pause_group(group.id()).await.unwrap();
+    std::fs::remove_file(&key).unwrap();
+    scene.server.faults().play(Script::new()).unwrap();
+    scene.utility.resume_group(group.id()).await.unwrap();
+    let waits = until(&group, "a reason", |it| it.error.is_some()).await;
+    assert_eq!((waits.state, waits.found.entries), (State::Waiting, 0));
+    put_key();
+    let ended = group.finished().await.unwrap();
+    assert_eq!((ended.found.entries, ended.found.refused), (1, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
