@@ -7,6 +7,7 @@ mod common;
 mod deleting;
 mod killed;
 mod left_out;
+mod many;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -147,8 +147,11 @@ impl OpenDir for Directory {
         let open = format!("/proc/self/fd/{}", nameless.handle());
         let follow = AtFlags::SYMLINK_FOLLOW;
         match rustix::fs::linkat(rustix::fs::CWD, &open, &self.dir, name, follow) {
-            // `/proc` is not there, or no file system may be crossed to it.
-            Err(Errno::NOENT | Errno::XDEV) => Err(io::ErrorKind::Unsupported.into()),
+            // `/proc` is not there, or no file system may be crossed to it; or this one has
+            // no links. What is wrong with the directory shows again in the usual way.
+            Err(Errno::NOENT | Errno::XDEV | Errno::PERM | Errno::OPNOTSUPP | Errno::ACCESS) => {
+                Err(io::ErrorKind::Unsupported.into())
+            }
             linked => Ok(linked?),
         }
     }
