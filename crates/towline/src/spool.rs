@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
-use towline_core::{LocalFailure, Query, State, StoreError, TransferId};
+use towline_core::{LocalFailure, Phase, Query, Record, State, StoreError, TransferId};
 
 use crate::building::Body;
 use crate::{Error, SubmitError, TransferObserver, TransferRequest, TransferUtility};
@@ -65,27 +65,46 @@ impl TransferUtility {
 
     /// Removes what an earlier process left of copies that nobody needs.
     pub(crate) async fn sweep_spool(&self) -> Result<(), Error> {
-        let Ok(entries) = std::fs::read_dir(self.state_dir().join(DIR)) else {
-            return Ok(()); // there was never one
-        };
-        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-            let query = Query {
-                path: Some(path.clone()),
-                newest_first: true,
-                limit: 1,
-                ..Query::default()
-            };
-            let (found, _) = self.find(query).await?;
-            let copy = Copy { path };
-            match found.into_iter().next() {
+        for copy in self.copies() {
+            match self.upload_of(&copy).await? {
                 None => copy.remove(),
-                Some(transfer) => {
-                    let observer = self.observe(transfer.id).await?;
+                Some(upload) if is_over(&upload) => copy.remove(),
+                Some(upload) => {
+                    let observer = self.observe(upload.id).await?;
                     self.remove_when_done(observer, copy);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Removes the copies of uploads that are over, also where nobody has come to
+    /// that yet. What has no upload may be about to get one.
+    pub(crate) async fn remove_copies_of_the_ended(&self) -> Result<(), Error> {
+        for copy in self.copies() {
+            if self.upload_of(&copy).await?.is_some_and(|it| is_over(&it)) {
+                copy.remove();
+            }
+        }
+        Ok(())
+    }
+
+    fn copies(&self) -> Vec<Copy> {
+        let Ok(entries) = std::fs::read_dir(self.state_dir().join(DIR)) else {
+            return Vec::new(); // there was never one
+        };
+        let copies = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        copies.map(|path| Copy { path }).collect()
+    }
+
+    async fn upload_of(&self, copy: &Copy) -> Result<Option<Record>, Error> {
+        let query = Query {
+            path: Some(copy.path.clone()),
+            newest_first: true,
+            limit: 1,
+            ..Query::default()
+        };
+        Ok(self.store().find(query).await?.transfers.pop())
     }
 
     /// Where copies are kept until they are uploaded. What lies there without a
@@ -131,6 +150,11 @@ impl TransferUtility {
     pub(crate) fn is_copy(&self, path: &Path) -> bool {
         path.parent() == Some(&self.state_dir().join(DIR))
     }
+}
+
+/// Its copy is not needed any more.
+fn is_over(upload: &Record) -> bool {
+    matches!(upload.phase, Phase::Completed | Phase::Canceled)
 }
 
 struct Copy {

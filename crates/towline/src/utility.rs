@@ -303,6 +303,8 @@ impl TransferUtility {
     /// listeners were told it: 2 s at most, for one that blocks. Unfinished
     /// transfers go on when the state is opened again.
     pub async fn close(&self) -> Result<(), Error> {
+        // A store that has failed, or is closed, has its copies swept at the next opening.
+        let _ = self.remove_copies_of_the_ended().await;
         let closed = self.engine().close().await;
         self.groups_here().closed();
         self.dispatcher().last_calls().await;

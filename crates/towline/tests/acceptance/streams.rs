@@ -247,6 +247,26 @@ async fn t5_spooled_bytes_and_readers_go_on_in_a_later_process() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_copy_is_left_by_who_closes_as_soon_as_its_uploads_have_ended() {
+    let mut scene = Scene::start().await;
+    let spool = scene.dir.path().join("state/spool");
+    for round in 0..10 {
+        let mut all = Vec::new();
+        for n in 0..30 {
+            let key = format!("{round}-{n}");
+            let request = scene.utility.upload_data(BUCKET, &key, key.clone());
+            all.push(request.spool(true).await.unwrap());
+        }
+        for observer in all {
+            completed(observer.finished().await.unwrap());
+        }
+        scene.utility.close().await.unwrap();
+        assert_eq!(names(&spool), [] as [String; 0], "{round}");
+        scene.reopen().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn t6_a_download_to_memory_and_to_a_writer_gives_the_bytes_of_the_file() {
     let scene = Scene::start().await;
     for size in [0, 1, 5 * MIB + 1, 50 * MIB] {
