@@ -1,6 +1,6 @@
 //! Gives the finished file its name.
 
-use towline_core::{Event, Failure, LocalFailure, WhenTargetExists};
+use towline_core::{Event, Failure, LocalFailure, Proof, WhenTargetExists};
 
 use super::identity;
 use super::seal::{Bytes, prove};
@@ -38,4 +38,33 @@ pub(crate) async fn publish(context: &Context) -> Result<Event, Failure> {
     };
     proof.renamed = context.blocking(publish).await?;
     Ok(Event::Finished(proof))
+}
+
+/// The file of a run that was killed when it had given it its name, proven anew.
+/// `None` where it has none yet.
+pub(super) async fn published(context: &Context) -> Result<Option<Proof>, Failure> {
+    let (identity, temp) = identity(context)?;
+    let Some(sealed) = context.record.sealed else {
+        return Ok(None);
+    };
+    let (target, name) = (context.target(), temp.name.clone());
+    let files = context.files.clone();
+    let look = move || {
+        let dir = TargetDir::of(&*files, &target)?;
+        if dir.temp_identity(&name).is_some() {
+            return Ok(None);
+        }
+        let Some(renamed) = dir.published_as(sealed) else {
+            return Ok(None);
+        };
+        dir.sync_name()?; // whoever renamed it may have been killed before that
+        let file = dir.open_named(&*files, renamed)?;
+        Ok::<_, LocalFailure>(Some((renamed, file)))
+    };
+    let Some((renamed, file)) = context.blocking(look).await? else {
+        return Ok(None);
+    };
+    let mut proof = prove(context, identity, &Bytes::File(file)).await?;
+    proof.renamed = renamed;
+    Ok(Some(proof))
 }

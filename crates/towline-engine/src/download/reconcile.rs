@@ -2,7 +2,8 @@
 
 use towline_core::{Event, Failure, Found, PartNumber};
 
-use super::seal::{Bytes, checksum_of_range, prove};
+use super::publish::published;
+use super::seal::checksum_of_range;
 use super::{identity, part_algorithm};
 use crate::act::Context;
 use crate::files::{TargetDir, check_room, target_failure};
@@ -16,39 +17,27 @@ pub(crate) async fn reconcile(context: &Context) -> Result<Event, Failure> {
         return Ok(Event::Reconciled(Found::Temp { lost: Vec::new() }));
     }
     towline_core::failpoint!("reconcile-temp.begins");
+    // Renamed before the crash.
+    let published = published(context).await?;
     let (target, name) = (context.target(), temp.name.clone());
-    let (size, sealed) = (context.plan().size(), context.record.sealed);
+    let size = context.plan().size();
     let files = context.files.clone();
-    let look = move || {
-        let dir = TargetDir::of(&*files, &target)?;
-        let file = dir.open_temp(&name, size)?;
-        let published = sealed.and_then(|sealed| dir.published_as(sealed));
-        if published.is_some() {
-            dir.sync_name()?; // whoever renamed it may have been killed before that
-        }
-        Ok::<_, Failure>((dir.temp_identity(&name), published, file))
+    let open = move || TargetDir::of(&*files, &target)?.open_temp(&name, size);
+    let file = match published {
+        Some(_) => None,
+        None => context.blocking(open).await?,
     };
-    let (there, published, file) = context.blocking(look).await?;
     towline_core::failpoint!("reconcile-temp.told");
     let Some(file) = file else {
         context.open.reset(); // what this process has open has no name any more
-        return Ok(Event::Reconciled(
-            match (context.record.sealed, published) {
-                // Renamed before the crash.
-                (Some(_), Some(renamed)) if there.is_none() => {
-                    let (target, files) = (context.target(), context.files.clone());
-                    let open =
-                        move || TargetDir::of(&*files, &target)?.open_named(&*files, renamed);
-                    let open = context.blocking(open).await?;
-                    let mut proof = prove(context, identity, &Bytes::File(open)).await?;
-                    proof.renamed = renamed;
-                    Found::Landed(proof)
-                }
-                // Not made yet, or nothing in it.
-                (None, _) if context.parts.is_empty() => Found::Temp { lost: Vec::new() },
-                _ => Found::Gone,
-            },
-        ));
+        return Ok(Event::Reconciled(match published {
+            Some(proof) => Found::Landed(proof),
+            // Not made yet, or nothing in it.
+            None if context.record.sealed.is_none() && context.parts.is_empty() => {
+                Found::Temp { lost: Vec::new() }
+            }
+            None => Found::Gone,
+        }));
     };
     check_room(
         &context.spec().path,

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use towline_core::{
-    Action, Command, Connector, ErrorRecord, Event, Fix, Incident, Item, NetworkClass, Now,
-    PartNumber, PartRow, Priority, Record, S3Error, Step, Store, StoreError, TransferId,
+    Action, Command, Connector, Direction, ErrorRecord, Event, Fix, Incident, Item, NetworkClass,
+    Now, PartNumber, PartRow, Priority, Record, S3Error, Step, Store, StoreError, TransferId,
 };
 
 use self::lanes::Lanes;
@@ -405,11 +405,15 @@ impl EventLoop {
             return;
         };
         // What was stopped is asked for again; but a part that landed counts, and a
-        // small object, and the name of an upload, which is known nowhere else.
-        let landed = matches!(
-            event,
-            Some(Event::PartMoved(_) | Event::UploadOpened(_) | Event::Fetched { .. })
-        );
+        // small object, a file that has its name, and the name of an upload, which is
+        // known nowhere else.
+        let landed = match event {
+            Some(Event::PartMoved(_) | Event::UploadOpened(_) | Event::Fetched { .. }) => true,
+            Some(Event::Finished(_)) => {
+                live.transfer.record().spec.direction == Direction::Download
+            }
+            _ => false,
+        };
         let counts = !stopped || landed;
         if let Some(event) = event.filter(|_| counts) {
             let sign = match &event {

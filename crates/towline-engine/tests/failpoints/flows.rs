@@ -49,6 +49,8 @@ pub(crate) enum Script {
     PauseLate,
     /// Cancels it mid-way.
     Cancel,
+    /// Cancels it just as its file has got its name.
+    CancelLate,
     /// Closes the engine mid-way, as SIGTERM does, and opens it again.
     Close,
     /// Writes another source mid-way.
@@ -95,6 +97,9 @@ const COPY: Flow = Flow {
     len: LARGE,
     ..FLOW
 };
+
+/// The file has its name, and nobody has heard of it.
+const RENAMED: &[Crash] = &[Crash::at("rename.ended", 1)];
 
 /// Complete was about to be asked, or was done and its answer is lost.
 const COMPLETE_NOT_SENT: &[Crash] = &[Crash::at("store-completing.after", 1)];
@@ -179,6 +184,21 @@ pub(crate) static FLOWS: &[Flow] = &[
         name: "a download that is canceled",
         config: one_by_one,
         script: Script::Cancel,
+        ends: End::Canceled,
+        ..DOWNLOAD
+    },
+    Flow {
+        name: "a download that is canceled as its file gets its name",
+        len: SMALL,
+        script: Script::CancelLate,
+        ends: End::Canceled,
+        ..DOWNLOAD
+    },
+    Flow {
+        name: "a download that is canceled after a crash in which its file had got its name",
+        len: SMALL,
+        script: Script::Cancel,
+        after: RENAMED,
         ends: End::Canceled,
         ..DOWNLOAD
     },

@@ -3,6 +3,7 @@
 use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
@@ -220,6 +221,22 @@ async fn script(life: Life) -> Next {
                 let _ = life.answer(Ok::<_, ()>(canceled)).await; // unless it has ended
                 slow(None);
                 user.answered("canceled");
+            }
+        }
+        Script::CancelLate => {
+            if !user.has("canceled") {
+                let engine = Arc::clone(&engine);
+                life.wire.once("rename.ended", move || {
+                    let mut command = Box::pin(async move {
+                        let _ = engine.command(id, Command::Cancel).await;
+                        user.answered("canceled");
+                    });
+                    // It is on its way before the act can tell of its end.
+                    let mut context = Context::from_waker(Waker::noop());
+                    if command.as_mut().poll(&mut context).is_pending() {
+                        tokio::spawn(command);
+                    }
+                });
             }
         }
         Script::Close => {

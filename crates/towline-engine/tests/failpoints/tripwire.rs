@@ -36,6 +36,8 @@ struct State {
     seen: HashMap<&'static str, usize>,
     trace: Vec<&'static str>,
     dead: bool,
+    /// What happens at a point, the next time that it is reached.
+    once: Option<(&'static str, Box<dyn FnOnce() + Send>)>,
 }
 
 /// What unwinds from the point: no panic, so nobody prints it.
@@ -62,6 +64,15 @@ impl Tripwire {
             self.0.died.notify_one();
             resume_unwind(Box::new(Killed));
         }
+        let happens = self.state().once.take_if(|(point, _)| *point == name);
+        if let Some((_, happen)) = happens {
+            happen();
+        }
+    }
+
+    /// Has something happen at a point, the next time that this process reaches it.
+    pub(crate) fn once(&self, point: &'static str, happens: impl FnOnce() + Send + 'static) {
+        self.state().once = Some((point, Box::new(happens)));
     }
 
     /// Until the process has died.
@@ -75,7 +86,9 @@ impl Tripwire {
 
     /// Another process begins.
     pub(crate) fn revive(&self) {
-        self.state().dead = false;
+        let mut state = self.state();
+        state.dead = false;
+        state.once = None;
     }
 
     /// How many crashes are still to come.
