@@ -7,7 +7,7 @@ mod judge;
 mod part;
 
 pub(crate) use inspect::inspect;
-pub(crate) use judge::{check_whole, is_ours, judge};
+pub(crate) use judge::{check_whole, is_ours, is_the_source, judge};
 pub(crate) use part::part;
 
 use towline_core::{
@@ -27,6 +27,14 @@ fn origin(context: &Context) -> Result<ObjectAddress, LocalFailure> {
         path: crate::files::shown(&context.spec().path),
         why: "it is no S3 URL of an object".into(),
         missing: false,
+    })
+}
+
+/// Whether what is written has the name of what is read.
+fn copies_onto_itself(context: &Context) -> bool {
+    let origin = context.spec().origin();
+    origin.is_some_and(|origin| {
+        (&origin.bucket, &origin.key) == (&context.object().bucket, &context.object().key)
     })
 }
 

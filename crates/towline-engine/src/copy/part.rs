@@ -8,7 +8,7 @@ use towline_core::{
 };
 
 use super::carry::{replaces_metadata, with_metadata_of};
-use super::{changed, origin, source, unchanged};
+use super::{changed, copies_onto_itself, origin, source, unchanged};
 use crate::act::Context;
 use crate::head;
 use crate::profile::Fact;
@@ -85,10 +85,7 @@ async fn whole(context: &Context) -> Result<Proof, Failure> {
 async fn request(context: &Context) -> Result<CopyObject, Failure> {
     let options = &context.spec().options;
     // S3 copies an object onto itself only where its metadata are replaced, by whatever.
-    let origin = origin(context)?;
-    let onto_itself =
-        (&origin.bucket, &origin.key) == (&context.object().bucket, &context.object().key);
-    let replace_metadata = onto_itself || replaces_metadata(&options.object);
+    let replace_metadata = copies_onto_itself(context) || replaces_metadata(&options.object);
     let asked = options.object.clone();
     Ok(CopyObject {
         source: source(context)?,

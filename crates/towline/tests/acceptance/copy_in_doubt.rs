@@ -1,14 +1,16 @@
 //! Copies whose answer was lost, whose upload is gone, that were canceled while the store
 //! was at work with them; and what they are told by afterwards.
 
-use towline::State;
-use towline_testserver::{Answer, Event, Operation, Rule};
+use std::time::Duration;
+
+use towline::{Config, Outcome, State};
+use towline_testserver::{Answer, Apply, Event, Operation, Point, Rule, TestServer};
 
 use crate::copy::{
-    LARGE, OTHER, SOURCE, arrived, copy, left_nothing, play, stuck_after_the_first_part,
-    with_source,
+    LARGE, OTHER, SOURCE, arrived, copy, count, five_mib, left_nothing, play,
+    stuck_after_the_first_part, with_source,
 };
-use crate::{BUCKET, content};
+use crate::{BUCKET, Scene, completed, content};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_whose_upload_is_gone_begins_anew_whatever_the_store_calls_it() {
@@ -38,4 +40,45 @@ async fn a_copy_whose_source_is_deleted_on_the_way_fails_and_leaves_nothing() {
     assert_eq!(end.error.unwrap().code, "NoSuchKey");
     left_nothing(&scene);
     assert!(scene.server.object_bytes(OTHER, "key").is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_only_an_absent_object_allows_knows_its_own_also_after_a_second_request() {
+    let scene = with_source(1000).await;
+    let lost = Rule::on(Operation::CopyObject).first(1).apply(Apply::Yes);
+    // Asked what became of it, the store takes its time and does not see it yet.
+    let unseen = Rule::on(Operation::HeadObject).key("key").first(1);
+    let slow = unseen.stall(Point::AfterRequest, Some(Duration::from_millis(2600)));
+    play(
+        &scene,
+        [
+            lost.answer(Answer::error(500, "InternalError")),
+            slow.answer(Answer::status(404)),
+        ],
+    );
+    let copy = scene.utility.copy(BUCKET, SOURCE, OTHER, "key");
+    let done = copy.if_absent(true).await.unwrap().finished().await;
+    let done = done.unwrap();
+    assert_eq!(done.outcome, Some(Outcome::Transferred), "{:?}", done.error);
+    arrived(&scene, &done, &content(1000));
+    assert_eq!(count(&scene, Operation::CopyObject), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_source_itself_is_not_taken_for_its_copy_in_parts() {
+    let server = TestServer::builder().bucket(BUCKET).start().await.unwrap();
+    let mut config = Config::default();
+    config.late_answer_limit = Duration::from_millis(300);
+    let scene = Scene::on(server, config).await;
+    let path = scene.file("source", &content(LARGE));
+    scene.upload(SOURCE, &path).await;
+    let lost = Rule::on(Operation::CompleteMultipartUpload).first(1);
+    let lost = lost.event(Event::AbortUpload).apply(Apply::No);
+    play(&scene, [lost.answer(Answer::error(500, "InternalError"))]);
+    let copy = scene.utility.copy(BUCKET, SOURCE, BUCKET, SOURCE);
+    let copy = copy.part_size(five_mib()).tag("new", "tag");
+    let done = completed(copy.await.unwrap().finished().await.unwrap());
+    assert_eq!(done.generation, 2, "nothing had come of the first");
+    let head = scene.utility.head(BUCKET, SOURCE).await.unwrap();
+    assert_eq!(head.tag_count, Some(1));
 }
