@@ -193,7 +193,7 @@ pub(crate) async fn perform(act: Act, context: Context) -> Option<Event> {
             (Direction::Upload, Act::Part(part)) => upload::part(&context, part).await,
             (Direction::Download, Act::Part(part)) => Some(download::part(&context, part).await),
             (Direction::Download, Act::Prepare) => download::find(&context).await,
-            (Direction::Copy, Act::Part(part)) => Some(copy::part(&context, part).await),
+            (Direction::Copy, Act::Part(part)) => copy::part(&context, part).await,
             (_, act) => Some(match whole(direction, act, &context).await {
                 Ok(event) => event,
                 Err(failure) => Event::ActFailed(failure),
@@ -204,7 +204,7 @@ pub(crate) async fn perform(act: Act, context: Context) -> Option<Event> {
     // a small object may be on its way to its place.
     let decides = matches!(
         (direction, act),
-        (Direction::Upload, Act::Part(_)) | (Direction::Download, Act::Prepare)
+        (Direction::Upload | Direction::Copy, Act::Part(_)) | (Direction::Download, Act::Prepare)
     );
     if decides || !act.can_be_cut(direction) {
         return work.await;

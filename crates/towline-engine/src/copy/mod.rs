@@ -4,10 +4,12 @@
 mod carry;
 mod inspect;
 mod judge;
+mod late;
 mod part;
 
 pub(crate) use inspect::inspect;
 pub(crate) use judge::{check_whole, is_ours, is_the_source, judge};
+pub(crate) use late::landed_late;
 pub(crate) use part::part;
 
 use towline_core::{

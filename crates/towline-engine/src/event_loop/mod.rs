@@ -404,12 +404,13 @@ impl EventLoop {
         let Some((act, stopped)) = live.ended(act) else {
             return;
         };
-        // What was stopped is asked for again; but a part that landed counts, and a
-        // small object, and the name of an upload, which is known nowhere else.
-        let landed = matches!(
-            event,
-            Some(Event::PartMoved(_) | Event::UploadOpened(_) | Event::Fetched { .. })
-        );
+        // What was stopped is asked for again; but a part that landed counts, and an
+        // object in one request, and the name of an upload, which is known nowhere else.
+        let landed = match &event {
+            Some(Event::PartMoved(_) | Event::UploadOpened(_) | Event::Fetched { .. }) => true,
+            Some(Event::Finished(_)) => matches!(act, Act::Part(_)),
+            _ => false,
+        };
         let counts = !stopped || landed;
         if let Some(event) = event.filter(|_| counts) {
             let sign = match &event {

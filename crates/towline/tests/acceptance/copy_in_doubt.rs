@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use towline::{Config, Outcome, State};
+use towline::{Config, Outcome, State, TransferObserver};
 use towline_testserver::{Answer, Apply, Event, Operation, Point, Rule, TestServer};
 
 use crate::copy::{
-    LARGE, OTHER, SOURCE, arrived, copy, count, five_mib, left_nothing, play,
-    stuck_after_the_first_part, with_source,
+    LARGE, OTHER, SOURCE, arrived, begin, copy, count, five_mib, left_nothing, play,
+    stuck_after_the_first_part, tags_of, with_source,
 };
-use crate::{BUCKET, Scene, completed, content};
+use crate::{BUCKET, Scene, completed, content, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_whose_upload_is_gone_begins_anew_whatever_the_store_calls_it() {
@@ -40,6 +40,67 @@ async fn a_copy_whose_source_is_deleted_on_the_way_fails_and_leaves_nothing() {
     assert_eq!(end.error.unwrap().code, "NoSuchKey");
     left_nothing(&scene);
     assert!(scene.server.object_bytes(OTHER, "key").is_err());
+}
+
+/// A small copy that the store is at work with.
+async fn at_work(scene: &Scene, rule: Rule) -> TransferObserver {
+    play(scene, [rule]);
+    let observer = begin(scene).await;
+    let is_asked = || count(scene, Operation::CopyObject) == 1;
+    until("it is asked for", is_asked).await;
+    observer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_is_canceled_too_late_is_called_completed() {
+    let answered_soon = Rule::on(Operation::CopyObject)
+        .stall(Point::AfterRequest, Some(Duration::from_millis(600)));
+    let done_later = Rule::on(Operation::CopyObject)
+        .apply(Apply::LateMs(1800))
+        .stall(Point::AfterRequest, None);
+    for rule in [answered_soon, done_later] {
+        let scene = with_source(1000).await;
+        let observer = at_work(&scene, rule).await;
+        assert!(observer.cancel().await.unwrap());
+        let end = observer.finished().await.unwrap();
+        arrived(&scene, &end, &content(1000));
+        assert_eq!(count(&scene, Operation::CopyObject), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_is_canceled_in_time_leaves_what_stood_there() {
+    let scene = with_source(1000).await;
+    // The same bytes, so that only its age tells it from the copy.
+    let put = scene.server.put_object(OTHER, "key", content(1000));
+    put.await.unwrap();
+    let put_at = std::time::Instant::now();
+    until("it surely is older", || put_at.elapsed().as_millis() > 2100).await;
+    let never = Rule::on(Operation::CopyObject).apply(Apply::No);
+    let observer = at_work(&scene, never.stall(Point::AfterRequest, None)).await;
+    assert!(observer.cancel().await.unwrap());
+    let end = observer.finished().await.unwrap();
+    assert_eq!(end.state, State::Canceled);
+    assert_eq!(scene.server.versions(OTHER, "key").len(), 1);
+    assert_eq!(tags_of(&scene, "key").await, 0, "it is not the copy");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_that_is_answered_just_after_a_pause_is_not_copied_again() {
+    let scene = with_source(LARGE).await;
+    let slow = |part| {
+        let rule = Rule::on(Operation::UploadPartCopy).part(part).first(1);
+        rule.stall(Point::AfterRequest, Some(Duration::from_millis(500)))
+    };
+    play(&scene, [1, 2, 3, 4].map(slow));
+    let observer = begin(&scene).await;
+    let all = || count(&scene, Operation::UploadPartCopy) == 4;
+    until("all are asked for", all).await;
+    assert!(observer.pause().await.unwrap());
+    assert!(observer.resume().await.unwrap());
+    let done = observer.finished().await.unwrap();
+    arrived(&scene, &done, &content(LARGE));
+    assert_eq!(count(&scene, Operation::UploadPartCopy), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
