@@ -73,7 +73,7 @@ async fn tags(context: &Context, head: &ObjectHead) -> Result<Tags, Failure> {
         // Some stores say so of an object without any.
         Err(error) if error.code() == "NoSuchTagSet" => Ok(Tags::new()),
         Err(error) => {
-            let failure = Failure::from(error);
+            let failure = Failure::from(head::of_what_is_copied(error));
             if head::is_denied(&failure) {
                 context.learn(Fact::Right(operation, false));
                 return Ok(Tags::new());

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use towline_core::{
-    Action, Command, Connector, ErrorRecord, Event, Fix, Incident, Item, NetworkClass, Now,
-    PartNumber, PartRow, Priority, Record, S3Error, Step, Store, StoreError, TransferId,
+    Action, Command, Connector, ErrorRecord, Event, Failure, Fix, Incident, Item, NetworkClass,
+    Now, PartNumber, PartRow, Priority, Record, S3Error, Step, Store, StoreError, TransferId,
 };
 
 use self::lanes::Lanes;
@@ -413,24 +413,31 @@ impl EventLoop {
         };
         let counts = !stopped || landed;
         if let Some(event) = event.filter(|_| counts) {
-            let sign = match &event {
-                Event::ActFailed(failure) | Event::PartFailed { failure, .. } => Sign::of(failure),
-                _ if act.talks_to_s3(live.transfer.record().spec.direction) => {
+            let sign = match failure_of(&event) {
+                Some(failure) => Sign::of(failure),
+                None if act.talks_to_s3(live.transfer.record().spec.direction) => {
                     live.profile.note_worked();
                     live.parked = 0;
                     Sign::Answered
                 }
-                _ => Sign::Nothing,
+                None => Sign::Nothing,
             };
-            match &event {
-                Event::ActFailed(failure) | Event::PartFailed { failure, .. } => {
+            match failure_of(&event) {
+                Some(failure) => {
                     self.meter.failed(failure);
                     if failure.lacks_descriptors() {
                         self.scheduler.hold_back();
                     }
                 }
-                _ => self.scheduler.ease(),
+                None => self.scheduler.ease(),
             }
+            let site = match failure_of(&event) {
+                Some(failure) if failure.is_of_origin() => {
+                    Some(self.sites.of_origin(live.transfer.record()))
+                }
+                _ => site,
+            };
+            live.waits_at = site.unwrap_or(live.site);
             match (sign, site) {
                 (Sign::Broke, Some(site)) => self.on_broken(id, site, event),
                 _ => self.advance(id, event),
@@ -597,5 +604,13 @@ impl EventLoop {
         self.closing.is_some()
             && self.live.values().all(Live::is_idle)
             && (self.broken || self.pending.is_empty())
+    }
+}
+
+/// Why an act did not succeed.
+fn failure_of(event: &Event) -> Option<&Failure> {
+    match event {
+        Event::ActFailed(failure) | Event::PartFailed { failure, .. } => Some(failure),
+        _ => None,
     }
 }

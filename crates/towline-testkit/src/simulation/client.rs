@@ -7,8 +7,9 @@ use bytes::Bytes;
 use towline_core::{
     Body, ByteStream, CompleteUpload, CopyObject, CreateUpload, DeleteObject, DeleteObjects,
     GetObject, GetTags, ListObjects, ListUploads, ListedObject, ObjectBody, ObjectHead,
-    ObjectsDeleted, ObjectsPage, Operation, PartStored, PartsPage, PutObject, S3, S3Error, Stored,
-    Tags, Timestamp, Upload, UploadPart, UploadPartCopy, UploadsPage, WriteCondition,
+    ObjectsDeleted, ObjectsPage, Operation, PartStored, PartsPage, PutObject, S3, S3Error,
+    S3ErrorKind, Stored, Tags, Timestamp, Upload, UploadPart, UploadPartCopy, UploadsPage,
+    WriteCondition,
 };
 
 use super::Server;
@@ -36,6 +37,17 @@ impl Client {
         let (told, answered) = self.0.ask(what, note, body, answer).await?;
         answered.entry.end(End::Done);
         Ok(told)
+    }
+
+    /// Looks for the host of a bucket.
+    fn find(&self, operation: Operation, bucket: &str) -> Result<(), S3Error> {
+        match self.0.server.objects().rules.unknown_bucket {
+            Some(unknown) if unknown == bucket => {
+                let why = "the name of its host does not resolve";
+                Err(S3Error::new(operation, S3ErrorKind::Dns, why))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -183,6 +195,7 @@ impl S3 for Client {
         if self.0.server.objects().rules.denies_objects {
             return Err(self.0.denied());
         }
+        self.find(Operation::HeadObject, &request.bucket)?;
         let what = (Operation::HeadObject, request.key.as_str());
         let at = (request.bucket, request.key.clone());
         self.ask(

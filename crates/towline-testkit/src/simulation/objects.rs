@@ -44,6 +44,8 @@ pub struct ObjectRules {
     pub shows_no_checksums: bool,
     /// Whoever asks for an object is told, before anybody is asked, that it is not there.
     pub denies_objects: bool,
+    /// The host of this bucket has no address.
+    pub unknown_bucket: Option<&'static str>,
 }
 
 /// An object as it was stored.
