@@ -65,7 +65,7 @@ fn changed(context: &Context, why: &str) -> LocalFailure {
 }
 
 /// The source as it is now, if it is still what it was.
-async fn unchanged(context: &Context) -> Result<ObjectHead, Failure> {
+pub(crate) async fn unchanged(context: &Context) -> Result<ObjectHead, Failure> {
     let head = head::of_origin(context, origin(context)?).await?;
     if head.etag != identity(context)?.etag {
         return Err(changed(context, "it has another ETag").into());

@@ -30,6 +30,10 @@ pub(crate) async fn complete(context: &Context) -> Result<Event, Failure> {
             has_only_grown(context).await?;
         }
     }
+    if context.spec().direction == Direction::Copy {
+        // Some stores do not heed the condition that each part was copied under.
+        copy::unchanged(context).await?;
+    }
     towline_core::failpoint!("complete.source-checked");
     let Some(upload) = open_upload(context) else {
         return Err(LocalFailure::Connection {

@@ -1,6 +1,7 @@
 //! Copies: what is copied may be out of reach where its copy is not.
 
 use towline_core::{ParkReason, Phase};
+use towline_testkit::simulation::{End, Request};
 
 use crate::scene::{MIB, ORIGIN, Scene, secs};
 
@@ -25,4 +26,25 @@ async fn a_copy_whose_source_is_out_of_reach_waits_and_keeps_no_other_transfer_f
     scene.s3.rule(|rules| rules.unknown_bucket = None);
     scene.completes(&copy, secs(60)).await;
     assert_eq!(scene.record(&copy).await.generation, generation);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_in_parts_is_of_one_version_also_where_the_store_heeds_no_condition_on_its_source() {
+    let scene = Scene::new().await;
+    scene.s3.rule(|rules| {
+        rules.copies_whatever = true;
+        rules.shows_no_checksums = true;
+    });
+    let copy = scene.copy("copy", 60 * MIB).await;
+    let other = vec![7; usize::try_from(copy.len).unwrap()];
+    scene.s3.put(ORIGIN, "copy", other);
+    let some = async || {
+        let requests = scene.requests_of(&copy);
+        let is_done = |request: &Request| request.part.is_some() && request.end == End::Done;
+        requests.iter().any(is_done)
+    };
+    scene.until("some parts are copied", secs(10), some).await;
+    scene.put_origin(&copy);
+    scene.completes(&copy, secs(60)).await;
+    assert_eq!(scene.record(&copy).await.generation, 2);
 }

@@ -202,6 +202,11 @@ impl Scene {
         (new, moved)
     }
 
+    /// What is copied is what it is called to be from now on; it was something else.
+    pub(crate) fn put_origin(&self, of: &Moved) {
+        self.s3.put(ORIGIN, &of.key, content(&of.key, of.len));
+    }
+
     pub(crate) async fn command(&self, of: &Moved, command: Command) {
         self.engine.command(of.id, command).await.unwrap();
     }
