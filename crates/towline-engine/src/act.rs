@@ -149,16 +149,35 @@ impl Context {
     /// Takes in what an answer showed of the store. What costs something is told
     /// once: in the log, and as an incident of this transfer.
     pub(crate) fn learn(&self, fact: Fact) {
-        if !self.profile.profile().learn(fact) {
-            return;
+        if self.takes_in(fact) {
+            self.tell_of(fact);
         }
-        let Some(message) = fact.lack() else { return };
+    }
+
+    /// The same, and tells of it also where another transfer did before.
+    pub(crate) fn learn_and_tell(&self, fact: Fact) {
+        self.takes_in(fact);
+        self.tell_of(fact);
+    }
+
+    fn takes_in(&self, fact: Fact) -> bool {
+        if !self.profile.profile().learn(fact) {
+            return false;
+        }
+        let Some(message) = fact.lack() else {
+            return false;
+        };
         let endpoint = self.record.spec.connection.endpoint.as_deref();
         let (endpoint, bucket) = (endpoint.unwrap_or("AWS"), self.object().bucket.as_str());
         match fact {
             Fact::Checksum(_, Checks::Silent) => tracing::info!(endpoint, bucket, "{message}"),
             _ => tracing::warn!(endpoint, bucket, "{message}"),
         }
+        true
+    }
+
+    fn tell_of(&self, fact: Fact) {
+        let Some(message) = fact.lack() else { return };
         let error = ErrorRecord {
             code: "StoreLacks".into(),
             message,

@@ -8,11 +8,10 @@ use towline_core::{
     Proof, S3Error, Stored, Upload, UploadPartCopy,
 };
 
-use super::carry::{replaces_metadata, with_metadata_of};
+use super::carry::{lost_tags, replaces_metadata, replaces_tags, with_metadata_of};
 use super::{changed, copies_onto_itself, source, unchanged};
 use crate::act::Context;
 use crate::head;
-use crate::profile::Fact;
 use crate::stall;
 use crate::upload::{condition, learn_of_condition, no_etag, open_upload, prove};
 
@@ -97,7 +96,7 @@ async fn whole(context: &Context, sent: &AtomicBool) -> Result<Proof, Failure> {
                         true => failure,
                         false => again,
                     })?;
-            context.learn(Fact::Right(Operation::GetObjectTagging, false));
+            lost_tags(context);
             stored
         }
         told => told?,
@@ -109,16 +108,15 @@ async fn whole(context: &Context, sent: &AtomicBool) -> Result<Proof, Failure> {
 async fn request(context: &Context) -> Result<CopyObject, Failure> {
     let options = &context.spec().options;
     // S3 copies an object onto itself only where its metadata are replaced, by whatever.
-    let replace_metadata = copies_onto_itself(context) || replaces_metadata(&options.object);
-    let asked = options.object.clone();
+    let replace_metadata = copies_onto_itself(context) || replaces_metadata(options);
     Ok(CopyObject {
         source: source(context)?,
         bucket: context.bucket(),
         key: context.key(),
-        replace_tags: !asked.tags.is_empty(),
+        replace_tags: replaces_tags(options),
         options: match replace_metadata {
-            true => with_metadata_of(&asked, unchanged(context).await?),
-            false => asked,
+            true => with_metadata_of(options, unchanged(context).await?),
+            false => options.object.clone(),
         },
         replace_metadata,
         checksum: Some(options.checksum).filter(|asked| *asked != ChecksumAlgorithm::default()),

@@ -338,6 +338,13 @@ async fn what_a_copy_cannot_be_asked_for_is_refused_at_the_call() {
     ] {
         assert!(matches!(bad.await, Err(Error::Submit(_))));
     }
+    let mut listed = towline::TransferRequest::copy(BUCKET, SOURCE, OTHER, "key");
+    listed.listed = Some(towline::Listed {
+        size: 1,
+        last_modified: None,
+    });
+    let refused = scene.utility.submit(vec![listed]).await;
+    assert!(matches!(refused, Err(Error::Submit(_))));
     assert_eq!(scene.server.history().requests().len(), 0);
 }
 

@@ -7,7 +7,7 @@ use towline::{Config, Outcome, State, TransferObserver};
 use towline_testserver::{Answer, Apply, Event, Operation, Point, Rule, TestServer};
 
 use crate::copy::{
-    LARGE, OTHER, SOURCE, arrived, begin, copy, count, five_mib, left_nothing, play,
+    LARGE, MIB, OTHER, SOURCE, arrived, begin, copy, count, five_mib, left_nothing, play,
     stuck_after_the_first_part, tags_of, with_source,
 };
 use crate::{BUCKET, Scene, completed, content, until};
@@ -142,4 +142,52 @@ async fn the_source_itself_is_not_taken_for_its_copy_in_parts() {
     assert_eq!(done.generation, 2, "nothing had come of the first");
     let head = scene.utility.head(BUCKET, SOURCE).await.unwrap();
     assert_eq!(head.tag_count, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_of_a_callers_own_take_the_place_of_the_sources_also_in_one_request() {
+    for len in [1000, 6 * MIB] {
+        let scene = with_source(len).await;
+        let copy = scene.utility.copy(BUCKET, SOURCE, OTHER, "key");
+        let copy = copy
+            .part_size(five_mib())
+            .header("expires", "Thu, 01 Dec 2033 16:00:00 GMT")
+            .header("x-amz-tagging", "only=one");
+        let done = copy.await.unwrap().finished().await.unwrap();
+        arrived(&scene, &done, &content(len));
+        let head = scene.utility.head(OTHER, "key").await.unwrap();
+        let expires = head.expires.unwrap().as_millis();
+        assert_eq!(expires, 2_017_065_600_000);
+        assert_eq!(head.tag_count, Some(1));
+        assert_eq!(head.metadata["colour"], "blue", "the rest stays");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_copy_tells_that_it_has_no_tags_and_not_only_the_first() {
+    let scene = with_source(1000).await;
+    let denied = || Answer::error(403, "AccessDenied");
+    for (key, len) in [
+        ("one", 1000),
+        ("two", 1000),
+        ("three", 6 * MIB),
+        ("four", 6 * MIB),
+    ] {
+        let path = scene.file(key, &content(len));
+        let upload = scene.utility.upload(BUCKET, key, path).tag("a", "tag");
+        completed(upload.await.unwrap().finished().await.unwrap());
+        play(
+            &scene,
+            [
+                Rule::on(Operation::CopyObject).first(1).answer(denied()),
+                Rule::on(Operation::GetObjectTagging).answer(denied()),
+            ],
+        );
+        let copy = scene.utility.copy(BUCKET, key, OTHER, key);
+        let copy = copy.part_size(five_mib()).await.unwrap();
+        let done = completed(copy.finished().await.unwrap());
+        let incidents = scene.utility.incidents(done.id).await.unwrap();
+        let told = |it: &towline::Incident| it.error.message.contains("tags");
+        assert!(incidents.iter().any(told), "{key}: {incidents:?}");
+    }
 }
