@@ -44,6 +44,11 @@ impl From<LocalFailure> for Failure {
 }
 
 impl Failure {
+    /// A request for what is copied, and not for the copy.
+    pub fn is_of_origin(&self) -> bool {
+        matches!(self, Self::S3(error) if error.of_origin)
+    }
+
     /// This machine had no file or socket left to give.
     pub fn lacks_descriptors(&self) -> bool {
         matches!(self, Self::Local(LocalFailure::OutOfDescriptors { .. }))

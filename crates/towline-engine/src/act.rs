@@ -149,16 +149,35 @@ impl Context {
     /// Takes in what an answer showed of the store. What costs something is told
     /// once: in the log, and as an incident of this transfer.
     pub(crate) fn learn(&self, fact: Fact) {
-        if !self.profile.profile().learn(fact) {
-            return;
+        if self.takes_in(fact) {
+            self.tell_of(fact);
         }
-        let Some(message) = fact.lack() else { return };
+    }
+
+    /// The same, and tells of it also where another transfer did before.
+    pub(crate) fn learn_and_tell(&self, fact: Fact) {
+        self.takes_in(fact);
+        self.tell_of(fact);
+    }
+
+    fn takes_in(&self, fact: Fact) -> bool {
+        if !self.profile.profile().learn(fact) {
+            return false;
+        }
+        let Some(message) = fact.lack() else {
+            return false;
+        };
         let endpoint = self.record.spec.connection.endpoint.as_deref();
         let (endpoint, bucket) = (endpoint.unwrap_or("AWS"), self.object().bucket.as_str());
         match fact {
             Fact::Checksum(_, Checks::Silent) => tracing::info!(endpoint, bucket, "{message}"),
             _ => tracing::warn!(endpoint, bucket, "{message}"),
         }
+        true
+    }
+
+    fn tell_of(&self, fact: Fact) {
+        let Some(message) = fact.lack() else { return };
         let error = ErrorRecord {
             code: "StoreLacks".into(),
             message,
@@ -193,7 +212,7 @@ pub(crate) async fn perform(act: Act, context: Context) -> Option<Event> {
             (Direction::Upload, Act::Part(part)) => upload::part(&context, part).await,
             (Direction::Download, Act::Part(part)) => Some(download::part(&context, part).await),
             (Direction::Download, Act::Prepare) => download::find(&context).await,
-            (Direction::Copy, Act::Part(part)) => Some(copy::part(&context, part).await),
+            (Direction::Copy, Act::Part(part)) => copy::part(&context, part).await,
             (_, act) => Some(match whole(direction, act, &context).await {
                 Ok(event) => event,
                 Err(failure) => Event::ActFailed(failure),
@@ -204,7 +223,7 @@ pub(crate) async fn perform(act: Act, context: Context) -> Option<Event> {
     // a small object may be on its way to its place.
     let decides = matches!(
         (direction, act),
-        (Direction::Upload, Act::Part(_)) | (Direction::Download, Act::Prepare)
+        (Direction::Upload | Direction::Copy, Act::Part(_)) | (Direction::Download, Act::Prepare)
     );
     if decides || !act.can_be_cut(direction) {
         return work.await;

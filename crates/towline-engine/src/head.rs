@@ -80,7 +80,14 @@ pub(crate) async fn of_origin(
         access: access_to_origin(context),
         ..GetObject::default()
     };
-    Ok(explained(context, request, &[400, 403, 404, 405]).await?)
+    let told = explained(context, request, &[400, 403, 404, 405]).await;
+    Ok(told.map_err(of_what_is_copied)?)
+}
+
+/// Marks an error that tells nothing of the store that the copy goes to.
+pub(crate) fn of_what_is_copied(mut error: S3Error) -> S3Error {
+    error.of_origin = true;
+    error
 }
 
 /// As to the copy, but that its bucket may be somebody else's.

@@ -25,6 +25,9 @@ pub(crate) struct Live {
     pub(crate) s3: Arc<dyn S3>,
     pub(crate) profile: Arc<Shared>,
     pub(crate) site: SiteId,
+    /// Which store its last failure was of: its own or, of a copy, its source's. That
+    /// one it waits for.
+    pub(crate) waits_at: SiteId,
     /// Among whom it takes its turns.
     pub(crate) priority: Priority,
     pub(crate) progress: Arc<Progress>,
@@ -85,6 +88,7 @@ impl Live {
             s3,
             profile,
             site,
+            waits_at: site,
             progress: Arc::default(),
             open: Arc::default(),
             stream: None,

@@ -17,6 +17,12 @@ const LOOKS: u32 = 8;
 /// Requests that move no file content are answered within this, or given up.
 pub(crate) const SMALL_REQUEST: Duration = Duration::from_secs(60);
 
+/// What was sent whole when its transfer was stopped gets this long for its answer.
+pub(crate) const GRACE: Duration = Duration::from_secs(1);
+
+/// No request takes longer, however much the store has to do for it.
+pub(crate) const AT_MOST: Duration = Duration::from_secs(30 * 60);
+
 /// How long an attempt may be silent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
@@ -90,6 +96,41 @@ pub(crate) async fn within<T>(
             Err(error)
         }
     }
+}
+
+/// Ends a request that the store may be at work with for minutes, saying nothing. That
+/// it is silent tells nothing then, but it answers other questions meanwhile: `looks` is
+/// asked again and again, and says why the answer will not come any more.
+pub(crate) async fn at_work<T, L: Future<Output = Option<&'static str>>>(
+    operation: Operation,
+    limit: Duration,
+    patience: Patience,
+    attempt: impl Future<Output = Result<T, S3Error>>,
+    mut looks: impl FnMut() -> L,
+) -> Result<T, S3Error> {
+    let silence = async {
+        loop {
+            tokio::time::sleep(2 * patience.first_byte).await;
+            if let Some(why) = looks().await {
+                return why;
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        told = within(operation, limit, attempt) => told,
+        why = silence => {
+            let mut error = S3Error::new(operation, S3ErrorKind::Stalled, why);
+            error.request_sent = true;
+            Err(error)
+        }
+    }
+}
+
+/// Whether nobody answered a question.
+pub(crate) fn is_silent(error: &S3Error) -> bool {
+    use S3ErrorKind::{Connect, Dns, Stalled, Transport};
+    matches!(error.kind, Connect | Dns | Stalled | Transport) && !error.reused_connection
 }
 
 fn stalled(operation: Operation, limit: Duration, moved: &Moved, expected: Option<u64>) -> S3Error {

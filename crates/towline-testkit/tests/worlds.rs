@@ -12,7 +12,7 @@
 
 use std::time::Instant;
 
-use towline_core::Phase;
+use towline_core::{Direction, Phase};
 use towline_testkit::simulation::oracle::CHECKS;
 use towline_testkit::simulation::world::{self, Broken, Outcome};
 
@@ -46,6 +46,7 @@ struct Seen {
     commits: usize,
     commands: usize,
     completed: usize,
+    copied: usize,
     canceled: usize,
     failed: usize,
 }
@@ -61,6 +62,7 @@ impl Seen {
         self.commands += facts.commands.len();
         for record in facts.records.values() {
             match record.phase {
+                Phase::Completed if record.spec.direction == Direction::Copy => self.copied += 1,
                 Phase::Completed => self.completed += 1,
                 Phase::Canceled => self.canceled += 1,
                 _ => self.failed += 1,
@@ -71,6 +73,15 @@ impl Seen {
 
 #[test]
 fn random_worlds_keep_all_promises() {
+    live_through(world::run);
+}
+
+#[test]
+fn random_worlds_in_which_objects_are_copied_keep_all_promises() {
+    live_through(world::run_with_copies);
+}
+
+fn live_through(run: impl Fn(u64, Option<Broken>) -> Outcome) {
     let seeds = number("TOWLINE_SIM_SEEDS");
     let (first, seeds) = match number("TOWLINE_SEED") {
         Some(first) => (first, seeds.unwrap_or(1)),
@@ -79,7 +90,7 @@ fn random_worlds_keep_all_promises() {
     let begun = Instant::now();
     let (mut failed, mut lasted, mut seen) = (Vec::new(), 0, Seen::default());
     for seed in first..first + seeds {
-        let outcome = world::run(seed, None);
+        let outcome = run(seed, None);
         seen.add(&outcome);
         lasted += outcome.lasted.as_secs();
         if !outcome.violations.is_empty() {
@@ -128,7 +139,8 @@ found! {
 #[test]
 fn a_seed_repeats_its_world_byte_for_byte() {
     for seed in 0..25 {
-        let (one, other) = (world::run(seed, None), world::run(seed, None));
+        let run = [world::run, world::run_with_copies][usize::from(seed % 2 == 1)];
+        let (one, other) = (run(seed, None), run(seed, None));
         let differs = one
             .trace
             .lines()
@@ -141,13 +153,13 @@ fn a_seed_repeats_its_world_byte_for_byte() {
 }
 
 /// Lives through broken worlds until the check that is named finds what is wrong.
-fn is_caught(broken: Broken, by: &str) {
+fn is_caught(broken: Broken, by: &str, run: impl Fn(u64, Option<Broken>) -> Outcome) {
     assert!(
         CHECKS.iter().any(|(name, ..)| *name == by),
         "{by} is no check"
     );
     let found = (0..300).any(|seed| {
-        let outcome = world::run(seed, Some(broken));
+        let outcome = run(seed, Some(broken));
         outcome
             .violations
             .iter()
@@ -160,7 +172,7 @@ macro_rules! caught {
     ($($name:ident: $broken:ident, $by:literal;)*) => {
         $(#[test]
         fn $name() {
-            is_caught(Broken::$broken, $by);
+            is_caught(Broken::$broken, $by, world::run);
         })*
     };
 }
@@ -182,4 +194,13 @@ caught! {
     two_owners_are_caught: TwoOwners, "one_owner_at_a_time";
     what_is_sent_again_unasked_is_caught: SendsAgainUnasked, "what_is_lost_is_asked_about";
     files_that_nobody_wanted_are_caught: LittersTheDisk, "nothing_from_outside_is_trusted";
+}
+
+#[test]
+fn copies_of_what_is_there_at_the_moment_are_caught() {
+    is_caught(
+        Broken::CopiesWhatever,
+        "done_is_true",
+        world::run_with_copies,
+    );
 }

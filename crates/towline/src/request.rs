@@ -173,7 +173,7 @@ impl TransferRequest {
         if self.direction == Direction::Upload {
             options.part_size = options.part_size.or(utility.config().minimum_part_size);
         }
-        if self.direction == Direction::Upload && self.listed.is_some() {
+        if self.direction != Direction::Download && self.listed.is_some() {
             return Err(check_options::bad("listed", "only downloads have one"));
         }
         let source = match self.direction {

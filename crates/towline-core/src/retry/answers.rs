@@ -88,7 +88,8 @@ pub(super) static ROWS: &[Row] = &[
     ),
     row(ANY, Meaning::Region).status(&[301..=301, 308..=308]),
     row(ANY, Meaning::Redirect).status(&[302..=302, 303..=303, 307..=307]),
-    // The upload. Some stores say NoSuchKey of one that is gone, or nothing.
+    // The upload. Some stores say NoSuchKey of one that is gone, or nothing. Where it
+    // is the source of a copy that is gone, whoever begins anew looks for it first.
     row(&["NoSuchUpload"], Meaning::Ask).on(&[CompleteMultipartUpload]),
     row(&["NoSuchKey", ""], Meaning::Ask)
         .status(&[404..=404])
@@ -96,7 +97,7 @@ pub(super) static ROWS: &[Row] = &[
     row(&["NoSuchUpload"], Meaning::Restart),
     row(&["NoSuchKey", ""], Meaning::Restart)
         .status(&[404..=404])
-        .on(&[UploadPart, ListParts]),
+        .on(&[UploadPart, UploadPartCopy, ListParts]),
     // The parts S3 has are not those we listed: look at them again.
     row(&["InvalidPart"], Meaning::AskAFewTimes).on(&[CompleteMultipartUpload]),
     // <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html>:
@@ -117,7 +118,7 @@ pub(super) static ROWS: &[Row] = &[
         .on(AMBIGUOUS),
     row(&["PreconditionFailed", ""], Meaning::Restart)
         .status(&[412..=412])
-        .on(&[GetObject, UploadPartCopy]),
+        .on(&[GetObject]),
     row(&["PreconditionFailed", ""], Meaning::Fail).status(&[412..=412]),
     row(ANY, Meaning::Restart).status(&[416..=416]),
     // The bytes on their way.

@@ -69,6 +69,7 @@ const EXAMPLES: &[(Operation, u16, &str, char)] = &[
     (CompleteMultipartUpload, 404, "NoSuchKey", 'F'),
     (UploadPart, 404, "NoSuchUpload", 'C'),
     (ListParts, 404, "", 'C'),
+    (UploadPartCopy, 404, "NoSuchKey", 'C'),
     (CompleteMultipartUpload, 400, "InvalidPart", 'F'),
     (
         CompleteMultipartUpload,

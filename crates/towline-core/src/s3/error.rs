@@ -111,6 +111,9 @@ pub struct S3Error {
     pub request_sent: bool,
     /// The connection had carried a request before.
     pub reused_connection: bool,
+    /// It asked for what is copied, whose bucket may be at another host (given by the
+    /// engine).
+    pub of_origin: bool,
     /// The cause below, if any.
     pub source: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -135,6 +138,7 @@ impl S3Error {
             body_sent: 0,
             request_sent: false,
             reused_connection: false,
+            of_origin: false,
             source: None,
         }
     }

@@ -1,7 +1,7 @@
 //! What a copy carries besides its bytes: what its source does, but for what was asked
 //! for instead.
 
-use towline_core::{Failure, GetTags, ObjectHead, ObjectOptions, Operation, Tags};
+use towline_core::{Failure, GetTags, ObjectHead, ObjectOptions, Operation, Tags, TransferOptions};
 
 use super::{origin, unchanged};
 use crate::act::Context;
@@ -12,17 +12,22 @@ use crate::stall::{self, SMALL_REQUEST};
 /// All of it, for a multipart upload, which takes nothing from the source by itself.
 pub(crate) async fn options(context: &Context) -> Result<ObjectOptions, Failure> {
     let head = unchanged(context).await?;
-    let tags = match context.spec().options.object.tags.is_empty() {
-        true => tags(context, &head).await?,
-        false => Tags::new(),
+    let tags = match replaces_tags(&context.spec().options) {
+        true => Tags::new(),
+        false => tags(context, &head).await?,
     };
-    let mut options = with_metadata_of(&context.spec().options.object, head);
+    let mut options = with_metadata_of(&context.spec().options, head);
     options.tags.extend(tags);
     Ok(options)
 }
 
+/// Headers of a caller's own that say what an option may say too.
+const EXPIRES: &str = "expires";
+const TAGGING: &str = "x-amz-tagging";
+
 /// Whether metadata or headers are asked for that take the place of the source's.
-pub(super) fn replaces_metadata(asked: &ObjectOptions) -> bool {
+pub(super) fn replaces_metadata(options: &TransferOptions) -> bool {
+    let asked = &options.object;
     let headers = [
         &asked.content_type,
         &asked.content_encoding,
@@ -32,13 +37,19 @@ pub(super) fn replaces_metadata(asked: &ObjectOptions) -> bool {
     ];
     headers.iter().any(|header| header.is_some())
         || asked.expires.is_some()
+        || options.extra.headers.contains_key(EXPIRES)
         || !asked.metadata.is_empty()
+}
+
+/// Whether tags are asked for that take the place of the source's.
+pub(super) fn replaces_tags(options: &TransferOptions) -> bool {
+    !options.object.tags.is_empty() || options.extra.headers.contains_key(TAGGING)
 }
 
 /// What was asked for, and for the rest what the source has. Its class, its ACL, its
 /// encryption and its redirect are its own, as S3 has it with copies.
-pub(super) fn with_metadata_of(asked: &ObjectOptions, head: ObjectHead) -> ObjectOptions {
-    let mut options = asked.clone();
+pub(super) fn with_metadata_of(asked: &TransferOptions, head: ObjectHead) -> ObjectOptions {
+    let mut options = asked.object.clone();
     for (option, of_source) in [
         (&mut options.content_type, head.content_type),
         (&mut options.content_encoding, head.content_encoding),
@@ -48,7 +59,9 @@ pub(super) fn with_metadata_of(asked: &ObjectOptions, head: ObjectHead) -> Objec
     ] {
         *option = option.take().or(of_source);
     }
-    options.expires = options.expires.or(head.expires);
+    if !asked.extra.headers.contains_key(EXPIRES) {
+        options.expires = options.expires.or(head.expires);
+    }
     if options.metadata.is_empty() {
         options.metadata = head.metadata;
     }
@@ -73,12 +86,17 @@ async fn tags(context: &Context, head: &ObjectHead) -> Result<Tags, Failure> {
         // Some stores say so of an object without any.
         Err(error) if error.code() == "NoSuchTagSet" => Ok(Tags::new()),
         Err(error) => {
-            let failure = Failure::from(error);
+            let failure = Failure::from(head::of_what_is_copied(error));
             if head::is_denied(&failure) {
-                context.learn(Fact::Right(operation, false));
+                lost_tags(context);
                 return Ok(Tags::new());
             }
             Err(failure)
         }
     }
+}
+
+/// Says so of each copy: it may lack what its owner relies on.
+pub(super) fn lost_tags(context: &Context) {
+    context.learn_and_tell(Fact::Right(Operation::GetObjectTagging, false));
 }

@@ -2,9 +2,10 @@
 //! proven. No byte of either comes here: what the store says of both is compared.
 
 use towline_core::{
-    Checksum, ChecksumKind, LocalFailure, ObjectHead, ObjectIdentity, Proof, Request, Verified,
+    Checksum, ChecksumKind, LocalFailure, ObjectHead, ObjectIdentity, Proof, Verified,
 };
 
+use super::copies_onto_itself;
 use crate::act::Context;
 use crate::hash::etag_md5;
 use crate::upload::Judgement;
@@ -60,23 +61,48 @@ pub(crate) fn judge(size: u64, origin: &ObjectIdentity, head: &ObjectHead) -> Ju
 }
 
 /// Whether the object that stands there is what a request made whose answer was lost.
+/// It may have the same bytes and be an older one, which carries what it did before.
 pub(crate) fn is_ours(context: &Context, origin: &ObjectIdentity, head: &ObjectHead) -> Judgement {
-    let asked = context.record.asked;
-    if let Some(asked) = asked.filter(|asked| asked.request == Request::Put) {
-        let now = context.clock.now_at(&*context.s3).server;
-        if is_older(head, now.as_millis() - asked.at.as_millis()) {
-            // It may have the same bytes, and carries what it did before.
-            return Judgement::Other("it was there before it was copied".into());
-        }
+    if is_the_source(context, head) {
+        return Judgement::Other("it is the source itself".into());
+    }
+    // Not by when the request was asked for: one before it may have made it, and of what
+    // is made of parts some stores tell when its upload was opened.
+    let asked_since = context.record.created_at.as_millis();
+    let for_ms = context.clock.now().wall.as_millis() - asked_since;
+    if is_older(head, for_ms) {
+        return Judgement::Other("it was there before it was to be copied".into());
     }
     judge(context.plan().size(), origin, head)
 }
 
-/// Whether an object is older than this, by its store's own clock.
+/// Whether what stands where a copy is to go is what it is copied from.
+pub(crate) fn is_the_source(context: &Context, head: &ObjectHead) -> bool {
+    let origin = context.record.origin.as_ref();
+    copies_onto_itself(context) && origin.is_some_and(|origin| is_same(origin, head))
+}
+
+/// Whether an object is older than this, by its store's own clock. A clock of ours that
+/// went back tells nothing.
 fn is_older(head: &ObjectHead, than_ms: i64) -> bool {
     match (head.told_at, head.last_modified) {
-        (Some(told), Some(modified)) => told.as_millis() - modified.as_millis() - TICK_MS > than_ms,
+        (Some(told), Some(modified)) if than_ms >= 0 => {
+            told.as_millis() - modified.as_millis() - TICK_MS > than_ms
+        }
         _ => false,
+    }
+}
+
+/// Whether both are one object and not a copy and its source with the same bytes.
+fn is_same(origin: &ObjectIdentity, head: &ObjectHead) -> bool {
+    match (&origin.version_id, &head.version_id) {
+        // Where a bucket keeps no versions any more, the newest is always "null".
+        (Some(was), Some(is)) if was != "null" || is != "null" => was == is,
+        _ => {
+            head.last_modified.is_some()
+                && head.last_modified == origin.last_modified
+                && head.etag == origin.etag
+        }
     }
 }
 
@@ -194,5 +220,34 @@ mod tests {
         assert!(!is_older(&head(101, 100), 5), "by the tick of a clock");
         assert!(is_older(&head(103, 100), 500));
         assert!(!is_older(&ObjectHead::default(), 0), "nobody can tell");
+        assert!(!is_older(&head(103, 100), -1), "our clock went back");
+    }
+
+    #[test]
+    fn the_source_itself_is_told_from_a_copy_of_it_by_its_version_or_its_time() {
+        let at = |secs: i64| Some(Timestamp::from_millis(secs * 1000));
+        let version = |version: &str, secs| ObjectHead {
+            version_id: Some(version.into()),
+            ..head_of(secs)
+        };
+        fn head_of(secs: i64) -> ObjectHead {
+            ObjectHead {
+                last_modified: Some(Timestamp::from_millis(secs * 1000)),
+                ..copy("\"e\"", None)
+            }
+        }
+        let plain = ObjectIdentity {
+            last_modified: at(100),
+            ..origin("\"e\"", None)
+        };
+        assert!(is_same(&plain, &head_of(100)));
+        assert!(!is_same(&plain, &head_of(101)));
+        assert!(!is_same(&origin("\"e\"", None), &copy("\"e\"", None)));
+        let first = ObjectIdentity {
+            version_id: Some("1".into()),
+            ..plain
+        };
+        assert!(is_same(&first, &version("1", 100)));
+        assert!(!is_same(&first, &version("2", 100)));
     }
 }

@@ -4,10 +4,12 @@
 mod carry;
 mod inspect;
 mod judge;
+mod late;
 mod part;
 
 pub(crate) use inspect::inspect;
-pub(crate) use judge::{check_whole, is_ours, judge};
+pub(crate) use judge::{check_whole, is_ours, is_the_source, judge};
+pub(crate) use late::landed_late;
 pub(crate) use part::part;
 
 use towline_core::{
@@ -27,6 +29,14 @@ fn origin(context: &Context) -> Result<ObjectAddress, LocalFailure> {
         path: crate::files::shown(&context.spec().path),
         why: "it is no S3 URL of an object".into(),
         missing: false,
+    })
+}
+
+/// Whether what is written has the name of what is read.
+fn copies_onto_itself(context: &Context) -> bool {
+    let origin = context.spec().origin();
+    origin.is_some_and(|origin| {
+        (&origin.bucket, &origin.key) == (&context.object().bucket, &context.object().key)
     })
 }
 
@@ -55,7 +65,7 @@ fn changed(context: &Context, why: &str) -> LocalFailure {
 }
 
 /// The source as it is now, if it is still what it was.
-async fn unchanged(context: &Context) -> Result<ObjectHead, Failure> {
+pub(crate) async fn unchanged(context: &Context) -> Result<ObjectHead, Failure> {
     let head = head::of_origin(context, origin(context)?).await?;
     if head.etag != identity(context)?.etag {
         return Err(changed(context, "it has another ETag").into());

@@ -12,8 +12,9 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use towline_core::{
-    Action, Command, Connector, Direction, ErrorRecord, Event, Fix, Incident, Item, NetworkClass,
-    Now, PartNumber, PartRow, Priority, Record, S3Error, Step, Store, StoreError, TransferId,
+    Action, Command, Connector, Direction, ErrorRecord, Event, Failure, Fix, Incident, Item,
+    NetworkClass, Now, PartNumber, PartRow, Priority, Record, S3Error, Step, Store, StoreError,
+    TransferId,
 };
 
 use self::lanes::Lanes;
@@ -404,36 +405,44 @@ impl EventLoop {
         let Some((act, stopped)) = live.ended(act) else {
             return;
         };
-        // What was stopped is asked for again; but a part that landed counts, and a
-        // small object, a file that has its name, and the name of an upload, which is
-        // known nowhere else.
-        let landed = match event {
+        // What was stopped is asked for again; but a part that landed counts, and an
+        // object in one request, a file that has its name, and the name of an upload,
+        // which is known nowhere else.
+        let landed = match &event {
             Some(Event::PartMoved(_) | Event::UploadOpened(_) | Event::Fetched { .. }) => true,
             Some(Event::Finished(_)) => {
-                live.transfer.record().spec.direction == Direction::Download
+                let direction = live.transfer.record().spec.direction;
+                direction == Direction::Download || matches!(act, Act::Part(_))
             }
             _ => false,
         };
         let counts = !stopped || landed;
         if let Some(event) = event.filter(|_| counts) {
-            let sign = match &event {
-                Event::ActFailed(failure) | Event::PartFailed { failure, .. } => Sign::of(failure),
-                _ if act.talks_to_s3(live.transfer.record().spec.direction) => {
+            let sign = match failure_of(&event) {
+                Some(failure) => Sign::of(failure),
+                None if act.talks_to_s3(live.transfer.record().spec.direction) => {
                     live.profile.note_worked();
                     live.parked = 0;
                     Sign::Answered
                 }
-                _ => Sign::Nothing,
+                None => Sign::Nothing,
             };
-            match &event {
-                Event::ActFailed(failure) | Event::PartFailed { failure, .. } => {
+            match failure_of(&event) {
+                Some(failure) => {
                     self.meter.failed(failure);
                     if failure.lacks_descriptors() {
                         self.scheduler.hold_back();
                     }
                 }
-                _ => self.scheduler.ease(),
+                None => self.scheduler.ease(),
             }
+            let site = match failure_of(&event) {
+                Some(failure) if failure.is_of_origin() => {
+                    Some(self.sites.of_origin(live.transfer.record()))
+                }
+                _ => site,
+            };
+            live.waits_at = site.unwrap_or(live.site);
             match (sign, site) {
                 (Sign::Broke, Some(site)) => self.on_broken(id, site, event),
                 _ => self.advance(id, event),
@@ -602,5 +611,13 @@ impl EventLoop {
         self.closing.is_some()
             && self.live.values().all(Live::is_idle)
             && (self.broken || self.pending.is_empty())
+    }
+}
+
+/// Why an act did not succeed.
+fn failure_of(event: &Event) -> Option<&Failure> {
+    match event {
+        Event::ActFailed(failure) | Event::PartFailed { failure, .. } => Some(failure),
+        _ => None,
     }
 }

@@ -36,8 +36,8 @@ impl EventLoop {
         let most = self.config.service_check_interval;
         match reason {
             ParkReason::Network | ParkReason::Tls => {
-                let site = live.site;
-                let sample = Sample::of(live.transfer.record(), live.s3.clone());
+                let site = live.waits_at;
+                let sample = sample_of(live);
                 let at = self.sites.get(site);
                 at.sample = Some(sample);
                 let found = at.reach.waited_for(reason);
@@ -79,6 +79,9 @@ impl EventLoop {
 
     /// Goes on with a parked transfer, unless the network forbids it.
     fn unpark(&mut self, id: TransferId) {
+        if let Some(live) = self.live.get_mut(&id) {
+            live.waits_at = live.site;
+        }
         match self.is_barred(id) {
             true => self.advance(id, Event::Barred),
             false => self.advance(id, Event::Unparked),
@@ -313,8 +316,9 @@ impl EventLoop {
         );
     }
 
+    /// Who waits for a store, or would.
     fn those_of(&self, site: SiteId) -> Vec<TransferId> {
-        let of_it = self.live.iter().filter(|(_, live)| live.site == site);
+        let of_it = self.live.iter().filter(|(_, live)| live.waits_at == site);
         of_it.map(|(id, _)| *id).collect()
     }
 
@@ -330,8 +334,8 @@ impl EventLoop {
         if !self.sites.get(site).reach.is_due(question) || self.closing.is_some() || self.broken {
             return;
         }
-        let live = self.live.values().find(|live| live.site == site);
-        let live = live.map(|live| Sample::of(live.transfer.record(), live.s3.clone()));
+        let live = self.live.values().find(|live| live.waits_at == site);
+        let live = live.map(sample_of);
         let at = self.sites.get(site);
         at.sample = live.or(at.sample.take().filter(|_| !self.aside.is_empty()));
         let Some(sample) = at.sample.clone() else {
@@ -382,5 +386,14 @@ impl EventLoop {
             .values()
             .for_each(|live| live.s3.reset_connections());
         self.look_at_sites();
+    }
+}
+
+/// What the store that a transfer waits for can be asked for.
+fn sample_of(live: &Live) -> Sample {
+    let (record, s3) = (live.transfer.record(), live.s3.clone());
+    match live.waits_at == live.site {
+        true => Sample::of(record, s3),
+        false => Sample::of_origin(record, s3),
     }
 }

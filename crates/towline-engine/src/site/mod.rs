@@ -60,6 +60,17 @@ impl Sample {
             },
         }
     }
+
+    /// Of a copy: the object that is copied.
+    pub(crate) fn of_origin(record: &Record, s3: Arc<dyn S3>) -> Self {
+        let mut sample = Self::of(record, s3);
+        if let Some(origin) = record.spec.origin() {
+            sample.object.bucket = origin.bucket.as_str().to_owned();
+            sample.object.key = origin.key.as_str().to_owned();
+            sample.object.access.expected_bucket_owner = None;
+        }
+        sample
+    }
 }
 
 /// All sites that this process talked to.
@@ -80,8 +91,19 @@ impl Sites {
     }
 
     pub(crate) fn of(&mut self, record: &Record) -> SiteId {
-        let bucket = record.spec.object.bucket.as_str().to_owned();
-        let key = (record.spec.connection.clone(), bucket);
+        self.of_bucket(record, record.spec.object.bucket.as_str())
+    }
+
+    /// Where the source of a copy is.
+    pub(crate) fn of_origin(&mut self, record: &Record) -> SiteId {
+        match record.spec.origin() {
+            Some(origin) => self.of_bucket(record, origin.bucket.as_str()),
+            None => self.of(record),
+        }
+    }
+
+    fn of_bucket(&mut self, record: &Record, bucket: &str) -> SiteId {
+        let key = (record.spec.connection.clone(), bucket.to_owned());
         *self.ids.entry(key).or_insert_with(|| {
             self.all.push(Site {
                 reach: Reach::default(),

@@ -1,10 +1,8 @@
 //! Makes the object out of its parts, and proves it.
 
-use std::time::Duration;
-
 use towline_core::{
     Checksum, ChecksumAlgorithm, CompleteUpload, CompletedPart, Direction, Event, Failure,
-    LocalFailure, Operation, S3Error, S3ErrorKind, Stored, Upload,
+    LocalFailure, Operation, Stored, Upload,
 };
 
 use super::ladder::Ladder;
@@ -16,10 +14,6 @@ use crate::act::Context;
 use crate::copy;
 use crate::files::inspect;
 use crate::stall;
-
-/// S3 may take minutes to put a large object together, and says so with white
-/// space before its answer.
-const PATIENCE: Duration = Duration::from_secs(30 * 60);
 
 pub(crate) async fn complete(context: &Context) -> Result<Event, Failure> {
     towline_core::failpoint!("complete.begins");
@@ -35,6 +29,10 @@ pub(crate) async fn complete(context: &Context) -> Result<Event, Failure> {
         if found != planned.was {
             has_only_grown(context).await?;
         }
+    }
+    if context.spec().direction == Direction::Copy {
+        // Some stores do not heed the condition that each part was copied under.
+        copy::unchanged(context).await?;
     }
     towline_core::failpoint!("complete.source-checked");
     let Some(upload) = open_upload(context) else {
@@ -98,37 +96,23 @@ async fn ask(
         condition: condition(context),
     };
     towline_core::failpoint!("complete.asks");
+    let operation = Operation::CompleteMultipartUpload;
     let asked = context.s3.complete_multipart_upload(request);
-    tokio::select! {
-        biased;
-        stored = stall::within(Operation::CompleteMultipartUpload, PATIENCE, asked) => Ok(stored?),
-        silent = silence(context, upload) => Err(silent.into()),
-    }
+    let looks = || will_not_answer(context, upload);
+    let limit = stall::AT_MOST;
+    Ok(stall::at_work(operation, limit, context.patience(), asked, looks).await?)
 }
 
-/// Ends when the answer will not come any more. Silence alone does not tell: S3
-/// may be at work. But it answers another question meanwhile, and the upload is
-/// open as long as it is at work.
-async fn silence(context: &Context, upload: &Upload) -> S3Error {
+/// Whether the answer will not come any more: the upload is open as long as S3 is at
+/// work with it.
+async fn will_not_answer(context: &Context, upload: &Upload) -> Option<&'static str> {
+    let asked = context.s3.list_parts(upload, None);
     let patience = context.patience().first_byte;
-    loop {
-        context.clock.sleep(2 * patience).await;
-        let asked = context.s3.list_parts(upload, None);
-        let why = match stall::within(Operation::ListParts, patience, asked).await {
-            Err(error) if error.is_not_found() => "it is done, and its answer does not come",
-            Err(error) if is_silent(&error) => "no answer, to another question neither",
-            _ => continue,
-        };
-        let operation = Operation::CompleteMultipartUpload;
-        let mut error = S3Error::new(operation, S3ErrorKind::Stalled, why);
-        error.request_sent = true;
-        return error;
+    match stall::within(Operation::ListParts, patience, asked).await {
+        Err(error) if error.is_not_found() => Some("it is done, and its answer does not come"),
+        Err(error) if stall::is_silent(&error) => Some("no answer, to another question neither"),
+        _ => None,
     }
-}
-
-pub(crate) fn is_silent(error: &S3Error) -> bool {
-    use S3ErrorKind::{Connect, Dns, Stalled, Transport};
-    matches!(error.kind, Connect | Dns | Stalled | Transport) && !error.reused_connection
 }
 
 /// Reads again what was sent, of a source that was written to meanwhile.

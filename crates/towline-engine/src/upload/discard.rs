@@ -11,6 +11,7 @@ use super::object::{self, Judgement};
 use super::reconcile::{is_empty, list_parts};
 use super::{open_upload, upload_named};
 use crate::act::Context;
+use crate::copy;
 use crate::head;
 use crate::stall::{self, SMALL_REQUEST};
 
@@ -30,6 +31,9 @@ pub(crate) async fn discard(context: &Context) -> Result<Event, Failure> {
         if abort(context, &upload).await? == Abort::Ended {
             return Ok(Event::Discarded);
         }
+    }
+    if let Some(proof) = copy::landed_late(context).await {
+        return Ok(Event::Finished(proof)); // too late as well
     }
     if let Some(Asked {
         request: Request::Create,

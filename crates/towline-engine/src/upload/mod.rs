@@ -11,12 +11,12 @@ mod part;
 mod piece;
 mod reconcile;
 
-pub(crate) use complete::{complete, is_silent};
+pub(crate) use complete::complete;
 pub(crate) use discard::discard;
 pub(crate) use inspect::inspect;
 pub(crate) use object::{Judgement, prove, whole_of};
 pub(crate) use open::open;
-pub(crate) use part::part;
+pub(crate) use part::{no_etag, part};
 pub(crate) use reconcile::reconcile;
 
 use towline_core::{Failure, Remote, Upload, WriteCondition};

@@ -1,7 +1,6 @@
 //! Sends one part, or the whole file in one PUT.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use towline_core::{
     ChecksumAlgorithm, Event, Failure, Operation, PartNumber, PartRow, Proof, PutObject, S3Error,
@@ -16,10 +15,6 @@ use crate::body::SourceRange;
 use crate::files::inspect;
 use crate::progress::Moved;
 use crate::stall;
-
-/// A part that was sent whole when its transfer was stopped gets this long for
-/// its answer.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// `None` when it was cut short.
 pub(crate) async fn part(context: &Context, number: PartNumber) -> Option<Event> {
@@ -60,7 +55,7 @@ async fn attempt(
                 return None;
             }
             towline_core::failpoint!("upload-part.grace");
-            tokio::time::timeout(GRACE, work).await.ok()?
+            tokio::time::timeout(stall::GRACE, work).await.ok()?
         }
     })
 }
@@ -119,7 +114,9 @@ async fn send(
     match answer {
         Answer::Part(stored) => {
             towline_core::failpoint!("upload-part.answered");
-            let etag = stored.etag.ok_or_else(|| no_etag(len))?;
+            let etag = stored
+                .etag
+                .ok_or_else(|| no_etag(Operation::UploadPart, len))?;
             object::check_echo(context, &sum, stored.checksum.as_ref(), Some(&etag))?;
             towline_core::failpoint!("upload-part.proven");
             let sum = match stored.checksum {
@@ -179,9 +176,10 @@ async fn put_proof(
     object::prove(context, Some(sum), &stored).await
 }
 
-fn no_etag(sent: u64) -> S3Error {
-    let message = "the answer to UploadPart has no ETag, so it is no proof";
-    let mut error = S3Error::new(Operation::UploadPart, S3ErrorKind::Malformed, message);
+/// Of a part whose answer is no proof.
+pub(crate) fn no_etag(operation: Operation, sent: u64) -> S3Error {
+    let message = format!("the answer to {operation} has no ETag, so it is no proof");
+    let mut error = S3Error::new(operation, S3ErrorKind::Malformed, message);
     error.status = Some(200);
     error.body_sent = sent;
     error.request_sent = true;

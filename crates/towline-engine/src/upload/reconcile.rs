@@ -14,6 +14,7 @@ use super::object::{self, Judgement};
 use super::open_upload;
 use super::piece::{self, Wanted};
 use crate::act::Context;
+use crate::copy;
 use crate::hash::etag_md5;
 use crate::head;
 use crate::profile::Fact;
@@ -113,7 +114,8 @@ async fn landed_or_late(context: &Context, asked_at: Timestamp) -> Result<Found,
         return Ok(found);
     }
     let now = context.clock.now_at(&*context.s3);
-    let newer = head::is_newer(&there, asked_at, now.server);
+    let newer =
+        head::is_newer(&there, asked_at, now.server) && !copy::is_the_source(context, &there);
     Ok(match judgement {
         Judgement::Unknown => Found::Gone, // sent again, so that it is known
         _ if newer => {

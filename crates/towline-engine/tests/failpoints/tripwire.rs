@@ -37,8 +37,10 @@ struct State {
     trace: Vec<&'static str>,
     dead: bool,
     /// What happens at a point, the next time that it is reached.
-    once: Option<(&'static str, Box<dyn FnOnce() + Send>)>,
+    once: Option<(&'static str, Happens)>,
 }
+
+type Happens = Box<dyn FnOnce() + Send>;
 
 /// What unwinds from the point: no panic, so nobody prints it.
 struct Killed;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // in tests it is the assertion
 
 mod bandwidth;
+mod copies;
 mod credentials;
 mod many;
 mod metered;

@@ -13,6 +13,8 @@ use towline_testkit::simulation::{End, Request, SimulatedS3, SimulatedStores};
 use towline_testkit::store_contract::{MemoryFactory, StoreFactory};
 
 pub(crate) const BUCKET: &str = "bucket";
+/// Where copies come from.
+pub(crate) const ORIGIN: &str = "origin";
 pub(crate) const STORE: &str = "https://store.example";
 pub(crate) const OTHER_STORE: &str = "https://other.example";
 pub(crate) const MIB: u64 = 1 << 20;
@@ -93,6 +95,10 @@ impl Scene {
             .await
     }
 
+    pub(crate) async fn copy(&self, key: &str, len: u64) -> Moved {
+        self.submit(STORE, Direction::Copy, key, len, |_| ()).await
+    }
+
     pub(crate) async fn submit(
         &self,
         store: &str,
@@ -141,9 +147,15 @@ impl Scene {
         len: u64,
         set: impl FnOnce(&mut TransferOptions),
     ) -> (NewTransfer, Moved) {
-        let path = self.dir.path().join(key);
+        let path = match direction {
+            Direction::Copy => format!("s3://{ORIGIN}/{key}").into(),
+            Direction::Upload | Direction::Download => self.dir.path().join(key),
+        };
         let source = match direction {
-            Direction::Copy => unreachable!("nothing is copied here"),
+            Direction::Copy => {
+                self.s3.put(ORIGIN, key, content(key, len));
+                None
+            }
             Direction::Upload => {
                 std::fs::write(&path, content(key, len)).unwrap();
                 Some(inspect_source(&path).unwrap())
@@ -188,6 +200,11 @@ impl Scene {
             len,
         };
         (new, moved)
+    }
+
+    /// What is copied is what it is called to be from now on; it was something else.
+    pub(crate) fn put_origin(&self, of: &Moved) {
+        self.s3.put(ORIGIN, &of.key, content(&of.key, of.len));
     }
 
     pub(crate) async fn command(&self, of: &Moved, command: Command) {

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use towline_core::{
     Body, ByteStream, CompleteUpload, CopyObject, CreateUpload, DeleteObject, DeleteObjects,
     GetObject, GetTags, ListObjects, ListUploads, ListedObject, ObjectBody, ObjectHead,
-    ObjectsDeleted, ObjectsPage, Operation, PartStored, PartsPage, PutObject, S3, S3Error, Stored,
-    Tags, Timestamp, Upload, UploadPart, UploadPartCopy, UploadsPage, WriteCondition,
+    ObjectsDeleted, ObjectsPage, Operation, PartStored, PartsPage, PutObject, S3, S3Error,
+    S3ErrorKind, Stored, Tags, Timestamp, Upload, UploadPart, UploadPartCopy, UploadsPage,
+    WriteCondition,
 };
 
 use super::Server;
@@ -37,6 +38,17 @@ impl Client {
         answered.entry.end(End::Done);
         Ok(told)
     }
+
+    /// Looks for the host of a bucket.
+    fn find(&self, operation: Operation, bucket: &str) -> Result<(), S3Error> {
+        match self.0.server.objects().rules.unknown_bucket {
+            Some(unknown) if unknown == bucket => {
+                let why = "the name of its host does not resolve";
+                Err(S3Error::new(operation, S3ErrorKind::Dns, why))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 #[async_trait]
@@ -59,7 +71,11 @@ impl S3 for Client {
         let if_absent = request.condition == Some(WriteCondition::Absent);
         let copy = move |objects: &mut Objects, _, now| {
             let bytes = objects.source(&request.source)?;
-            objects.put(at.clone(), bytes, now, if_absent)
+            let mut stored = objects.put(at.clone(), bytes, now, if_absent)?;
+            stored.checksum = stored
+                .checksum
+                .filter(|_| !objects.rules.shows_no_checksums);
+            Ok(stored)
         };
         let what = (Operation::CopyObject, request.key.as_str());
         self.ask(what, |_| (), None, copy).await
@@ -116,7 +132,8 @@ impl S3 for Client {
                 return Err(Refusal::new(400, "InvalidArgument"));
             }
             let bytes = bytes.slice(at(range.start)..at(range.end));
-            let checksum = Some(sum(&bytes));
+            let shown = !objects.rules.shows_no_checksums;
+            let checksum = shown.then(|| sum(&bytes));
             let etag = Some(objects.put_part(&id, number, bytes)?);
             Ok(PartStored { etag, checksum })
         };
@@ -183,6 +200,7 @@ impl S3 for Client {
         if self.0.server.objects().rules.denies_objects {
             return Err(self.0.denied());
         }
+        self.find(Operation::HeadObject, &request.bucket)?;
         let what = (Operation::HeadObject, request.key.as_str());
         let at = (request.bucket, request.key.clone());
         self.ask(

@@ -263,6 +263,11 @@ impl SimulatedS3 {
         self.0.rules().denied = operations.to_vec();
     }
 
+    /// What our own clock shows.
+    pub fn our_time(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.our_millis())
+    }
+
     /// Every request, oldest first.
     pub fn history(&self) -> Vec<Request> {
         self.0.history.requests()

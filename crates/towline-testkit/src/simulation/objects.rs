@@ -44,6 +44,10 @@ pub struct ObjectRules {
     pub shows_no_checksums: bool,
     /// Whoever asks for an object is told, before anybody is asked, that it is not there.
     pub denies_objects: bool,
+    /// The host of this bucket has no address.
+    pub unknown_bucket: Option<&'static str>,
+    /// It copies what is there now, whatever the condition.
+    pub copies_whatever: bool,
 }
 
 /// An object as it was stored.
@@ -223,7 +227,9 @@ impl Objects {
     pub(super) fn source(&self, source: &CopySource) -> Result<Bytes, Refusal> {
         let object = self.object(&(source.bucket.clone(), source.key.clone()))?;
         match &source.if_match {
-            Some(etag) if *etag != object.etag => Err(Refusal::new(412, "PreconditionFailed")),
+            Some(etag) if *etag != object.etag && !self.rules.copies_whatever => {
+                Err(Refusal::new(412, "PreconditionFailed"))
+            }
             _ => Ok(object.bytes.clone()),
         }
     }

@@ -9,19 +9,19 @@ use towline_testserver::{Answer, Apply, By, Operation, Point, Request, Rule, Scr
 
 use crate::{BUCKET, Scene, completed, content, until};
 
-const MIB: usize = 1 << 20;
+pub(crate) const MIB: usize = 1 << 20;
 /// In parts of 5 MiB, four.
-const LARGE: usize = 17 * MIB;
-const SOURCE: &str = "dir/the source+ä%41";
-const OTHER: &str = "other";
+pub(crate) const LARGE: usize = 17 * MIB;
+pub(crate) const SOURCE: &str = "dir/the source+ä%41";
+pub(crate) const OTHER: &str = "other";
 
-async fn scene() -> Scene {
+pub(crate) async fn scene() -> Scene {
     let server = TestServer::builder().bucket(BUCKET).bucket(OTHER);
     Scene::on(server.start().await.unwrap(), towline::Config::default()).await
 }
 
 /// With an object that carries everything.
-async fn with_source(len: usize) -> Scene {
+pub(crate) async fn with_source(len: usize) -> Scene {
     let scene = scene().await;
     let path = scene.file("source", &content(len));
     let upload = scene
@@ -38,30 +38,30 @@ async fn with_source(len: usize) -> Scene {
     scene
 }
 
-async fn begin(scene: &Scene) -> TransferObserver {
+pub(crate) async fn begin(scene: &Scene) -> TransferObserver {
     let copy = scene.utility.copy(BUCKET, SOURCE, OTHER, "key");
     copy.part_size(five_mib()).await.unwrap()
 }
 
-async fn copy(scene: &Scene) -> Transfer {
+pub(crate) async fn copy(scene: &Scene) -> Transfer {
     begin(scene).await.finished().await.unwrap()
 }
 
-fn five_mib() -> PartSize {
+pub(crate) fn five_mib() -> PartSize {
     PartSize::from_bytes(5 << 20).unwrap()
 }
 
-fn play(scene: &Scene, rules: impl IntoIterator<Item = Rule>) {
+pub(crate) fn play(scene: &Scene, rules: impl IntoIterator<Item = Rule>) {
     let script = rules.into_iter().fold(Script::new(), Script::rule);
     scene.server.faults().play(script).unwrap();
 }
 
-fn count(scene: &Scene, operation: Operation) -> usize {
+pub(crate) fn count(scene: &Scene, operation: Operation) -> usize {
     scene.server.history().count(operation)
 }
 
 /// The parts that were copied to the end, in order.
-fn parts_copied(scene: &Scene) -> Vec<u32> {
+pub(crate) fn parts_copied(scene: &Scene) -> Vec<u32> {
     let done = |request: &Request| {
         request.operation == Operation::UploadPartCopy && request.status == Some(200)
     };
@@ -77,7 +77,7 @@ fn parts_copied(scene: &Scene) -> Vec<u32> {
 
 /// The copy is there once, with the bytes, and no upload is open.
 #[track_caller]
-fn arrived(scene: &Scene, transfer: &Transfer, bytes: &[u8]) {
+pub(crate) fn arrived(scene: &Scene, transfer: &Transfer, bytes: &[u8]) {
     assert_eq!(transfer.state, State::Completed, "{:?}", transfer.error);
     assert_eq!(transfer.bytes_total, Some(bytes.len() as u64));
     assert_eq!(Some(transfer.bytes_transferred), transfer.bytes_total);
@@ -87,11 +87,11 @@ fn arrived(scene: &Scene, transfer: &Transfer, bytes: &[u8]) {
 }
 
 #[track_caller]
-fn left_nothing(scene: &Scene) {
+pub(crate) fn left_nothing(scene: &Scene) {
     assert_eq!(scene.server.open_uploads(OTHER), []);
 }
 
-async fn tags_of(scene: &Scene, key: &str) -> u32 {
+pub(crate) async fn tags_of(scene: &Scene, key: &str) -> u32 {
     let head = scene.utility.head(OTHER, key).await.unwrap();
     head.tag_count.unwrap_or(0)
 }
@@ -232,7 +232,10 @@ async fn an_object_that_may_not_be_copied_at_all_fails_with_what_the_store_said(
 }
 
 /// Part 1 is there, and others do not come through.
-async fn stuck_after_the_first_part(scene: &Scene, copy: towline::CopyRequest) -> TransferObserver {
+pub(crate) async fn stuck_after_the_first_part(
+    scene: &Scene,
+    copy: towline::CopyRequest,
+) -> TransferObserver {
     let busy = |part| {
         let rule = Rule::on(Operation::UploadPartCopy).part(part);
         rule.answer(Answer::error(503, "SlowDown"))
@@ -335,6 +338,13 @@ async fn what_a_copy_cannot_be_asked_for_is_refused_at_the_call() {
     ] {
         assert!(matches!(bad.await, Err(Error::Submit(_))));
     }
+    let mut listed = towline::TransferRequest::copy(BUCKET, SOURCE, OTHER, "key");
+    listed.listed = Some(towline::Listed {
+        size: 1,
+        last_modified: None,
+    });
+    let refused = scene.utility.submit(vec![listed]).await;
+    assert!(matches!(refused, Err(Error::Submit(_))));
     assert_eq!(scene.server.history().requests().len(), 0);
 }
 

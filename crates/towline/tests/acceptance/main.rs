@@ -13,6 +13,7 @@ mod changes;
 mod composite;
 mod content;
 mod copy;
+mod copy_in_doubt;
 mod credentials;
 mod doctor;
 mod download_options;

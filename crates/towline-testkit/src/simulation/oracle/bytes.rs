@@ -13,7 +13,7 @@ pub(super) fn nothing_recorded_moves_again(facts: &Facts) -> Vec<String> {
     let moves = facts.requests.iter().enumerate().filter(|(_, request)| {
         matches!(
             request.operation,
-            Operation::UploadPart | Operation::GetObject
+            Operation::UploadPart | Operation::UploadPartCopy | Operation::GetObject
         )
     });
     for (number, request) in moves {

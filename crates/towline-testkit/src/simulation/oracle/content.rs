@@ -1,7 +1,7 @@
 //! What objects and files hold.
 
 use bytes::Bytes;
-use towline_core::{Direction, Outcome, Phase, Verified, WhenSourceChanges};
+use towline_core::{Direction, Outcome, Phase, Proof, Record, Verified, WhenSourceChanges};
 
 use crate::simulation::world::{Facts, Job, is_temporary};
 
@@ -30,6 +30,13 @@ pub(super) fn done_is_true(facts: &Facts) -> Vec<String> {
             ));
             continue;
         };
+        if record.spec.direction == Direction::Copy
+            && let Some(what) = is_no_copy(facts, record, proof)
+        {
+            wrong.push(format!(
+                "transfer {id} is completed at {at}, and {what}: {proof:?}"
+            ));
+        }
         if record.spec.direction == Direction::Upload {
             let of = |etag: &str| facts.versions.iter().find(|version| version.etag == etag);
             let version = proof.etag.as_deref().and_then(of);
@@ -64,6 +71,27 @@ pub(super) fn done_is_true(facts: &Facts) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// Why the object that is called a copy is none of the version that was copied.
+fn is_no_copy(facts: &Facts, record: &Record, proof: &Proof) -> Option<&'static str> {
+    let of = |etag: &Option<String>| {
+        let mut versions = facts.versions.iter();
+        let etag = etag.as_deref()?;
+        versions.find(|version| version.etag == etag)
+    };
+    let key = record.spec.object.key.as_str();
+    let Some(copy) = of(&proof.etag).filter(|copy| copy.key == key) else {
+        return Some("there never was such an object");
+    };
+    let origin = record.origin.as_ref();
+    let Some(origin) = origin.and_then(|origin| of(&origin.etag)) else {
+        return Some("what was copied is not known");
+    };
+    if copy.bytes != origin.bytes {
+        return Some("its object is not the version that was copied");
+    }
+    (copy.by.is_none() && !facts.clock_jumped).then_some("its object stood there before")
 }
 
 /// Objects and files are versions of their sources, or what stood there before.
@@ -108,11 +136,7 @@ pub(super) fn nothing_is_torn(facts: &Facts) -> Vec<String> {
 }
 
 fn is_version(facts: &Facts, job: &Job, bytes: &Bytes) -> bool {
-    let source = match job.direction {
-        Direction::Upload => job.path.display().to_string(),
-        Direction::Download | Direction::Copy => job.key.clone(),
-    };
-    let Some(versions) = facts.sources.get(&source) else {
+    let Some(versions) = facts.sources.get(&job.source()) else {
         return false;
     };
     // Of a file that may grow it is what it has now, in the length that it had.

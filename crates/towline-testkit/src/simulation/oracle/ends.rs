@@ -80,10 +80,20 @@ pub(super) fn nothing_fails_falsely(facts: &Facts) -> Vec<String> {
 fn may_fail(facts: &Facts, job: &Job) -> bool {
     let options = &job.options;
     match job.direction {
-        Direction::Copy => false,
         Direction::Upload => {
             let others = facts.versions.iter().any(|version| version.key == job.key);
             !facts.files.contains_key(&job.path) || (options.if_absent && others)
+        }
+        Direction::Copy => {
+            // Its own copy is known to it, unless it is of another version by now or
+            // nobody can tell how old it is.
+            let versions = facts.sources.get(&job.source()).map_or(0, Vec::len);
+            let knows = versions == 1 && !facts.clock_jumped;
+            let mut there = facts.versions.iter();
+            let is_other = |by: Option<usize>| !knows || by.is_none();
+            let others = there.any(|it| it.key == job.key && is_other(it.by));
+            let gone = facts.missing_objects.contains(&job.source());
+            gone || (options.if_absent && others)
         }
         Direction::Download => {
             let before = facts.before.get(&job.path).is_some_and(Option::is_some);

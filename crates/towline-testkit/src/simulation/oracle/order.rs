@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use towline_core::{Direction, Operation};
+use towline_core::Operation;
 
 use crate::simulation::world::{Facts, Limits};
 use crate::simulation::{End, Request};
@@ -20,7 +20,7 @@ fn made_twice(facts: &Facts, key: &str) -> Option<String> {
     let makes = |request: &Request| {
         matches!(
             request.operation,
-            Operation::PutObject | Operation::CompleteMultipartUpload
+            Operation::PutObject | Operation::CopyObject | Operation::CompleteMultipartUpload
         )
     };
     let (mut made, mut explained) = (0, 0);
@@ -46,7 +46,7 @@ fn made_twice(facts: &Facts, key: &str) -> Option<String> {
     let of_key = facts
         .jobs
         .iter()
-        .filter(|job| job.key == key && job.direction == Direction::Upload);
+        .filter(|job| job.key == key && job.direction.makes_object());
     let wanted: u32 = of_key
         .filter_map(|job| job.id)
         .filter_map(|id| facts.commits.iter().rfind(|committed| committed.id == id))
@@ -103,7 +103,11 @@ pub(super) fn what_is_in_use_is_bounded(facts: &Facts) -> Vec<String> {
         .filter(|request| {
             matches!(
                 request.operation,
-                Operation::PutObject | Operation::UploadPart | Operation::GetObject
+                Operation::PutObject
+                    | Operation::CopyObject
+                    | Operation::UploadPart
+                    | Operation::UploadPartCopy
+                    | Operation::GetObject
             )
         })
         .collect();

@@ -54,6 +54,8 @@ pub struct Facts {
     pub records: BTreeMap<TransferId, Record>,
     /// The most files that were open at one time, and that are now.
     pub open_files: (usize, usize),
+    /// The store's clock jumped, so that nobody can tell what is how old.
+    pub clock_jumped: bool,
 }
 
 /// How many requests there may be, and parts of one transfer.
@@ -74,9 +76,9 @@ pub struct Limits {
 pub struct Job {
     /// Which way.
     pub direction: Direction,
-    /// The object's key.
+    /// The object's key; of a copy the one that is made.
     pub key: String,
-    /// The file.
+    /// The file. Of a copy the object that is read, as `s3://BUCKET/KEY`.
     pub path: PathBuf,
     /// How.
     pub options: TransferOptions,
@@ -84,6 +86,20 @@ pub struct Job {
     pub id: Option<TransferId>,
     /// It was asked to be forgotten.
     pub removed: bool,
+}
+
+impl Job {
+    /// Where its bytes come from: a path, or a key.
+    pub fn source(&self) -> String {
+        match self.direction {
+            Direction::Upload => self.path.display().to_string(),
+            Direction::Download => self.key.clone(),
+            Direction::Copy => {
+                let name = self.path.file_name().unwrap_or_default();
+                name.to_string_lossy().into_owned()
+            }
+        }
+    }
 }
 
 /// A command.

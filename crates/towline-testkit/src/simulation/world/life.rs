@@ -8,10 +8,10 @@ use bytes::Bytes;
 use towline_core::{Command, Direction, NetworkClass, Outcome, Phase, Query, Record};
 use towline_engine::{Config, numbered};
 
+use super::Broken;
 use super::facts::{Facts, Landed, Limits};
 use super::process::{BUCKET, Process, Shared};
-use super::shape::{self, Act, SOURCES, TARGETS};
-use super::{Broken, name_of};
+use super::shape::{self, Act, COPIES_SINCE, SOURCES, TARGETS};
 use crate::simulation::{
     Committed, Network, SimulatedDisk, SimulatedS3, SimulatedState, Trace, Weather,
 };
@@ -19,10 +19,20 @@ use crate::simulation::{
 /// By then all must have ended after the last thing went wrong.
 const LIMIT: Duration = Duration::from_secs(2 * 3600);
 
-pub(super) async fn live(seed: u64, broken: Option<Broken>) -> (Facts, String, Duration) {
+pub(super) async fn live(
+    seed: u64,
+    broken: Option<Broken>,
+    with_copies: bool,
+) -> (Facts, String, Duration) {
     let mut world = World::new(seed, broken).await;
+    // Drawn apart, so that all else follows from a seed as it does without them.
+    world.copies = with_copies.then(|| fastrand::Rng::with_seed(!seed));
     world.be_born().await;
-    let acts = shape::acts(&mut world.dice, world.jobs);
+    let mut acts = shape::acts(&mut world.dice, world.others);
+    if let Some(dice) = &mut world.copies {
+        acts.extend(shape::acts_of_copies(dice, world.others..world.jobs));
+        acts.sort_by_key(|(at, _)| *at);
+    }
     for (at, act) in acts {
         let now = world.shared.trace.elapsed();
         tokio::time::sleep(at.saturating_sub(now)).await;
@@ -36,7 +46,11 @@ pub(super) async fn live(seed: u64, broken: Option<Broken>) -> (Facts, String, D
 struct World {
     shared: Arc<Shared>,
     dice: fastrand::Rng,
+    /// What is drawn for copies, in worlds that have some.
+    copies: Option<fastrand::Rng>,
     jobs: usize,
+    /// So many of them, the first ones, are no copies.
+    others: usize,
     config: Config,
     process: Option<Process>,
 }
@@ -71,7 +85,9 @@ impl World {
         Self {
             shared: Arc::new(shared),
             dice,
+            copies: None,
             jobs: 0,
+            others: 0,
             config,
             process: None,
         }
@@ -89,7 +105,7 @@ impl World {
                 .trace
                 .note(format_args!("job: {job:?}, {} bytes", bytes.len()));
             match job.direction {
-                Direction::Copy => unreachable!("nothing is copied here"),
+                Direction::Copy => unreachable!("those are drawn apart"),
                 Direction::Upload => {
                     shared.disk.write(&job.path, bytes.to_vec());
                     if let Some(before) = before.filter(|_| self.dice.bool()) {
@@ -104,13 +120,21 @@ impl World {
                     shared.facts().before.insert(job.path.clone(), before);
                 }
             }
-            let mut facts = shared.facts();
-            facts
-                .sources
-                .entry(source_of(&job))
-                .or_default()
-                .push(bytes);
-            facts.jobs.push(job);
+            shared.facts().accept(job, bytes);
+        }
+        self.others = self.shared.facts().jobs.len();
+        if let Some(dice) = &mut self.copies {
+            for (job, bytes, before) in shape::copies(dice, self.others) {
+                let shared = &self.shared;
+                shared
+                    .trace
+                    .note(format_args!("job: {job:?}, {} bytes", bytes.len()));
+                shared.s3.put(BUCKET, &job.source(), bytes.clone());
+                if let Some(before) = before {
+                    shared.s3.put(BUCKET, &job.key, before);
+                }
+                shared.facts().accept(job, bytes);
+            }
         }
         self.jobs = self.shared.facts().jobs.len();
         let changes = self.shared.state.look().changes(None, 1).await;
@@ -142,7 +166,10 @@ impl World {
                 shared.s3.set_lifetime_of_credentials(lifetime);
                 shared.s3.give_credentials(given);
             }
-            Act::Clock(ahead) => shared.s3.set_clock_ahead(ahead),
+            Act::Clock(ahead) => {
+                shared.s3.set_clock_ahead(ahead);
+                shared.facts().clock_jumped = true;
+            }
             Act::Disk {
                 free,
                 errors,
@@ -234,7 +261,9 @@ impl World {
         if broken || begun {
             let submitted = self.shared.facts().jobs.len();
             for job in 0..submitted {
-                let began = self.shared.facts().jobs[job].id.is_none() && self.dice.bool();
+                let is_new = self.shared.facts().jobs[job].id.is_none();
+                let early = job >= self.others && self.shared.trace.elapsed() < COPIES_SINCE;
+                let began = is_new && !early && self.dice_of(job).bool();
                 if began {
                     self.on_process(|process| process.submit(job));
                 }
@@ -242,34 +271,38 @@ impl World {
         }
     }
 
-    fn change_source(&mut self, job: usize, how: shape::Change) {
+    /// What is drawn for a job is drawn from these.
+    fn dice_of(&mut self, job: usize) -> &mut fastrand::Rng {
+        match &mut self.copies {
+            Some(copies) if job >= self.others => copies,
+            _ => &mut self.dice,
+        }
+    }
+
+    fn change_source(&mut self, number: usize, how: shape::Change) {
         let shared = Arc::clone(&self.shared);
-        let job = shared.facts().jobs[job].clone();
+        let job = shared.facts().jobs[number].clone();
+        let source = job.source();
         let was = match job.direction {
-            Direction::Copy => unreachable!("nothing is copied here"),
             Direction::Upload => shared.disk.read(&job.path).map(Bytes::from),
-            Direction::Download => shared.s3.object(BUCKET, &job.key),
+            Direction::Download | Direction::Copy => shared.s3.object(BUCKET, &source),
         };
         let Some(was) = was else { return };
-        let now = shape::changed(&mut self.dice, &was, how);
+        let now = shape::changed(self.dice_of(number), &was, how);
         if let Some(now) = &now {
             let mut facts = shared.facts();
-            facts
-                .sources
-                .entry(source_of(&job))
-                .or_default()
-                .push(now.clone());
+            let versions = facts.sources.entry(source.clone()).or_default();
+            versions.push(now.clone());
         }
         let replaced = matches!(how, shape::Change::Replaced);
         match (job.direction, now) {
-            (Direction::Copy, _) => unreachable!("nothing is copied here"),
             (Direction::Upload, Some(now)) if replaced => {
                 shared.disk.replace(&job.path, now.into())
             }
             (Direction::Upload, Some(now)) => shared.disk.write(&job.path, now.into()),
             (Direction::Upload, None) => shared.disk.remove(&job.path),
-            (Direction::Download, Some(now)) => shared.s3.put(BUCKET, &job.key, now),
-            (Direction::Download, None) => shared.s3.delete(BUCKET, &job.key),
+            (_, Some(now)) => shared.s3.put(BUCKET, &source, now),
+            (_, None) => shared.s3.delete(BUCKET, &source),
         }
     }
 
@@ -347,7 +380,7 @@ impl World {
 
     fn can_be_asked(&self, job: usize) -> bool {
         let job = self.shared.facts().jobs[job].clone();
-        job.direction == Direction::Download || self.shared.disk.read(&job.path).is_some()
+        job.direction != Direction::Upload || self.shared.disk.read(&job.path).is_some()
     }
 
     async fn records(&self) -> Vec<Record> {
@@ -376,7 +409,8 @@ impl World {
                 (left, by.and_then(|(_, _, by)| *by))
             })
             .collect();
-        let keys: Vec<String> = facts.jobs.iter().map(|job| job.key.clone()).collect();
+        let of = |job: &super::Job| [job.key.clone(), job.source()];
+        let keys: Vec<String> = facts.jobs.iter().flat_map(of).collect();
         let missing = keys
             .into_iter()
             .filter(|key| shared.s3.object(BUCKET, key).is_none());
@@ -397,11 +431,12 @@ impl World {
     }
 }
 
-/// Where the bytes of a job come from.
-fn source_of(job: &super::Job) -> String {
-    match job.direction {
-        Direction::Upload => name_of(&job.path),
-        Direction::Download | Direction::Copy => job.key.clone(),
+impl Facts {
+    /// It is asked for, and its source has these bytes.
+    fn accept(&mut self, job: super::Job, bytes: Bytes) {
+        let versions = self.sources.entry(job.source()).or_default();
+        versions.push(bytes);
+        self.jobs.push(job);
     }
 }
 
@@ -450,6 +485,10 @@ fn break_it(
         Some(Broken::LittersTheDisk) => disk.rule(|rules| rules.litters = true),
         Some(Broken::NeverAborts) => s3.rule(|rules| rules.keeps_uploads = true),
         Some(Broken::BelievesBytes) => s3.rule(|rules| rules.shows_no_checksums = true),
+        Some(Broken::CopiesWhatever) => s3.rule(|rules| {
+            rules.copies_whatever = true;
+            rules.shows_no_checksums = true;
+        }),
         Some(Broken::SendsAgainUnasked) => s3.rule(|rules| rules.denies_objects = true),
         Some(Broken::ShowsLess | Broken::ExceedsLimits | Broken::TwoOwners) | None => {}
     }

@@ -68,16 +68,27 @@ pub enum Broken {
     SendsAgainUnasked,
     /// Files are put where nobody wanted them.
     LittersTheDisk,
+    /// What is copied is what is there at the moment.
+    CopiesWhatever,
 }
 
 /// Lives through the world of a seed.
 pub fn run(seed: u64, broken: Option<Broken>) -> Outcome {
+    live(seed, broken, false)
+}
+
+/// Lives through the world of a seed in which objects are copied, too.
+pub fn run_with_copies(seed: u64, broken: Option<Broken>) -> Outcome {
+    live(seed, broken, true)
+}
+
+fn live(seed: u64, broken: Option<Broken>, with_copies: bool) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .expect("a runtime without I/O needs nothing of the system");
-    let (facts, trace, lasted) = runtime.block_on(life::live(seed, broken));
+    let (facts, trace, lasted) = runtime.block_on(life::live(seed, broken, with_copies));
     Outcome {
         violations: oracle::violations(&facts),
         trace,
@@ -90,8 +101,4 @@ pub fn run(seed: u64, broken: Option<Broken>) -> Outcome {
 pub(super) fn is_temporary(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.starts_with(".towline-") && name.ends_with(".part")
-}
-
-fn name_of(path: &Path) -> String {
-    path.display().to_string()
 }

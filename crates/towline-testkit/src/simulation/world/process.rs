@@ -157,6 +157,11 @@ impl Process {
                 Direction::Download if job % 2 == 1 => shared.s3.listed(BUCKET, &asked.key),
                 Direction::Download | Direction::Copy => None,
             };
+            // By its age a copy is told from what stood there before.
+            let created_at = match asked.direction {
+                Direction::Copy => shared.s3.our_time(),
+                Direction::Upload | Direction::Download => Timestamp::from_millis(1),
+            };
             let new = NewTransfer {
                 source,
                 spec: Spec {
@@ -174,7 +179,7 @@ impl Process {
                     token: Some(format!("job-{job}")),
                     group: None,
                 },
-                created_at: Timestamp::from_millis(1),
+                created_at,
             };
             match engine.submit(vec![new]).await {
                 Ok(created) => {

@@ -1,5 +1,6 @@
 //! What a seed makes of a world: its transfers, and what happens when.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,12 +11,17 @@ use towline_core::{
 };
 
 use super::facts::Job;
+use super::process::BUCKET;
 use crate::simulation::Network;
 
 /// Where sources are.
 pub(super) const SOURCES: &str = "/sources";
 /// Where targets are.
 pub(super) const TARGETS: &str = "/targets";
+
+/// Copies are asked for later than what stands there was put there, also by a clock of
+/// whole seconds: what is as old as its transfer may be taken for the copy.
+pub(super) const COPIES_SINCE: Duration = Duration::from_millis(2500);
 
 /// Something that happens.
 #[derive(Clone, Copy, Debug)]
@@ -198,14 +204,7 @@ fn act(dice: &mut fastrand::Rng, jobs: usize) -> (Act, Option<Act>) {
         13 => (Act::Command(job, Command::Retry), None),
         14 => (Act::Remove(job), None),
         15..=16 => {
-            let how = match dice.u8(0..12) {
-                0..=2 => Change::Rewritten,
-                3..=4 => Change::HalfRewritten,
-                5..=7 => Change::Replaced,
-                8..=9 => Change::Longer,
-                10 => Change::Shorter,
-                _ => Change::Removed,
-            };
+            let how = change(dice);
             (Act::ChangeSource(job, how), None)
         }
         17..=20 => {
@@ -252,4 +251,94 @@ fn act(dice: &mut fastrand::Rng, jobs: usize) -> (Act, Option<Act>) {
             false => (Act::Hint, None),
         },
     }
+}
+
+fn change(dice: &mut fastrand::Rng) -> Change {
+    match dice.u8(0..12) {
+        0..=2 => Change::Rewritten,
+        3..=4 => Change::HalfRewritten,
+        5..=7 => Change::Replaced,
+        8..=9 => Change::Longer,
+        10 => Change::Shorter,
+        _ => Change::Removed,
+    }
+}
+
+/// Copies, the bytes of their sources, and what stands where they go; the first has
+/// this number.
+pub(super) fn copies(dice: &mut fastrand::Rng, first: usize) -> Vec<(Job, Bytes, Option<Bytes>)> {
+    let count = dice.usize(1..=3);
+    (first..first + count)
+        .map(|number| {
+            let (job, bytes) = copy(dice, number);
+            let before = match dice.u8(0..6) {
+                0..=2 => None,
+                // Which differs from the copy only in what it carries.
+                3 => Some(bytes.clone()),
+                _ => Some(content(dice, 3000)),
+            };
+            (job, bytes, before)
+        })
+        .collect()
+}
+
+fn copy(dice: &mut fastrand::Rng, number: usize) -> (Job, Bytes) {
+    let part_size = [4 << 10, 16 << 10, 50_000][dice.usize(0..3)];
+    let mut options = TransferOptions::default();
+    options.part_size = Some(PartSize::simulated(part_size));
+    options.upload_mode = match dice.u8(0..6) {
+        0 => UploadMode::Single,
+        1 => UploadMode::Multipart,
+        _ => UploadMode::Auto,
+    };
+    options.when_source_changes = match dice.u8(0..4) {
+        0 => WhenSourceChanges::Fail,
+        _ => WhenSourceChanges::Restart,
+    };
+    options.if_absent = dice.u8(0..6) == 0;
+    options.network = NetworkPolicy::default();
+    let len = match dice.u8(0..8) {
+        0 => dice.u64(0..2),
+        1..=2 => dice.u64(0..part_size),
+        3 => part_size,
+        _ => dice.u64(0..part_size * 8),
+    };
+    let job = Job {
+        direction: Direction::Copy,
+        key: format!("copy-{number}"),
+        path: PathBuf::from(format!("s3://{BUCKET}/origin-{number}")),
+        options,
+        id: None,
+        removed: false,
+    };
+    (job, content(dice, len))
+}
+
+/// What happens to copies, and when.
+pub(super) fn acts_of_copies(dice: &mut fastrand::Rng, jobs: Range<usize>) -> Vec<(Duration, Act)> {
+    let span = dice.u64(10_000..60_000);
+    let mut acts = Vec::new();
+    for job in jobs {
+        let at = COPIES_SINCE + Duration::from_millis(dice.u64(0..span / 3));
+        acts.push((at, Act::Submit(job)));
+        for _ in 0..dice.u64(0..6) {
+            let lasts = Duration::from_millis(dice.u64(1..20_000));
+            // Most of it soon, while it is under way.
+            let after = [span, 2000, 300][dice.usize(0..3)];
+            let at = at + Duration::from_millis(dice.u64(0..after));
+            let (act, end) = match dice.u8(0..10) {
+                0..=2 => (
+                    Act::Command(job, Command::Pause),
+                    Some(Act::Command(job, Command::Resume)),
+                ),
+                3..=4 => (Act::Command(job, Command::Cancel), None),
+                5 => (Act::Command(job, Command::Retry), None),
+                6 => (Act::Remove(job), None),
+                _ => (Act::ChangeSource(job, change(dice)), None),
+            };
+            acts.push((at, act));
+            acts.extend(end.map(|end| (at + lasts, end)));
+        }
+    }
+    acts
 }
