@@ -55,7 +55,7 @@ async fn very_many_small_files_killed_again_and_again_are_each_sent_once_but_for
         sent(),
         begun.elapsed()
     );
-    assert_eq!(told["failed"], 0, "{told}");
+    assert!(told["failed"].as_object().unwrap().is_empty(), "{told}");
     assert!(sent() >= files);
     assert!(sent() <= files + kills * IN_FLIGHT, "{}", sent());
     for n in 0..files {
