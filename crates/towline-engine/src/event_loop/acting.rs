@@ -113,6 +113,7 @@ impl EventLoop {
             open: Arc::clone(&live.open),
             stream: live.stream.clone(),
             stop,
+            unanswered: live.unanswered,
             inbox: self.inbox.clone(),
         };
         self.next_act += 1;

@@ -404,6 +404,9 @@ impl EventLoop {
         let Some((act, stopped)) = live.ended(act) else {
             return;
         };
+        if matches!(act, Act::Part(_)) && matches!(event, None | Some(Event::PartFailed { .. })) {
+            live.unanswered = Some(self.machine.clock.monotonic());
+        }
         // What was stopped is asked for again; but a part that landed counts, and an
         // object in one request, and the name of an upload, which is known nowhere else.
         let landed = match &event {
