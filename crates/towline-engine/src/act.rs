@@ -1,6 +1,7 @@
 //! What every act works with, and how one is run and cut short.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use towline_core::{
@@ -97,6 +98,8 @@ pub(crate) struct Context {
     /// Where its bytes come from or go to, where that is no file.
     pub(crate) stream: Option<Stream>,
     pub(crate) stop: Stop,
+    /// When a part of it was last given up without an answer, by our clock.
+    pub(crate) unanswered: Option<Duration>,
     pub(crate) inbox: mpsc::UnboundedSender<Message>,
 }
 

@@ -53,6 +53,8 @@ pub(crate) struct Live {
     /// When it was cut off as it was silent after a change of the network, and
     /// how many bytes were recorded then.
     pub(crate) cut_off: Option<(Duration, u64)>,
+    /// When a part was last given up without an answer: S3 may be at work with it.
+    pub(crate) unanswered: Option<Duration>,
     /// The most bytes that were shown in this generation.
     pub(crate) shown: (u32, u64),
     /// Answers to those who paused it, once nothing of it runs any more.
@@ -99,6 +101,7 @@ impl Live {
             last_step: 0,
             parked: 0,
             cut_off: None,
+            unanswered: None,
             shown: (0, 0),
             when_idle: Vec::new(),
         }

@@ -17,6 +17,9 @@ const EVERY: Duration = Duration::from_millis(500);
 /// Nobody waits longer for a cancel.
 const AT_MOST: Duration = Duration::from_secs(30);
 
+/// One look may take so long.
+const ONE_LOOK: Duration = Duration::from_millis(1500);
+
 /// The proof of a copy that was canceled too late, looked for as long as the store may
 /// be at work with it. That nobody can tell does not keep it from being canceled.
 pub(crate) async fn landed_late(context: &Context) -> Option<Proof> {
@@ -26,19 +29,22 @@ pub(crate) async fn landed_late(context: &Context) -> Option<Proof> {
     if !is_canceled || asked != Some(Request::Put) {
         return None;
     }
-    let looks = async {
-        loop {
-            if let Ok(Some(there)) = head::now(context, None).await
-                && let Judgement::Ours(proof) = is_ours(context, origin, &there)
-            {
-                return proof;
-            }
-            context.clock.sleep(EVERY).await;
+    // What was not asked for in this process is over by now.
+    let until = context
+        .unanswered
+        .map(|since| since + takes(context.plan().size()));
+    loop {
+        let look = tokio::time::timeout(ONE_LOOK, head::now(context, None));
+        if let Ok(Ok(Some(there))) = look.await
+            && let Judgement::Ours(proof) = is_ours(context, origin, &there)
+        {
+            return Some(proof);
         }
-    };
-    tokio::time::timeout(takes(context.plan().size()), looks)
-        .await
-        .ok()
+        if until.is_none_or(|until| context.clock.monotonic() >= until) {
+            return None;
+        }
+        context.clock.sleep(EVERY).await;
+    }
 }
 
 fn takes(bytes: u64) -> Duration {

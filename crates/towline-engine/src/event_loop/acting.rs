@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use towline_core::{Event, TransferId};
+use towline_core::{Direction, Event, Failure, TransferId};
 use tracing::Instrument as _;
 
 use super::{EventLoop, Message};
 use crate::act::{self, Act, Context, Stop};
 use crate::live::ActId;
 use crate::scheduler::Round;
+use crate::site::Sign;
 
 impl EventLoop {
     pub(super) fn schedule(&mut self) {
@@ -113,6 +114,7 @@ impl EventLoop {
             open: Arc::clone(&live.open),
             stream: live.stream.clone(),
             stop,
+            unanswered: live.unanswered,
             inbox: self.inbox.clone(),
         };
         self.next_act += 1;
@@ -146,6 +148,78 @@ impl EventLoop {
             end.event = act::perform(act, context).await;
         };
         self.machine.tasks.spawn(work.instrument(attempt));
+    }
+
+    pub(super) fn on_act_ended(&mut self, id: TransferId, act: ActId, event: Option<Event>) {
+        self.scheduler.give_back();
+        let site = self.acts.remove(&act);
+        if let Some(site) = site {
+            self.sites.get(site).pace.give_back();
+        }
+        let Some(live) = self.live.get_mut(&id) else {
+            return;
+        };
+        let Some((act, stopped)) = live.ended(act) else {
+            return;
+        };
+        if matches!(act, Act::Part(_)) && matches!(event, None | Some(Event::PartFailed { .. })) {
+            live.unanswered = Some(self.machine.clock.monotonic());
+        }
+        // What was stopped is asked for again; but a part that landed counts, and an
+        // object in one request, a file that has its name, and the name of an upload,
+        // which is known nowhere else.
+        let landed = match &event {
+            Some(Event::PartMoved(_) | Event::UploadOpened(_) | Event::Fetched { .. }) => true,
+            Some(Event::Finished(_)) => {
+                let direction = live.transfer.record().spec.direction;
+                direction == Direction::Download || matches!(act, Act::Part(_))
+            }
+            _ => false,
+        };
+        let counts = !stopped || landed;
+        if let Some(event) = event.filter(|_| counts) {
+            let sign = match failure_of(&event) {
+                Some(failure) => Sign::of(failure),
+                None if act.talks_to_s3(live.transfer.record().spec.direction) => {
+                    live.profile.note_worked();
+                    live.parked = 0;
+                    Sign::Answered
+                }
+                None => Sign::Nothing,
+            };
+            match failure_of(&event) {
+                Some(failure) => {
+                    self.meter.failed(failure);
+                    if failure.lacks_descriptors() {
+                        self.scheduler.hold_back();
+                    }
+                }
+                None => self.scheduler.ease(),
+            }
+            let site = match failure_of(&event) {
+                Some(failure) if failure.is_of_origin() => {
+                    Some(self.sites.of_origin(live.transfer.record()))
+                }
+                _ => site,
+            };
+            live.waits_at = site.unwrap_or(live.site);
+            match (sign, site) {
+                (Sign::Broke, Some(site)) => self.on_broken(id, site, event),
+                _ => self.advance(id, event),
+            }
+            if let Some(site) = site {
+                self.note_sign(site, sign);
+            }
+        }
+        self.release(id);
+    }
+}
+
+/// Why an act did not succeed.
+fn failure_of(event: &Event) -> Option<&Failure> {
+    match event {
+        Event::ActFailed(failure) | Event::PartFailed { failure, .. } => Some(failure),
+        _ => None,
     }
 }
 

@@ -12,9 +12,8 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use towline_core::{
-    Action, Command, Connector, Direction, ErrorRecord, Event, Failure, Fix, Incident, Item,
-    NetworkClass, Now, PartNumber, PartRow, Priority, Record, S3Error, Step, Store, StoreError,
-    TransferId,
+    Action, Command, Connector, ErrorRecord, Event, Fix, Incident, Item, NetworkClass, Now,
+    PartNumber, PartRow, Priority, Record, S3Error, Step, Store, StoreError, TransferId,
 };
 
 use self::lanes::Lanes;
@@ -29,7 +28,7 @@ use crate::meter::Meter;
 use crate::profile::Profiles;
 use crate::request_rate::RequestRate;
 use crate::scheduler::Scheduler;
-use crate::site::{Sign, SiteId, Sites};
+use crate::site::{SiteId, Sites};
 use crate::snapshot::{Snapshot, Watch};
 use crate::stream::Stream;
 use crate::writer::Writer;
@@ -393,67 +392,6 @@ impl EventLoop {
         }
     }
 
-    fn on_act_ended(&mut self, id: TransferId, act: ActId, event: Option<Event>) {
-        self.scheduler.give_back();
-        let site = self.acts.remove(&act);
-        if let Some(site) = site {
-            self.sites.get(site).pace.give_back();
-        }
-        let Some(live) = self.live.get_mut(&id) else {
-            return;
-        };
-        let Some((act, stopped)) = live.ended(act) else {
-            return;
-        };
-        // What was stopped is asked for again; but a part that landed counts, and an
-        // object in one request, a file that has its name, and the name of an upload,
-        // which is known nowhere else.
-        let landed = match &event {
-            Some(Event::PartMoved(_) | Event::UploadOpened(_) | Event::Fetched { .. }) => true,
-            Some(Event::Finished(_)) => {
-                let direction = live.transfer.record().spec.direction;
-                direction == Direction::Download || matches!(act, Act::Part(_))
-            }
-            _ => false,
-        };
-        let counts = !stopped || landed;
-        if let Some(event) = event.filter(|_| counts) {
-            let sign = match failure_of(&event) {
-                Some(failure) => Sign::of(failure),
-                None if act.talks_to_s3(live.transfer.record().spec.direction) => {
-                    live.profile.note_worked();
-                    live.parked = 0;
-                    Sign::Answered
-                }
-                None => Sign::Nothing,
-            };
-            match failure_of(&event) {
-                Some(failure) => {
-                    self.meter.failed(failure);
-                    if failure.lacks_descriptors() {
-                        self.scheduler.hold_back();
-                    }
-                }
-                None => self.scheduler.ease(),
-            }
-            let site = match failure_of(&event) {
-                Some(failure) if failure.is_of_origin() => {
-                    Some(self.sites.of_origin(live.transfer.record()))
-                }
-                _ => site,
-            };
-            live.waits_at = site.unwrap_or(live.site);
-            match (sign, site) {
-                (Sign::Broke, Some(site)) => self.on_broken(id, site, event),
-                _ => self.advance(id, event),
-            }
-            if let Some(site) = site {
-                self.note_sign(site, sign);
-            }
-        }
-        self.release(id);
-    }
-
     fn advance(&mut self, id: TransferId, event: Event) {
         let landed = matches!(
             event,
@@ -611,13 +549,5 @@ impl EventLoop {
         self.closing.is_some()
             && self.live.values().all(Live::is_idle)
             && (self.broken || self.pending.is_empty())
-    }
-}
-
-/// Why an act did not succeed.
-fn failure_of(event: &Event) -> Option<&Failure> {
-    match event {
-        Event::ActFailed(failure) | Event::PartFailed { failure, .. } => Some(failure),
-        _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! Copies: what is copied may be out of reach where its copy is not.
 
-use towline_core::{ParkReason, Phase};
+use towline_core::{Command, Operation, ParkReason, Phase};
 use towline_testkit::simulation::{End, Request};
 
 use crate::scene::{MIB, ORIGIN, Scene, secs};
@@ -47,4 +47,17 @@ async fn a_copy_in_parts_is_of_one_version_also_where_the_store_heeds_no_conditi
     scene.put_origin(&copy);
     scene.completes(&copy, secs(60)).await;
     assert_eq!(scene.record(&copy).await.generation, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_the_store_is_not_at_work_with_any_more_is_canceled_without_a_wait() {
+    let scene = Scene::new().await;
+    scene.s3.deny(&[Operation::CopyObject]);
+    let copy = scene.copy("copy", MIB).await;
+    let failed = async || scene.phase(&copy).await == Phase::Failed;
+    scene.until("it has failed", secs(60), failed).await;
+    tokio::time::sleep(secs(10)).await;
+    scene.command(&copy, Command::Cancel).await;
+    let canceled = async || scene.phase(&copy).await == Phase::Canceled;
+    scene.until("it is canceled", secs(1), canceled).await;
 }
