@@ -240,7 +240,7 @@ impl Group<'_> {
                 self.cursor = cursor;
                 return;
             }
-            Event::Handover => return,
+            Event::Group(_) | Event::Handover => return,
         };
         if let Some(known) = self.transfers.get_mut(&id) {
             // What has ended and is forgotten since has ended.

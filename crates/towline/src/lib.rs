@@ -279,7 +279,7 @@ pub use doctor::{Check, CheckResult, Diagnosis, DoctorRequest};
 pub use download_stream::DownloadStream;
 pub use error::{Error, SubmitError};
 pub use follow::TransferChanges;
-pub use group::{DirectoryRequest, Group, GroupObserver};
+pub use group::{DirectoryRequest, Group, GroupObserver, GroupRequest};
 pub use head::{HeadRequest, ObjectMetadata};
 pub use leftovers::{KeptBecause, Leftover, LeftoverReport, Leftovers};
 pub use lifecycle::{AbortRule, LifecycleCheck};

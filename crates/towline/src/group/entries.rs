@@ -4,7 +4,7 @@ use std::iter::Peekable;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
-use towline_core::{Direction, ListedObject, LocalFailure, NotListed};
+use towline_core::{Direction, GroupId, ListedObject, LocalFailure, NotListed};
 
 use super::{ListingRequest, Place};
 use crate::prefix::PrefixListing;
@@ -45,9 +45,13 @@ pub(super) enum Entries {
 
 impl Entries {
     /// From the start, or behind a place.
-    pub(super) fn open(asked: &ListingRequest, behind: Option<Place>) -> Result<Self, Error> {
+    pub(super) fn open(
+        group: GroupId,
+        asked: &ListingRequest,
+        behind: Option<Place>,
+    ) -> Result<Self, Error> {
         if asked.like.direction == Direction::Download {
-            let pages = PrefixListing::of(asked.clone(), behind)?;
+            let pages = PrefixListing::of(asked.clone(), behind)?.for_group(group);
             return Ok(Self::Objects(Box::new(pages)));
         }
         be_the_same(asked)?;

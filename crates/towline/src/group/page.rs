@@ -3,6 +3,7 @@
 
 use towline_core::{
     Direction, GroupPage, GroupRecord, ListedObject, NewTransfer, NotListed, Query, Record,
+    TransferId,
 };
 
 use super::entries::{Entry, Step};
@@ -64,6 +65,7 @@ impl Recording<'_> {
                 Verdict::New(new) => page.new.push(*new),
                 Verdict::There => {}
                 Verdict::Adopted(again) => {
+                    self.hand_on(again.id());
                     page.adopted.push(self.utility.go_on(again, None).await?);
                 }
                 Verdict::Without(without) => {
@@ -79,9 +81,17 @@ impl Recording<'_> {
             .record_page(self.group.id, page)
             .await?;
         if let Some(created) = &recorded {
+            for created in created {
+                self.hand_on(created.record().id);
+            }
             self.utility.engine().begin(created)?;
         }
         Ok(recorded.is_some())
+    }
+
+    /// What was handed over for the group is for its transfers too.
+    fn hand_on(&self, id: TransferId) {
+        self.utility.connector().hand_on(self.group.id, id);
     }
 
     /// Looks at the files of all of them.
@@ -140,6 +150,7 @@ impl Recording<'_> {
         if group.as_deref() == Some(self.asked.name()) {
             return Ok(Verdict::Adopted(again));
         }
+        self.hand_on(again.id());
         let id = self.utility.go_on(again, None).await?;
         let why = format!("transfer {id}, which is not of this group, does the same");
         Ok(Verdict::Without(skipped(request, "UnderWay", why)))

@@ -4,19 +4,16 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{Access, access};
 use towline_core::{
-    Direction, ListedObject, Operation, Page, Phase, Query, Record, S3Error, S3ErrorKind, State,
-    StoreError, Timestamp,
+    Direction, GroupId, ListedObject, Operation, Page, Phase, Query, Record, S3Error, S3ErrorKind,
+    State, StoreError, Timestamp,
 };
 use towline_engine::{KeyNames, KeyPlace, check_beneath, folds_names, make_beneath};
 
+use super::PrefixRequest;
 use super::order::Order;
-use super::{PrefixRequest, bad_prefix};
-use crate::group::{ListingRequest, Place};
-use crate::{
-    Error, RequestError, SubmitError, TransferRequest, TransferUtility, check, check_options, place,
-};
+use crate::group::{ListingRequest, Place, unusable};
+use crate::{Error, RequestError, TransferRequest, TransferUtility, place};
 
 /// The longest path that system calls take, in bytes; one is for its end.
 const PATH_MAX: usize = 4096;
@@ -36,6 +33,8 @@ pub(crate) struct PrefixListing {
     /// Components of `dir`.
     depth: u32,
     like: TransferRequest,
+    /// For which it lists.
+    group: Option<GroupId>,
     names: KeyNames,
     order: Order,
     next: Next,
@@ -89,45 +88,10 @@ impl PrefixRequest {
     /// which none is asked for yet. For who submits elsewhere; else await the
     /// request.
     pub async fn pages(self) -> Result<PrefixPages, Error> {
-        let (utility, asked) = self.settle()?;
+        let utility = self.utility;
+        let asked = self.request.settle(&utility, false)?;
         let listing = PrefixListing::of(asked, None)?;
         Ok(PrefixPages { utility, listing })
-    }
-
-    pub(super) fn settle(self) -> Result<(TransferUtility, ListingRequest), Error> {
-        if !(self.prefix.is_empty() || self.prefix.ends_with('/')) {
-            return Err(bad_prefix().into());
-        }
-        let place = self
-            .utility
-            .place(&self.like.bucket, self.like.connection.as_ref())?;
-        let dir: PathBuf = check::absolute(&self.dir)?.components().collect();
-        make_durable(&dir).map_err(|error| unusable(&dir, &error))?;
-        access(&dir, Access::WRITE_OK | Access::EXEC_OK)
-            .map_err(|errno| unusable(&dir, &errno.into()))?;
-        let mut like = self.like;
-        like.options.root_depth = Some(depth_of(&dir));
-        let lacks_key = |key: &_| self.utility.lacks_key(key);
-        check_options::settle(&mut like.options.clone(), like.direction, lacks_key)?;
-        let group = || format!("s3://{}/{} to {}", place.bucket, self.prefix, dir.display());
-        like.group.get_or_insert_with(group);
-        like.bucket = place.bucket;
-        like.connection = Some(place.connection);
-        let asked = ListingRequest {
-            prefix: self.prefix,
-            dir,
-            like,
-            spares: false,
-            inode: None,
-        };
-        Ok((self.utility, asked))
-    }
-}
-
-fn unusable(dir: &Path, error: &std::io::Error) -> SubmitError {
-    SubmitError::Target {
-        path: dir.to_owned(),
-        why: error.to_string(),
     }
 }
 
@@ -140,6 +104,7 @@ impl PrefixListing {
             prefix: asked.prefix,
             dir: asked.dir,
             like: asked.like,
+            group: None,
             names: KeyNames::new(folds),
             order: Order::new(),
             next: Next::First,
@@ -151,6 +116,12 @@ impl PrefixListing {
             pages.next = Next::After(after);
         }
         Ok(pages)
+    }
+
+    /// With what was handed over for a group.
+    pub(crate) fn for_group(mut self, group: GroupId) -> Self {
+        self.group = Some(group);
+        self
     }
 
     /// Where the listing may go on in another process; `None` where it has to begin
@@ -178,8 +149,11 @@ impl PrefixListing {
             .list(self.like.bucket.as_str())
             .prefix(self.prefix.as_str())
             .access(self.like.options.access.clone());
-        if let Some(connection) = &self.like.connection {
-            list = list.connection(connection.clone());
+        if let Some(connection) = self.like.connection.clone() {
+            list = match self.group {
+                Some(group) => list.of_group(group, connection),
+                None => list.connection(connection),
+            };
         }
         let listed = match &self.next {
             Next::First => list.await?,
