@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use towline::{
-    Bandwidth, Config, Direction, Rate, Recovery, StoreError, TransferId, TransferUtility,
+    Bandwidth, Config, Direction, GroupId, Rate, Recovery, StoreError, TransferId, TransferUtility,
 };
 use towline_daemon::{
-    About, Client, ClientError, Mode, Server, Service, SetCaps, SetLimits, Shown, Steer, Steered,
-    Submit, Submitted, Verb,
+    About, Client, ClientError, GroupSteered, GroupVerb, Mode, Server, Service, SetCaps, SetLimits,
+    Shown, Steer, SteerGroup, Steered, Submit, Submitted, Verb,
 };
 
 use crate::args::{Keeping, Moving, Running};
@@ -176,6 +176,17 @@ impl Reach {
     /// Steers through whoever owns the state.
     pub(crate) async fn steer(&mut self, verb: Verb, steer: &Steer) -> Result<Steered, Error> {
         self.ask(async |owner| owner.steer(verb, steer).await).await
+    }
+
+    /// Steers a group through whoever owns the state.
+    pub(crate) async fn steer_group(
+        &mut self,
+        verb: GroupVerb,
+        id: GroupId,
+        steer: &SteerGroup,
+    ) -> Result<GroupSteered, Error> {
+        self.ask(async |owner| owner.steer_group(verb, id, steer).await)
+            .await
     }
 
     /// Asks whoever owns the state how a transfer is.
