@@ -17,7 +17,6 @@ mod listing;
 mod logging;
 mod output;
 mod parse;
-mod prefix;
 mod process;
 mod progress;
 #[cfg(test)]

@@ -106,7 +106,7 @@ async fn request(verb: Verb, args: &Steering, reach: &Reach) -> Result<Steer, Er
         });
     }
     if let Some(group) = &args.group {
-        let listed = Groups::Owner(reach.client.clone()).named(group).await?;
+        let listed = Groups::of(reach).named(group).await?;
         steer.all.push(Which {
             group: Some(listed.map_or_else(|| group.to_string(), |listed| listed.name)),
             ..Which::default()

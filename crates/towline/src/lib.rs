@@ -288,7 +288,7 @@ pub use network::NetworkMonitor;
 pub use objects::{DeleteRequest, ListRequest};
 pub use observer::{TransferObserver, Updates};
 pub use overview::{PartState, TransferCounts, TransferPart, TransferParts};
-pub use prefix::{LeftOut, PrefixPage, PrefixPages, PrefixRequest};
+pub use prefix::PrefixRequest;
 pub use presign::{PresignGet, PresignPut};
 pub use request::{Listed, TransferRequest};
 pub use settings::SettingsError;

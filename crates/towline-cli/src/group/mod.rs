@@ -1,18 +1,21 @@
 //! Groups that list their own transfers: found, told of, and what they left out.
 
+mod begin;
 mod stay;
 mod steer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde_json::json;
 use towline::{Direction, Group, GroupId, GroupQuery, SqliteReader, State};
 use towline_daemon::{Client, ClientError, FindGroups, FindLeftOut, LeftOutSeen};
 
+pub(crate) use self::begin::run;
 pub(crate) use self::steer::steer;
 use crate::error::Error;
 use crate::output::Output;
+use crate::reach::Reach;
 
 /// The most groups, or what they left out, of a page.
 const PAGE: usize = 100;
@@ -44,7 +47,8 @@ impl std::fmt::Display for GroupName {
 
 /// Where groups are read: of their owner, or at rest.
 pub(crate) enum Groups {
-    Owner(Client),
+    /// Of the state in this directory.
+    Owner(Client, PathBuf),
     Store(SqliteReader),
     Nothing,
 }
@@ -52,17 +56,30 @@ pub(crate) enum Groups {
 impl Groups {
     pub(crate) async fn open(dir: &Path) -> Result<Self, Error> {
         Ok(match Client::connect(dir).await {
-            Ok((owner, _)) => Self::Owner(owner),
-            Err(_) if dir.join("towline.db").exists() => Self::Store(SqliteReader::open(dir)?),
-            Err(_) => Self::Nothing,
+            Ok((owner, _)) => Self::Owner(owner, dir.to_owned()),
+            Err(_) => Self::at_rest(dir)?,
+        })
+    }
+
+    /// Of whoever a command has reached.
+    pub(crate) fn of(reach: &Reach) -> Self {
+        Self::Owner(reach.client.clone(), reach.dir().to_owned())
+    }
+
+    fn at_rest(dir: &Path) -> Result<Self, Error> {
+        Ok(match dir.join("towline.db").exists() {
+            true => Self::Store(SqliteReader::open(dir)?),
+            false => Self::Nothing,
         })
     }
 
     /// The one that is called so; of a name the newest.
     pub(crate) async fn named(&self, name: &GroupName) -> Result<Option<Group>, Error> {
         match (self, name) {
-            (Self::Owner(owner), GroupName::Id(id)) => match owner.group(*id).await {
+            (Self::Owner(owner, dir), GroupName::Id(id)) => match owner.group(*id).await {
                 Err(ClientError::Problem(problem)) if problem.status == 404 => Ok(None),
+                // It went meanwhile, and the store has what it had.
+                Err(error) if error.is_gone() => Box::pin(Self::at_rest(dir)?.named(name)).await,
                 found => Ok(Some(found?)),
             },
             (_, GroupName::Id(id)) => {
@@ -106,15 +123,20 @@ impl Groups {
 
     async fn page(&self, query: GroupQuery) -> Result<Vec<Group>, Error> {
         match self {
-            Self::Owner(owner) => {
+            Self::Owner(owner, dir) => {
                 let find = FindGroups {
-                    name: query.name,
+                    name: query.name.clone(),
                     unended: query.unended,
                     after: query.after,
                     newest_first: query.newest_first,
                     limit: Some(query.limit),
                 };
-                Ok(owner.groups(&find).await?.groups)
+                match owner.groups(&find).await {
+                    Err(error) if error.is_gone() => {
+                        Box::pin(Self::at_rest(dir)?.page(query)).await
+                    }
+                    found => Ok(found?.groups),
+                }
             }
             Self::Store(reader) => {
                 let mut groups = Vec::new();
@@ -140,13 +162,19 @@ impl Groups {
         after: u64,
     ) -> Result<Vec<LeftOutSeen>, Error> {
         match self {
-            Self::Owner(owner) => {
+            Self::Owner(owner, dir) => {
                 let find = FindLeftOut {
                     skipped,
                     after,
                     limit: Some(PAGE),
                 };
-                Ok(owner.left_out(id, &find).await?.left_out)
+                match owner.left_out(id, &find).await {
+                    Err(error) if error.is_gone() => {
+                        let at_rest = Self::at_rest(dir)?;
+                        Box::pin(at_rest.left_out(id, skipped, after)).await
+                    }
+                    found => Ok(found?.left_out),
+                }
             }
             Self::Store(reader) => {
                 let page = reader.not_listed(id, skipped, after, PAGE).await?;
@@ -169,7 +197,7 @@ impl Groups {
                 true => (0, group.found.skipped),
                 false => (0, group.found.refused),
             };
-            loop {
+            while said < all {
                 let page = self.left_out(group.id, skipped, said).await?;
                 if page.is_empty() {
                     break;

@@ -106,8 +106,7 @@ impl GroupStay<'_> {
                 Ok(Stayed::Ended(Exit::Failed))
             }
             Ended::All => {
-                let groups = Groups::Owner(reach.client.clone());
-                groups.say_left_out(&group, output).await?;
+                Groups::of(reach).say_left_out(&group, output).await?;
                 Ok(Stayed::Ended(exit_of(&group, goal, output)))
             }
         }

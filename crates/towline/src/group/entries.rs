@@ -51,7 +51,7 @@ impl Entries {
         behind: Option<Place>,
     ) -> Result<Self, Error> {
         if asked.like.direction == Direction::Download {
-            let pages = PrefixListing::of(asked.clone(), behind)?.for_group(group);
+            let pages = PrefixListing::of(group, asked.clone(), behind)?;
             return Ok(Self::Objects(Box::new(pages)));
         }
         be_the_same(asked)?;
@@ -103,8 +103,17 @@ async fn objects(utility: &TransferUtility, pages: &mut PrefixListing) -> Result
             why: left_out.why,
         })
     });
+    let directories = page.directories.into_iter().map(|key| {
+        Entry::Without(NotListed {
+            skipped: true,
+            key: Some(key),
+            path: None,
+            code: "IsDirectory".into(),
+            why: "it stands for a directory".into(),
+        })
+    });
     Ok(Step {
-        entries: wanted.chain(without).collect(),
+        entries: wanted.chain(without).chain(directories).collect(),
         place: pages.place(),
         last: pages.is_done(),
     })

@@ -9,13 +9,11 @@ use std::pin::Pin;
 
 use towline_core::{Access, Connection, PartSize, Priority, WhenTargetExists};
 
-pub use pages::{LeftOut, PrefixPage, PrefixPages};
 pub(crate) use pages::{PrefixListing, depth_of, has_done, make_durable, usable};
 
 use crate::{Error, GroupObserver, GroupRequest, SubmitError, TransferUtility};
 
-/// The download of a prefix. Await it to begin it as a group, or take its
-/// [`pages`](Self::pages) one by one.
+/// The download of a prefix. Await it to begin it as a group.
 #[must_use = "await it to begin the downloads"]
 #[derive(Debug)]
 pub struct PrefixRequest {
