@@ -369,6 +369,9 @@ pub(crate) struct Watch {
     /// Their numbers; ends when all of them have ended [default: all transfers, without end]
     #[arg(value_name = "ID")]
     pub(crate) ids: Vec<towline::TransferId>,
+    /// A group as one, by its number or its name, until it has ended
+    #[arg(long, value_name = "ID|NAME", conflicts_with = "ids")]
+    pub(crate) group: Option<GroupName>,
 }
 
 /// Which transfers are to be steered.

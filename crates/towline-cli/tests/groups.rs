@@ -283,9 +283,14 @@ fn a_group_that_is_paused_elsewhere_is_waited_for_and_one_that_is_canceled_ends_
     terminal.until("it is under way", || terminal.received() > 1 << 20);
     terminal.done(["pause", "--group", "1"]);
     assert_eq!(state(&terminal), "paused");
+    let watch = terminal.begin(["watch", "--json", "--group", "1"]);
     terminal.bandwidth(0);
     terminal.done(["resume", "--group", "1"]);
     upload.succeeds();
+    let watched = watch.succeeds();
+    let last: Value = serde_json::from_str(watched.lines().last().unwrap()).unwrap();
+    assert_eq!(last["state"], "completed");
+    terminal.refused(["watch", "--group", "none"], "there is no group none");
     terminal.bandwidth(2 << 20);
     let upload = terminal.begin(["upload", "files", "s3://bucket/again/"]);
     terminal.until("it is under way", || {

@@ -6,6 +6,7 @@ mod steer;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde_json::json;
 use towline::{Direction, Group, GroupId, GroupQuery, SqliteReader, State};
@@ -14,11 +15,16 @@ use towline_daemon::{Client, ClientError, FindGroups, FindLeftOut, LeftOutSeen};
 pub(crate) use self::begin::run;
 pub(crate) use self::steer::steer;
 use crate::error::Error;
-use crate::output::Output;
+use crate::output::{Output, one_line};
 use crate::reach::Reach;
 
 /// The most groups, or what they left out, of a page.
 const PAGE: usize = 100;
+
+/// How often a group is looked at; each of its transfers is counted then.
+pub(crate) const LOOK: Duration = Duration::from_secs(1);
+/// So many times as long as a look took, it is not looked again.
+pub(crate) const APART: u32 = 20;
 
 /// What a person calls a group by.
 #[derive(Clone, Debug)]
@@ -261,7 +267,7 @@ fn sentence_of(group: &Group, left_out: &LeftOutSeen) -> String {
 }
 
 /// `group 3  upload  in_progress  listing  12 of 40 done, 1 failed  dir to s3://b/p/`.
-pub(crate) fn sentence(group: &Group) -> String {
+fn sentence(group: &Group) -> String {
     let (found, sums) = (&group.found, &group.transfers);
     let all = sums.going + sums.paused + sums.completed + sums.canceled + sums.failed;
     let mut counts = format!("{} of {all} done", sums.completed);
@@ -289,6 +295,14 @@ pub(crate) fn sentence(group: &Group) -> String {
         group.state.as_str(),
         group.name,
     )
+}
+
+/// As people and programs see it.
+pub(crate) fn say(group: &Group, output: &mut Output) {
+    match output.is_json() {
+        true => output.json_line(&to_json(group)),
+        false => output.line(&one_line(&sentence(group))),
+    }
 }
 
 pub(crate) fn to_json(group: &Group) -> serde_json::Value {

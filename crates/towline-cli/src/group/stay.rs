@@ -2,23 +2,18 @@
 //! memory is only what waits for a store that has never answered.
 
 use std::collections::{BTreeMap, HashSet};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use towline::{Cursor, Direction, Group, HandedOver, ListingPhase, State, Transfer, TransferId};
 use towline_daemon::{ClientError, Event, Follow, GroupVerb, SteerGroup};
 
-use super::Groups;
+use super::{APART, Groups, LOOK};
 use crate::args::Waiting;
 use crate::attach::{REFRESH, Stay, Stayed, never_answered, say_end, too_long, too_long_silent};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::reach::Reach;
-
-/// How often the group is looked at; each of its transfers is counted then.
-const LOOK: Duration = Duration::from_secs(1);
-/// So many times as long as a look took, it is not looked again.
-const APART: u32 = 20;
 
 /// The group that a command stays with.
 pub(crate) struct GroupStay<'a> {

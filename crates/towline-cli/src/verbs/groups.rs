@@ -4,8 +4,8 @@
 use crate::args::{self, Common};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::group::{Groups, sentence, to_json};
-use crate::output::{Output, one_line};
+use crate::group::{Groups, say};
+use crate::output::Output;
 
 pub(crate) async fn run(
     args: args::Groups,
@@ -36,11 +36,4 @@ pub(crate) async fn run(
         output.remark(&format!("the newest {}; --limit shows more", args.limit));
     }
     Ok(Exit::Done)
-}
-
-fn say(group: &towline::Group, output: &mut Output) {
-    match output.is_json() {
-        true => output.json_line(&to_json(group)),
-        false => output.line(&one_line(&sentence(group))),
-    }
 }
