@@ -344,3 +344,34 @@ fn a_directory_that_is_named_by_a_link_is_the_one_that_it_leads_to() {
     assert!(terminal.scene.path("back/sub/below").exists());
     assert_eq!(groups(&terminal, &[]).len(), 3);
 }
+
+#[test]
+fn a_group_whose_credentials_are_gone_waits_for_some_and_lists_with_those_of_resume() {
+    let terminal = Terminal::start();
+    filled(&terminal, "files", 3, 10);
+    terminal.done(["upload", "files", "s3://bucket/p/"]);
+    let start_without_keys = || {
+        let mut start = terminal.command(["daemon", "start"]);
+        for key in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+            start.env_remove(key);
+        }
+        let output = start.output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        Daemon(&terminal)
+    };
+    let daemon = start_without_keys();
+    offline(&terminal, true);
+    terminal.done(["download", "--detach", "s3://bucket/p/", "back"]);
+    drop(daemon);
+    terminal.until("the daemon has left", || terminal.owner().is_none());
+    offline(&terminal, false);
+    let _daemon = start_without_keys();
+    let second = || groups(&terminal, &["2"])[0].clone();
+    terminal.until("it waits for credentials", || {
+        second()["error"]["code"] == "Credentials"
+    });
+    assert_eq!(second()["state"], "waiting");
+    terminal.done(["resume", "--group", "2"]);
+    terminal.until("it is done", || second()["state"] == "completed");
+    assert!(terminal.scene.path("back/0002").exists());
+}
