@@ -15,6 +15,7 @@ use towline::{
     Rate, WhenSourceChanges, WhenTargetExists,
 };
 
+use crate::group::GroupName;
 use crate::parse;
 use crate::steering::Target;
 use crate::url::S3Url;
@@ -52,6 +53,8 @@ pub(crate) enum Verb {
     Sync(Box<crate::verbs::sync::Sync>),
     /// List transfers
     List(List),
+    /// List the directories and prefixes that are moved, each as one group
+    Groups(Groups),
     /// Show one transfer, with what happened on its way
     Show(Show),
     /// See all transfers as a table, or hear of each change of state as it happens
@@ -342,6 +345,19 @@ pub(crate) struct List {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Groups {
+    /// Only this one, with what it left out: its number, or its name
+    #[arg(value_name = "ID|NAME", conflicts_with_all = ["unfinished", "limit"])]
+    pub(crate) group: Option<GroupName>,
+    /// Only those that have not ended
+    #[arg(long)]
+    pub(crate) unfinished: bool,
+    /// At most this many, the newest
+    #[arg(long, value_name = "N", default_value = "20")]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Show {
     /// The transfer's number
     #[arg(value_name = "ID")]
@@ -353,18 +369,27 @@ pub(crate) struct Watch {
     /// Their numbers; ends when all of them have ended [default: all transfers, without end]
     #[arg(value_name = "ID")]
     pub(crate) ids: Vec<towline::TransferId>,
+    /// A group as one, by its number or its name, until it has ended
+    #[arg(long, value_name = "ID|NAME", conflicts_with = "ids")]
+    pub(crate) group: Option<GroupName>,
 }
 
 /// Which transfers are to be steered.
 #[derive(Debug, Args)]
 pub(crate) struct Steering {
     /// Their numbers, or objects they go to or come from
-    #[arg(value_name = "ID|s3://BUCKET/KEY", required_unless_present = "all")]
+    #[arg(
+        value_name = "ID|s3://BUCKET/KEY",
+        required_unless_present_any = ["all", "group"]
+    )]
     pub(crate) targets: Vec<Target>,
     /// All that this is meant for: pause and cancel unfinished ones, resume paused ones,
     /// retry failed ones, remove finished ones
     #[arg(long, conflicts_with = "targets")]
     pub(crate) all: bool,
+    /// A group as one, by its number or its name: its listing too, if it has one
+    #[arg(long, value_name = "ID|NAME", conflicts_with_all = ["targets", "all", "kind"])]
+    pub(crate) group: Option<GroupName>,
     /// With --all or an object: only uploads, or only downloads
     #[arg(long = "type", value_name = "TYPE", default_value = "any")]
     pub(crate) kind: Kind,

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use towline::{Cursor, HandedOver, ParkReason, Query, Reason, State, Transfer, TransferId};
+use towline::{
+    Cursor, ErrorRecord, HandedOver, ParkReason, Query, Reason, State, Transfer, TransferId,
+};
 use towline_daemon::{Event, Follow, Seen, Steer, Verb};
 
 use crate::args::Waiting;
@@ -36,7 +38,7 @@ pub(crate) struct Attachment<'a> {
 pub(crate) struct Stay {
     pub(crate) signals: Signals,
     pub(crate) tally: Tally,
-    progress: Progress,
+    pub(crate) progress: Progress,
 }
 
 /// How the transfers did that a command stayed with, counted.
@@ -240,7 +242,7 @@ impl Group<'_> {
                 self.cursor = cursor;
                 return;
             }
-            Event::Handover => return,
+            Event::Group(_) | Event::Handover => return,
         };
         if let Some(known) = self.transfers.get_mut(&id) {
             // What has ended and is forgotten since has ended.
@@ -277,7 +279,7 @@ impl Group<'_> {
             return Some(format!("{why}; the same command goes on"));
         }
         let stuck = self.there().find(|transfer| never_answered(transfer))?;
-        let why = too_long_silent(waiting, since, stuck)?;
+        let why = too_long_silent(waiting, since, stuck.error.as_ref())?;
         Some(format!(
             "{why}. The same command goes on; --wait waits without limit"
         ))
@@ -298,16 +300,21 @@ impl Group<'_> {
                 continue;
             }
             all_done &= transfer.state == self.what.goal;
-            if transfer.generation > 1 && transfer.state == State::Completed {
-                output.remark(&format!(
-                    "{}: the source or object changed; sent {} times",
-                    transfer.key, transfer.generation
-                ));
-            }
-            output.transfer(transfer);
+            say_end(transfer, output);
         }
         if all_done { Exit::Done } else { Exit::Failed }
     }
+}
+
+/// Says how a transfer ended, or where it stands.
+pub(crate) fn say_end(transfer: &Transfer, output: &mut Output) {
+    if transfer.generation > 1 && transfer.state == State::Completed {
+        output.remark(&format!(
+            "{}: the source or object changed; sent {} times",
+            transfer.key, transfer.generation
+        ));
+    }
+    output.transfer(transfer);
 }
 
 /// Why a command waits no longer, whatever the transfers wait for.
@@ -320,16 +327,13 @@ pub(crate) fn too_long(waiting: &Waiting, since: Duration) -> Option<String> {
 pub(crate) fn too_long_silent(
     waiting: &Waiting,
     since: Duration,
-    stuck: &Transfer,
+    error: Option<&ErrorRecord>,
 ) -> Option<String> {
     let limit = waiting.connect_timeout;
     if waiting.wait || waiting.max_wait.is_some() || since < limit {
         return None;
     }
-    let why = stuck
-        .error
-        .as_ref()
-        .map_or("no answer", |error| error.message.as_str());
+    let why = error.map_or("no answer", |error| error.message.as_str());
     Some(format!(
         "gave up after {} s without an answer from the store: {why}",
         limit.as_secs()

@@ -15,11 +15,28 @@ const START: Duration = Duration::from_secs(10);
 /// Submits, prints what was made of it, and makes sure that somebody goes on
 /// with it.
 pub(crate) async fn detach(dir: &Path, submit: &Submit, output: &mut Output) -> Result<(), Error> {
+    let submitted = detached(dir, async |owner| owner.submit(submit).await).await?;
+    for seen in submitted.transfers {
+        let transfer = seen.transfer;
+        if output.is_json() {
+            output.transfer(&transfer);
+        } else {
+            output.line(&transfer.id.to_string());
+        }
+    }
+    Ok(())
+}
+
+/// Asks whoever owns the state, and makes sure that somebody goes on with it.
+pub(crate) async fn detached<T>(
+    dir: &Path,
+    ask: impl AsyncFn(&Client) -> Result<T, ClientError>,
+) -> Result<T, Error> {
     // It waits for the state, owns it, and leaves when nothing is left to do.
     let until_idle = ["--until-idle".into()];
     let start = Instant::now();
     let mut started = false;
-    let submitted = loop {
+    loop {
         let error = match Client::connect(dir).await {
             Ok((client, about)) => {
                 // A command leaves when it is done; somebody has to come after it.
@@ -27,8 +44,8 @@ pub(crate) async fn detach(dir: &Path, submit: &Submit, output: &mut Output) -> 
                     started = true;
                     spawn(dir, &until_idle)?;
                 }
-                match client.submit(submit).await {
-                    Ok(submitted) => break submitted,
+                match ask(&client).await {
+                    Ok(done) => return Ok(done),
                     Err(error) if error.is_gone() => error,
                     Err(error) => return Err(error.into()),
                 }
@@ -49,14 +66,5 @@ pub(crate) async fn detach(dir: &Path, submit: &Submit, output: &mut Output) -> 
             )));
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
-    };
-    for seen in submitted.transfers {
-        let transfer = seen.transfer;
-        if output.is_json() {
-            output.transfer(&transfer);
-        } else {
-            output.line(&transfer.id.to_string());
-        }
     }
-    Ok(())
 }

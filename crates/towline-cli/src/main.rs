@@ -10,13 +10,13 @@ mod detach;
 mod error;
 mod exit;
 mod from_list;
+mod group;
 mod halving;
 mod identity;
 mod listing;
 mod logging;
 mod output;
 mod parse;
-mod prefix;
 mod process;
 mod progress;
 #[cfg(test)]
@@ -85,6 +85,7 @@ async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Error> {
         Verb::Download(args) => verbs::download::run(args, common, output).await,
         Verb::Sync(args) => verbs::sync::run(*args, common, output).await,
         Verb::List(args) => verbs::list::run(args, common, output).await,
+        Verb::Groups(args) => verbs::groups::run(args, common, output).await,
         Verb::Show(args) => verbs::show::run(args, common, output).await,
         Verb::Watch(args) => verbs::watch::run(args, common, output).await,
         Verb::Pause(args) => verbs::pause::run(args, common, output).await,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use towline::{Reason, State, Transfer};
+use towline::{Group, ListingPhase, Reason, State, Transfer};
 
 use crate::output::{Output, printable, state_text};
 
@@ -58,8 +58,39 @@ impl Progress {
         self.bar.set_message(printable(&message(&transfers)));
     }
 
+    /// How far a group is, of what it found so far.
+    pub(crate) fn show_group(&self, group: &Group) {
+        if self.bar.is_hidden() {
+            return;
+        }
+        self.bar.set_length(group.found.bytes);
+        self.bar.set_position(group.transfers.bytes_done);
+        self.bar.set_message(printable(&message_of_group(group)));
+    }
+
+    /// Says something beside the line that moves.
+    pub(crate) fn aside(&self, say: impl FnOnce()) {
+        self.bar.suspend(say);
+    }
+
     pub(crate) fn clear(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+fn message_of_group(group: &Group) -> String {
+    let sums = &group.transfers;
+    let open = sums.going + sums.paused;
+    let all = open + sums.completed + sums.canceled + sums.failed;
+    let listing = match group.listing {
+        ListingPhase::Listing => ", listing",
+        _ => "",
+    };
+    let what = format!("{open} of {all} files{listing}");
+    match (group.state, &group.error) {
+        (State::Paused, _) => format!("{what}: paused"),
+        (State::Waiting, Some(error)) => format!("{what}: {}", error.message),
+        _ => what,
     }
 }
 

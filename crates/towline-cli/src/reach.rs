@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use towline::{
-    Bandwidth, Config, Direction, Rate, Recovery, StoreError, TransferId, TransferUtility,
+    Bandwidth, Config, Direction, GroupId, Rate, Recovery, StoreError, TransferId, TransferUtility,
 };
 use towline_daemon::{
-    About, Client, ClientError, Mode, Server, Service, SetCaps, SetLimits, Shown, Steer, Steered,
-    Submit, Submitted, Verb,
+    About, BeginGroup, Client, ClientError, GroupBegun, GroupSteered, GroupVerb, Mode, Server,
+    Service, SetCaps, SetLimits, Shown, Steer, SteerGroup, Steered, Submit, Submitted, Verb,
 };
 
 use crate::args::{Keeping, Moving, Running};
@@ -153,6 +153,11 @@ impl Reach {
         Ok(())
     }
 
+    /// Of the state.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.place.dir
+    }
+
     /// This process, if it is the owner.
     pub(crate) fn own(&self) -> Option<&Owner> {
         self.own.as_ref()
@@ -176,6 +181,22 @@ impl Reach {
     /// Steers through whoever owns the state.
     pub(crate) async fn steer(&mut self, verb: Verb, steer: &Steer) -> Result<Steered, Error> {
         self.ask(async |owner| owner.steer(verb, steer).await).await
+    }
+
+    /// Begins a group with whoever owns the state.
+    pub(crate) async fn begin_group(&mut self, begin: &BeginGroup) -> Result<GroupBegun, Error> {
+        self.ask(async |owner| owner.begin_group(begin).await).await
+    }
+
+    /// Steers a group through whoever owns the state.
+    pub(crate) async fn steer_group(
+        &mut self,
+        verb: GroupVerb,
+        id: GroupId,
+        steer: &SteerGroup,
+    ) -> Result<GroupSteered, Error> {
+        self.ask(async |owner| owner.steer_group(verb, id, steer).await)
+            .await
     }
 
     /// Asks whoever owns the state how a transfer is.

@@ -9,6 +9,7 @@ use crate::args::{Common, Steering};
 use crate::attach::Attachment;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::group::{self, Groups};
 use crate::identity;
 use crate::output::{Output, state_text};
 use crate::reach::{Reach, Wishes};
@@ -44,8 +45,13 @@ pub(crate) async fn steer(
     common: &Common,
     output: &mut Output,
 ) -> Result<Exit, Error> {
+    if let Some(name) = &args.group
+        && let Some(exit) = group::steer(verb, name, args, common, output).await?
+    {
+        return Ok(exit);
+    }
     let mut reach = Reach::open(common.state_dir(), Wishes::default()).await?;
-    let steer = request(verb, args);
+    let steer = request(verb, args, &reach).await?;
     let steered = reach.steer(verb, &steer).await?;
     let mut all_done = true;
     for one in &steered.transfers {
@@ -80,7 +86,7 @@ pub(crate) async fn steer(
     })
 }
 
-fn request(verb: Verb, args: &Steering) -> Steer {
+async fn request(verb: Verb, args: &Steering, reach: &Reach) -> Result<Steer, Error> {
     let mut steer = Steer::default();
     for target in &args.targets {
         match target {
@@ -99,10 +105,17 @@ fn request(verb: Verb, args: &Steering) -> Steer {
             ..Which::default()
         });
     }
+    if let Some(group) = &args.group {
+        let listed = Groups::of(reach).named(group).await?;
+        steer.all.push(Which {
+            group: Some(listed.map_or_else(|| group.to_string(), |listed| listed.name)),
+            ..Which::default()
+        });
+    }
     if verb != Verb::Pause {
         steer.credentials = identity::of_environment();
     }
-    steer
+    Ok(steer)
 }
 
 /// Those that were steered and have not ended yet.

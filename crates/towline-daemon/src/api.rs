@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use towline::{
-    Cursor, Direction, ErrorRecord, HandedOver, Incident, Query, Reason, State, Timestamp,
+    Cursor, Direction, ErrorRecord, Group, HandedOver, Incident, Query, Reason, State, Timestamp,
     Transfer, TransferId, TransferRequest,
 };
 
@@ -323,6 +323,8 @@ pub enum Event {
     Transfer(Box<Transfer>),
     /// Its record was removed.
     Removed(TransferId),
+    /// A group is new, was steered, has been listed, or had its end.
+    Group(Box<Group>),
     /// Everything up to here was told.
     Reached(Cursor),
     /// The owner leaves; somebody else may own the state next.

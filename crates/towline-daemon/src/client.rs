@@ -11,11 +11,15 @@ use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use towline::TransferId;
+use towline::{Group, GroupId, TransferId};
 
 use crate::api::{
     About, Counted, Event, Find, Follow, Found, LoginCode, LoginCodeRequest, Shown, Steer, Steered,
     Submit, Submitted, Verb,
+};
+use crate::groups::{
+    BeginGroup, FindGroups, FindLeftOut, GroupBegun, GroupSteered, GroupVerb, GroupsFound,
+    LeftOutFound, SteerGroup,
 };
 use crate::limits::{Limits, SetLimits};
 use crate::sse::Parser;
@@ -101,6 +105,42 @@ impl Client {
     pub async fn steer(&self, verb: Verb, steer: &Steer) -> Result<Steered, ClientError> {
         self.post(&format!("/v1/transfers/{}", verb.as_str()), steer)
             .await
+    }
+
+    /// Begins a group, or goes on with the same.
+    pub async fn begin_group(&self, begin: &BeginGroup) -> Result<GroupBegun, ClientError> {
+        self.post("/v1/groups", begin).await
+    }
+
+    /// A page of groups.
+    pub async fn groups(&self, find: &FindGroups) -> Result<GroupsFound, ClientError> {
+        self.get(&with_query("/v1/groups", find)?).await
+    }
+
+    /// One group.
+    pub async fn group(&self, id: GroupId) -> Result<Group, ClientError> {
+        self.get(&format!("/v1/groups/{id}")).await
+    }
+
+    /// A page of what a group has no transfers for.
+    pub async fn left_out(
+        &self,
+        id: GroupId,
+        find: &FindLeftOut,
+    ) -> Result<LeftOutFound, ClientError> {
+        let path = format!("/v1/groups/{id}/left-out");
+        self.get(&with_query(&path, find)?).await
+    }
+
+    /// Steers a group as one.
+    pub async fn steer_group(
+        &self,
+        verb: GroupVerb,
+        id: GroupId,
+        steer: &SteerGroup,
+    ) -> Result<GroupSteered, ClientError> {
+        let path = format!("/v1/groups/{id}/{}", verb.as_str());
+        self.post(&path, steer).await
     }
 
     /// A code that logs a browser in.

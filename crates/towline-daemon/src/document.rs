@@ -12,6 +12,7 @@ use utoipa::openapi::{Components, InfoBuilder, OpenApi, Ref, RefOr};
 use utoipa::{PartialSchema as _, ToSchema as _};
 
 use crate::api::Verb;
+use crate::groups::GroupVerb;
 use crate::limits::{Caps, SetCaps};
 use crate::schema::Direction;
 use crate::{Problem, guard};
@@ -60,6 +61,7 @@ fn complete(mut api: OpenApi) -> OpenApi {
     };
     add(Problem::name(), Problem::schema());
     add(Verb::name(), Verb::schema());
+    add(GroupVerb::name(), GroupVerb::schema());
     add(Caps::name(), Caps::schema());
     add(SetCaps::name(), SetCaps::schema());
     add(Direction::name(), Direction::schema());

@@ -29,7 +29,8 @@ const QUIET: Duration = Duration::from_secs(15);
 /// Follow what changes
 ///
 /// Server-sent events. `transfer` has a transfer as it is now; `removed` the number of one whose
-/// record is gone; `reached` a cursor up to which everything was told; `handover` says that the
+/// record is gone; `group` a group that is new, was steered, has been listed, or had its end (told to
+/// who names no `ids`); `reached` a cursor up to which everything was told; `handover` says that the
 /// owner leaves. States in between coalesce; each end is told. Who keeps the last cursor and
 /// follows from there misses nothing.
 #[utoipa::path(
@@ -190,7 +191,10 @@ impl Feed {
 
     fn tell(&mut self, frames: &[Frame], upto: Cursor) {
         let before = self.to_tell.len();
-        let mine = |id: &TransferId| self.only.is_empty() || self.only.contains(id);
+        // Groups are told to who follows all.
+        let mine = |of: &Option<TransferId>| {
+            self.only.is_empty() || of.is_some_and(|id| self.only.contains(&id))
+        };
         let mine = frames.iter().filter(|(id, _)| mine(id));
         self.to_tell.extend(mine.map(|(_, frame)| frame.clone()));
         let moved = upto != self.cursor;

@@ -27,8 +27,8 @@ const KEPT: usize = 64;
 /// How many of those who have fallen behind read at one time.
 const READERS: usize = 2;
 
-/// A change, as it is sent.
-pub(crate) type Frame = (TransferId, Bytes);
+/// A change, as it is sent; of which transfer, or `None` of a group.
+pub(crate) type Frame = (Option<TransferId>, Bytes);
 
 /// Some changes, for all who follow.
 #[derive(Clone, Debug)]
@@ -85,8 +85,8 @@ impl Hub {
     ) -> Result<(Vec<Frame>, Cursor, bool), Error> {
         let _turn: Option<SemaphorePermit<'_>> = self.readers.acquire().await.ok();
         let (changes, cursor) = self.utility.changes(Some(after), PAGE).await?;
-        let more = changes.len() == PAGE; // not all of them are told
-        let frames = changes.into_iter().filter_map(frame).collect();
+        let more = changes.len() == PAGE;
+        let frames = changes.into_iter().map(frame).collect();
         Ok((frames, cursor, more))
     }
 
@@ -137,7 +137,7 @@ impl Hub {
                 }
             }
             reading.upto = upto;
-            let frames: Vec<_> = changes.into_iter().filter_map(frame).collect();
+            let frames: Vec<_> = changes.into_iter().map(frame).collect();
             if upto != after {
                 reading.tell(after, frames);
             }
@@ -164,7 +164,7 @@ impl Hub {
             let now = (transfer.bytes_transferred, transfer.reason);
             let id = transfer.id;
             if told.get(&id) != Some(&now) {
-                frames.push((id, sse::write(&Event::Transfer(Box::new(transfer)))));
+                frames.push((Some(id), sse::write(&Event::Transfer(Box::new(transfer)))));
             }
             seen.insert(id, now);
         }
@@ -192,13 +192,12 @@ impl Reading {
 /// What was told of those under way.
 type Told = HashMap<TransferId, (u64, Option<Reason>)>;
 
-fn frame(change: TransferChange) -> Option<Frame> {
+fn frame(change: TransferChange) -> Frame {
     match change {
         TransferChange::Changed(transfer) => {
-            Some((transfer.id, sse::write(&Event::Transfer(transfer))))
+            (Some(transfer.id), sse::write(&Event::Transfer(transfer)))
         }
-        TransferChange::Removed(id) => Some((id, sse::write(&Event::Removed(id)))),
-        // No route begins one yet.
-        TransferChange::Group(_) => None,
+        TransferChange::Removed(id) => (Some(id), sse::write(&Event::Removed(id))),
+        TransferChange::Group(group) => (None, sse::write(&Event::Group(group))),
     }
 }

@@ -16,6 +16,11 @@
 //! | `POST /v1/transfers/{id}/{verb}` | `pause`, `resume`, `retry`, `cancel`, `carry` → [`SteeredOne`] |
 //! | `DELETE /v1/transfers/{id}` | removes it → [`SteeredOne`] |
 //! | `POST /v1/transfers/{verb}` | [`Steer`]: the same, and `remove`, for many → [`Steered`] |
+//! | `POST /v1/groups` | [`BeginGroup`] → [`GroupBegun`] |
+//! | `GET /v1/groups` | [`FindGroups`] → [`GroupsFound`], a page |
+//! | `GET /v1/groups/{id}` | [`towline::Group`]: one group |
+//! | `GET /v1/groups/{id}/left-out` | [`FindLeftOut`] → [`LeftOutFound`], a page |
+//! | `POST /v1/groups/{id}/{verb}` | `pause`, `resume`, `cancel`, `remove`, `carry`: [`SteerGroup`] → [`GroupSteered`] |
 //! | `GET /v1/limits`, `PATCH /v1/limits` | [`SetLimits`] → [`Limits`] |
 //! | `GET /v1/events` | [`Follow`] → server-sent [`Event`]s |
 //!
@@ -29,6 +34,7 @@ mod document;
 mod door;
 mod feed;
 mod files;
+mod groups;
 mod guard;
 mod hub;
 mod limits;
@@ -58,6 +64,10 @@ pub use api::{
 };
 pub use client::{Client, ClientError, Events};
 pub use files::{ADDRESS, TOKEN};
+pub use groups::{
+    BeginGroup, FindGroups, FindLeftOut, GroupBegun, GroupSteered, GroupVerb, GroupsFound,
+    LeftOutFound, LeftOutSeen, SteerGroup,
+};
 pub use limits::{Caps, Limits, SetCaps, SetLimits};
 pub use place::{SOCKET, socket_path};
 pub use problem::Problem;

@@ -4,7 +4,9 @@
 use std::path::Path;
 
 use axum::http::StatusCode;
-use towline::{Connection, ConnectionSource, Direction, KeyReference, TransferRequest};
+use towline::{
+    Connection, ConnectionSource, Direction, GroupRequest, KeyReference, TransferRequest,
+};
 
 use crate::Problem;
 use crate::routes::App;
@@ -37,6 +39,27 @@ pub(crate) async fn check(requests: &[TransferRequest], app: &App) -> Result<(),
             }
             roots.check(path)
         })
+    };
+    let checked = tokio::task::spawn_blocking(check).await;
+    checked.unwrap_or_else(|_| Err(forbidden("OutsideRoots", "a path could not be looked at")))
+}
+
+/// The same of a group. What is below its directory is read or written without
+/// being asked for by name, so the state is not below it either.
+pub(crate) async fn check_group(request: &GroupRequest, app: &App) -> Result<(), Problem> {
+    check_connection(request.connection.as_ref())?;
+    check_key(request.options.access.customer_key.as_ref())?;
+    let (dir, roots) = (request.path.clone(), app.roots.clone());
+    let state_dir = app.state_dir.clone();
+    let check = move || {
+        if is_within(&dir, &state_dir) || is_within(&state_dir, &dir) {
+            let detail = format!(
+                "{}: the service keeps its state there, or below it",
+                dir.display()
+            );
+            return Err(forbidden("OutsideRoots", &detail));
+        }
+        roots.check(&dir)
     };
     let checked = tokio::task::spawn_blocking(check).await;
     checked.unwrap_or_else(|_| Err(forbidden("OutsideRoots", "a path could not be looked at")))

@@ -40,7 +40,9 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let status = match &error {
             Error::Submit(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Error::Store(StoreError::Unknown(_)) => StatusCode::NOT_FOUND,
+            Error::Store(StoreError::Unknown(_) | StoreError::UnknownGroup(_)) => {
+                StatusCode::NOT_FOUND
+            }
             Error::Store(StoreError::TokenTaken { .. }) => StatusCode::CONFLICT,
             Error::Store(StoreError::UnknownCursor(_)) => StatusCode::GONE,
             Error::Store(StoreError::NoSpace { .. }) => StatusCode::INSUFFICIENT_STORAGE,

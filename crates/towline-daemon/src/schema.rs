@@ -198,6 +198,105 @@ pub(crate) struct TransferRequest {
     pub(crate) listed: Option<Listed>,
 }
 
+/// The upload of a directory, or the download of a prefix.
+#[derive(ToSchema, Serialize)]
+pub(crate) struct GroupRequest {
+    /// `upload` or `download`.
+    #[serde(rename = "type")]
+    pub(crate) direction: Direction,
+    /// Default: the service's own bucket, if it has one.
+    #[schema(required = false)]
+    pub(crate) bucket: String,
+    /// What the keys begin with: empty, or ending in `/`.
+    #[schema(required = false)]
+    pub(crate) prefix: String,
+    /// The directory on the service's machine. That of a download is made if it is missing.
+    pub(crate) path: String,
+    /// Its bytes in base64, where they are not UTF-8.
+    pub(crate) path_b64: Option<String>,
+    /// How to reach the store. Default: the service's own way. Over TCP a profile by its name,
+    /// and nothing else.
+    pub(crate) connection: Option<Connection>,
+    /// How to carry each transfer: the fields of `TransferOptions` in the library.
+    #[schema(required = false, value_type = Object)]
+    pub(crate) options: BTreeMap<String, String>,
+    /// The name of the group. Default: one by directory and prefix.
+    pub(crate) group: Option<String>,
+    /// Cancels an unfinished group of the same name, and starts anew.
+    #[schema(required = false)]
+    pub(crate) restart: bool,
+}
+
+/// A group that lists its transfers by itself.
+#[derive(ToSchema, Serialize)]
+pub(crate) struct Group {
+    /// Its number in the store; groups are counted by themselves.
+    pub(crate) id: u64,
+    pub(crate) name: String,
+    #[serde(rename = "type")]
+    pub(crate) direction: Direction,
+    /// `in_progress`, `waiting` or `paused` until its end; then `completed` if all that was found
+    /// was transferred or needed no transfer, else `failed`, or `canceled`.
+    pub(crate) state: State,
+    pub(crate) listing: ListingPhase,
+    pub(crate) bucket: String,
+    /// What the keys begin with.
+    pub(crate) prefix: String,
+    /// The directory, with replacement characters where it is not UTF-8.
+    pub(crate) path: String,
+    /// Its bytes, where they are not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) path_b64: Option<String>,
+    pub(crate) found: FoundCounts,
+    pub(crate) transfers: GroupSums,
+    /// Why it does not list on, for now or for good.
+    #[schema(required)]
+    pub(crate) error: Option<ErrorRecord>,
+    /// When it was asked for, in milliseconds since 1970.
+    pub(crate) created_at: i64,
+    /// When it last changed, in milliseconds since 1970.
+    pub(crate) updated_at: i64,
+    /// When it had its end, in milliseconds since 1970.
+    #[schema(required)]
+    pub(crate) ended_at: Option<i64>,
+}
+
+/// How far a listing is.
+#[derive(ToSchema, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ListingPhase {
+    Listing,
+    Listed,
+    Canceled,
+    Failed,
+}
+
+/// What a listing came by so far.
+#[derive(ToSchema, Serialize)]
+pub(crate) struct FoundCounts {
+    /// Files or objects.
+    pub(crate) entries: u64,
+    /// Those that need no transfer.
+    pub(crate) skipped: u64,
+    /// Those that can have none.
+    pub(crate) refused: u64,
+    /// The lengths of those that became transfers.
+    pub(crate) bytes: u64,
+}
+
+/// The transfers of a group, added up.
+#[derive(ToSchema, Serialize)]
+pub(crate) struct GroupSums {
+    /// Neither final nor paused.
+    pub(crate) going: u64,
+    pub(crate) paused: u64,
+    pub(crate) completed: u64,
+    pub(crate) canceled: u64,
+    pub(crate) failed: u64,
+    /// Bytes moved, of all of them.
+    pub(crate) bytes_done: u64,
+}
+
 #[derive(ToSchema, Serialize)]
 pub(crate) struct Listed {
     /// Its length in bytes.

@@ -12,6 +12,7 @@ pub(crate) fn write(event: &Event) -> Bytes {
     match event {
         Event::Transfer(transfer) => block("transfer", &Seen::from((**transfer).clone())),
         Event::Removed(id) => block("removed", id),
+        Event::Group(group) => block("group", group),
         // Its id is what a client reads on from.
         Event::Reached(cursor) => {
             format!("event: reached\nid: {cursor}\ndata: {cursor}\n\n").into()
@@ -58,6 +59,7 @@ fn read(kind: &str, data: &str) -> Option<Result<Event, serde_json::Error>> {
     Some(match kind {
         "transfer" => serde_json::from_str::<Seen>(data)
             .map(|seen| Event::Transfer(Box::new(Transfer::from(seen)))),
+        "group" => serde_json::from_str(data).map(Event::Group),
         "removed" => serde_json::from_str(data).map(Event::Removed),
         "reached" => {
             serde_json::from_value(serde_json::Value::String(data.into())).map(Event::Reached)

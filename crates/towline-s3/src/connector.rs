@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use towline_core::{
-    Addressing, ConnectError, Connection, ConnectionSource, Connector, KeyReference, S3, TransferId,
+    Addressing, ConnectError, Connection, ConnectionSource, Connector, GroupId, KeyReference, S3,
+    TransferId,
 };
 
 use crate::client::S3Client;
@@ -19,7 +20,7 @@ use crate::credentials::{Credentials, CredentialsError, CredentialsProvider, Sta
 use crate::customer_key::{CustomerKey, CustomerKeys};
 use crate::endpoint::{DEFAULT_REGION, Endpoint, is_region};
 use crate::environment::Environment;
-use crate::handed::Handed;
+use crate::handed::{Handed, Holder};
 use crate::proxy::ProxyRules;
 use crate::tls;
 use crate::wire::{Connections, Pool};
@@ -130,9 +131,29 @@ impl S3Connector {
     /// connections of [`ConnectionSource::Environment`] and go when the
     /// transfer is final.
     pub fn hand_over(&self, id: TransferId, credentials: &Credentials) {
+        self.hand_over_to(Holder::Transfer(id), credentials);
+    }
+
+    /// The same for the listing of a group, until
+    /// [`group_ended`](Self::group_ended).
+    pub fn hand_over_to_group(&self, id: GroupId, credentials: &Credentials) {
+        self.hand_over_to(Holder::Group(id), credentials);
+    }
+
+    /// Gives a transfer what was handed over for its group, if anything was.
+    pub fn hand_on(&self, group: GroupId, id: TransferId) {
+        self.handed().hand_on(group, id);
+    }
+
+    /// The group lists nothing more.
+    pub fn group_ended(&self, id: GroupId) {
+        self.handed().forget(Holder::Group(id));
+    }
+
+    fn hand_over_to(&self, holder: Holder, credentials: &Credentials) {
         match self.environment_credentials() {
-            Ok(Some(own)) if own == *credentials => self.handed().forget(id),
-            _ => self.handed().give(id, credentials),
+            Ok(Some(own)) if own == *credentials => self.handed().forget(holder),
+            _ => self.handed().give(holder, credentials),
         }
     }
 
@@ -276,14 +297,35 @@ impl S3Connector {
         ))
     }
 
-    /// The client that signs with what was handed over for a transfer.
+    /// The client with which a group lists over a connection.
+    pub fn client_of_group(
+        &self,
+        id: GroupId,
+        connection: &Connection,
+    ) -> Result<Arc<S3Client>, ConnectError> {
+        self.client_for(Holder::Group(id), connection)
+    }
+
+    fn client_for(
+        &self,
+        holder: Holder,
+        connection: &Connection,
+    ) -> Result<Arc<S3Client>, ConnectError> {
+        let handed = match connection.source {
+            ConnectionSource::Environment => self.client_with_handed(holder, connection),
+            _ => None,
+        };
+        handed.unwrap_or_else(|| self.client(connection))
+    }
+
+    /// The client that signs with what was handed over.
     fn client_with_handed(
         &self,
-        id: TransferId,
+        holder: Holder,
         connection: &Connection,
     ) -> Option<Result<Arc<S3Client>, ConnectError>> {
         let mut handed = self.handed();
-        let (credentials, clients) = handed.of(id)?;
+        let (credentials, clients) = handed.of(holder)?;
         if let Some(client) = clients.get(connection) {
             return Some(Ok(client.clone()));
         }
@@ -373,15 +415,11 @@ impl Connector for S3Connector {
         id: TransferId,
         connection: &Connection,
     ) -> Result<Arc<dyn S3>, ConnectError> {
-        let handed = match connection.source {
-            ConnectionSource::Environment => self.client_with_handed(id, connection),
-            _ => None,
-        };
-        Ok(handed.unwrap_or_else(|| self.client(connection))?)
+        Ok(self.client_for(Holder::Transfer(id), connection)?)
     }
 
     fn ended(&self, id: TransferId) {
-        self.handed().forget(id);
+        self.handed().forget(Holder::Transfer(id));
     }
 }
 

@@ -1,11 +1,11 @@
-//! Credentials that another process handed over for single transfers. They are
-//! in memory only, and go with the last transfer that they were given for.
+//! Credentials that another process handed over for single transfers and groups.
+//! They are in memory only, and go with the last that they were given for.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use towline_core::{Connection, TransferId};
+use towline_core::{Connection, GroupId, TransferId};
 use zeroize::Zeroizing;
 
 use crate::client::S3Client;
@@ -61,56 +61,71 @@ pub(crate) struct Handed {
     sets: Vec<Set>,
 }
 
-/// Equal credentials, the transfers they are for, and their clients.
+/// Whom credentials were handed over for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Holder {
+    Transfer(TransferId),
+    /// For its listing, and for the transfers that come of it.
+    Group(GroupId),
+}
+
+/// Equal credentials, whom they are for, and their clients.
 struct Set {
     credentials: Credentials,
-    transfers: HashSet<TransferId>,
+    holders: HashSet<Holder>,
     clients: HashMap<Connection, Arc<S3Client>>,
 }
 
 impl Handed {
-    /// Gives a transfer these credentials instead of any it had.
-    pub(crate) fn give(&mut self, id: TransferId, credentials: &Credentials) {
+    /// Gives a transfer or group these credentials instead of any it had.
+    pub(crate) fn give(&mut self, holder: Holder, credentials: &Credentials) {
         match self
             .sets
             .iter_mut()
             .find(|set| set.credentials == *credentials)
         {
             Some(set) => {
-                set.transfers.insert(id);
+                set.holders.insert(holder);
             }
             None => self.sets.push(Set {
                 credentials: credentials.clone(),
-                transfers: HashSet::from([id]),
+                holders: HashSet::from([holder]),
                 clients: HashMap::new(),
             }),
         }
-        self.take_back(id, Some(credentials));
+        self.take_back(holder, Some(credentials));
     }
 
-    /// The transfer needs none any more.
-    pub(crate) fn forget(&mut self, id: TransferId) {
-        self.take_back(id, None);
+    /// Gives a transfer what its group has, if that has any.
+    pub(crate) fn hand_on(&mut self, group: GroupId, id: TransferId) {
+        if let Some((credentials, _)) = self.of(Holder::Group(group)) {
+            let credentials = credentials.clone();
+            self.give(Holder::Transfer(id), &credentials);
+        }
     }
 
-    fn take_back(&mut self, id: TransferId, but: Option<&Credentials>) {
+    /// The transfer or group needs none any more.
+    pub(crate) fn forget(&mut self, holder: Holder) {
+        self.take_back(holder, None);
+    }
+
+    fn take_back(&mut self, holder: Holder, but: Option<&Credentials>) {
         self.sets.retain_mut(|set| {
             if but != Some(&set.credentials) {
-                set.transfers.remove(&id);
+                set.holders.remove(&holder);
             }
-            !set.transfers.is_empty()
+            !set.holders.is_empty()
         });
     }
 
-    /// The credentials of a transfer, and the clients that have been made with them.
+    /// The credentials that are for this one, and the clients that have been made
+    /// with them.
     pub(crate) fn of(
         &mut self,
-        id: TransferId,
+        holder: Holder,
     ) -> Option<(&Credentials, &mut HashMap<Connection, Arc<S3Client>>)> {
-        let set = self
-            .sets
-            .iter_mut()
-            .find(|set| set.transfers.contains(&id))?;
+        let mut sets = self.sets.iter_mut();
+        let set = sets.find(|set| set.holders.contains(&holder))?;
         Some((&set.credentials, &mut set.clients))
     }
 }
@@ -122,7 +137,7 @@ mod tests {
     #[test]
     fn credentials_go_with_the_last_transfer_they_were_given_for() {
         let (one, other) = (Credentials::new("a", "1"), Credentials::new("b", "2"));
-        let [first, second] = [1, 2].map(TransferId::new);
+        let [first, second] = [1, 2].map(|id| Holder::Transfer(TransferId::new(id)));
         let mut handed = Handed::default();
         handed.give(first, &one);
         handed.give(second, &one);
@@ -133,6 +148,23 @@ mod tests {
         handed.forget(second);
         handed.forget(first);
         assert!(handed.sets.is_empty() && handed.of(first).is_none());
+    }
+
+    #[test]
+    fn the_transfers_of_a_group_have_what_it_has_and_keep_it_when_the_group_has_ended() {
+        let (one, other) = (Credentials::new("a", "1"), Credentials::new("b", "2"));
+        let (group, id) = (GroupId::new(1), TransferId::new(1));
+        let mut handed = Handed::default();
+        handed.hand_on(group, id);
+        assert!(handed.sets.is_empty(), "it has none");
+        handed.give(Holder::Group(group), &one);
+        handed.hand_on(group, id);
+        handed.give(Holder::Group(group), &other);
+        assert_eq!(handed.of(Holder::Transfer(id)).unwrap().0, &one);
+        handed.forget(Holder::Group(group));
+        assert_eq!(handed.of(Holder::Transfer(id)).unwrap().0, &one);
+        handed.forget(Holder::Transfer(id));
+        assert!(handed.sets.is_empty());
     }
 
     #[test]

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use towline_core::{
-    Connection, ErrorRecord, Failure, Fix, History, Operation, Reaction, S3, S3Error, S3ErrorKind,
-    react,
+    ConnectError, ErrorRecord, Failure, Fix, GroupId, History, Operation, Reaction, S3, S3Error,
+    S3ErrorKind, react,
 };
 use towline_s3::S3Client;
 
@@ -244,14 +244,21 @@ impl<T> Drop for Cut<T> {
 impl TransferUtility {
     /// Who asks S3 about a bucket.
     pub(crate) fn asker(&self, place: &Place) -> Result<Asker, Error> {
-        let connection: &Connection = &place.connection;
+        let client = self.connector().client(&place.connection);
+        self.asker_with(client)
+    }
+
+    /// Who asks for a group, with what was handed over for it.
+    pub(crate) fn asker_of_group(&self, group: GroupId, place: &Place) -> Result<Asker, Error> {
+        let client = self.connector().client_of_group(group, &place.connection);
+        self.asker_with(client)
+    }
+
+    fn asker_with(&self, client: Result<Arc<S3Client>, ConnectError>) -> Result<Asker, Error> {
         let config = self.config();
         Ok(Asker {
             runtime: self.engine().runtime().ok_or(Error::Closed)?,
-            s3: self
-                .connector()
-                .client(connection)
-                .map_err(crate::SubmitError::from)?,
+            s3: client.map_err(crate::SubmitError::from)?,
             limit: config.retry_limit,
             time: config.first_byte_timeout + config.stall_timeout,
         })

@@ -3,7 +3,9 @@
 use std::future::IntoFuture;
 use std::pin::Pin;
 
-use towline_core::{Access, Connection, DeleteObject, ListObjects, ObjectsPage, Operation, S3};
+use towline_core::{
+    Access, Connection, DeleteObject, GroupId, ListObjects, ObjectsPage, Operation, S3,
+};
 
 use crate::{Error, TransferUtility, place};
 
@@ -22,6 +24,8 @@ use crate::{Error, TransferUtility, place};
 pub struct ListRequest {
     utility: TransferUtility,
     connection: Option<Connection>,
+    /// For whom; its connection is taken as it stands.
+    group: Option<GroupId>,
     list: ListObjects,
 }
 
@@ -42,6 +46,7 @@ impl TransferUtility {
         ListRequest {
             utility: self.clone(),
             connection: None,
+            group: None,
             list: ListObjects {
                 bucket: bucket.into(),
                 ..ListObjects::default()
@@ -117,11 +122,27 @@ impl ListRequest {
         self
     }
 
+    /// For a group, over the connection that was settled for it.
+    pub(crate) fn of_group(mut self, group: GroupId, connection: Connection) -> Self {
+        self.group = Some(group);
+        self.connection(connection)
+    }
+
     async fn send(self) -> Result<ObjectsPage, Error> {
-        let place = self
-            .utility
-            .place(&self.list.bucket, self.connection.as_ref())?;
-        let asker = self.utility.asker(&place)?;
+        let utility = &self.utility;
+        let bucket = &self.list.bucket;
+        let (place, asker) = match (self.group, &self.connection) {
+            (Some(group), Some(connection)) => {
+                let place = utility.place_as_it_stands(bucket, connection)?;
+                let asker = utility.asker_of_group(group, &place)?;
+                (place, asker)
+            }
+            (_, connection) => {
+                let place = utility.place(bucket, connection.as_ref())?;
+                let asker = utility.asker(&place)?;
+                (place, asker)
+            }
+        };
         let mut list = self.list;
         list.bucket = place.bucket;
         let send = move |s3: std::sync::Arc<towline_s3::S3Client>| {

@@ -19,14 +19,31 @@ impl TransferUtility {
         bucket: &str,
         connection: Option<&Connection>,
     ) -> Result<Place, SubmitError> {
-        let bucket = match (bucket.is_empty(), self.default_bucket()) {
-            (true, Some(bucket)) => bucket.clone(),
-            _ => BucketName::new(bucket)?,
-        };
+        let bucket = self.bucket(bucket)?;
         let connection = connection.unwrap_or(self.default_connection());
         Ok(Place {
             connection: self.resolve(connection, bucket.as_str())?,
             bucket: bucket.into(),
+        })
+    }
+
+    /// The same over a connection that was resolved elsewhere.
+    pub(crate) fn place_as_it_stands(
+        &self,
+        bucket: &str,
+        connection: &Connection,
+    ) -> Result<Place, SubmitError> {
+        let bucket = self.bucket(bucket)?;
+        Ok(Place {
+            connection: self.check_connection(connection, bucket.as_str())?,
+            bucket: bucket.into(),
+        })
+    }
+
+    fn bucket(&self, bucket: &str) -> Result<BucketName, SubmitError> {
+        Ok(match (bucket.is_empty(), self.default_bucket()) {
+            (true, Some(bucket)) => bucket.clone(),
+            _ => BucketName::new(bucket)?,
         })
     }
 

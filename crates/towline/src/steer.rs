@@ -177,7 +177,8 @@ impl TransferUtility {
     }
 }
 
-const UNFINISHED: [State; 3] = [State::Waiting, State::InProgress, State::WaitingForNetwork];
+pub(crate) const UNFINISHED: [State; 3] =
+    [State::Waiting, State::InProgress, State::WaitingForNetwork];
 
 fn of(direction: Option<Direction>) -> Query {
     Query {

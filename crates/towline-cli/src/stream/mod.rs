@@ -84,7 +84,7 @@ impl<'a> Vigil<'a> {
                         false => None,
                     };
                     let waited = silent.map(|since| since.elapsed());
-                    let silence = |waited| too_long_silent(self.waiting, waited, &now);
+                    let silence = |waited| too_long_silent(self.waiting, waited, now.error.as_ref());
                     if let Some(why) = too_long(self.waiting, begun.elapsed())
                         .or_else(|| waited.and_then(silence))
                     {

@@ -3,13 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
-use towline::{Direction, TransferOptions, TransferRequest};
+use towline::{Direction, GroupRequest, TransferOptions, TransferRequest};
 
 use super::{carry, key_in_file};
 use crate::args::{Common, Download, OnExists};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::from_list::{self, Bad, List, Pair, PairOptions};
+use crate::group;
 use crate::identity;
 use crate::output::Output;
 use crate::stream;
@@ -39,7 +40,7 @@ pub(crate) async fn run(
         return stream::download(&args, from, common, output).await;
     }
     if from.is_prefix() {
-        return crate::prefix::run(&args, from, to, common, output).await;
+        return prefix(&args, from, to, common, output).await;
     }
     let mut request = request(&args, from, to)?;
     let identity = identity::connection(common)?;
@@ -47,6 +48,24 @@ pub(crate) async fn run(
     request.options = options(&args)?;
     let how = (&args.running, &args.waiting);
     carry(vec![request], identity, how, common, output).await
+}
+
+/// All objects below a prefix, as one group.
+async fn prefix(
+    args: &Download,
+    from: &S3Url,
+    to: &Path,
+    common: &Common,
+    output: &mut Output,
+) -> Result<Exit, Error> {
+    if args.version_id.is_some() {
+        let words = "--version-id is of one object, and a prefix has many".into();
+        return Err(Error::Usage(words));
+    }
+    let mut request = GroupRequest::download(from.bucket.as_str(), from.rest.as_str(), to);
+    request.options = options(args)?;
+    request.restart = args.restart;
+    group::run(request, (&args.running, &args.waiting), common, output).await
 }
 
 fn request(args: &Download, from: &S3Url, to: &Path) -> Result<TransferRequest, Error> {

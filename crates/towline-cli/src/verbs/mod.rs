@@ -9,6 +9,7 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod download;
 pub(crate) mod du;
+pub(crate) mod groups;
 pub(crate) mod head;
 pub(crate) mod limits;
 pub(crate) mod list;

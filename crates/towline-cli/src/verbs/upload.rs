@@ -3,13 +3,14 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use towline::{Direction, TransferOptions, TransferRequest};
+use towline::{Direction, GroupRequest, TransferOptions, TransferRequest};
 
 use super::{carry, key_in_file};
 use crate::args::{Common, OnChange, Upload};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::from_list::{self, Bad, List, Pair, PairOptions};
+use crate::group;
 use crate::identity;
 use crate::output::Output;
 use crate::stream;
@@ -39,6 +40,15 @@ pub(crate) async fn run(
     if args.expected_size.is_some() {
         let words = "--expected-size is for a stream ('-'): files tell their size".into();
         return Err(Error::Usage(words));
+    }
+    if let [dir] = &args.paths[..]
+        && Path::new(dir).is_dir()
+        && url.is_prefix()
+    {
+        let mut request = GroupRequest::upload(dir, url.bucket.as_str(), url.rest.as_str());
+        request.options = options(&args)?;
+        request.restart = args.restart;
+        return group::run(request, (&args.running, &args.waiting), common, output).await;
     }
     let mut files = Vec::new();
     for path in args.paths.iter().map(Path::new) {

@@ -1,6 +1,7 @@
 //! The routes, by what they do.
 
 mod find;
+mod groups;
 mod limits;
 mod local;
 mod login;
@@ -80,6 +81,10 @@ pub(crate) fn api() -> OpenApiRouter<App> {
         .routes(routes!(find::parts))
         .routes(routes!(steer::one))
         .routes(routes!(find::counts))
+        .routes(routes!(groups::list, groups::begin))
+        .routes(routes!(groups::show))
+        .routes(routes!(groups::left_out))
+        .routes(routes!(groups::steer))
         .routes(routes!(owner::leave))
         .routes(routes!(owner::stay))
         .routes(routes!(feed::follow))

@@ -6,6 +6,7 @@ mod api;
 mod client;
 mod conformance;
 mod events;
+mod groups;
 mod metrics;
 mod security;
 mod served;

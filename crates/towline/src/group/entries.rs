@@ -4,7 +4,7 @@ use std::iter::Peekable;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
-use towline_core::{Direction, ListedObject, LocalFailure, NotListed};
+use towline_core::{Direction, GroupId, ListedObject, LocalFailure, NotListed};
 
 use super::{ListingRequest, Place};
 use crate::prefix::PrefixListing;
@@ -45,9 +45,13 @@ pub(super) enum Entries {
 
 impl Entries {
     /// From the start, or behind a place.
-    pub(super) fn open(asked: &ListingRequest, behind: Option<Place>) -> Result<Self, Error> {
+    pub(super) fn open(
+        group: GroupId,
+        asked: &ListingRequest,
+        behind: Option<Place>,
+    ) -> Result<Self, Error> {
         if asked.like.direction == Direction::Download {
-            let pages = PrefixListing::of(asked.clone(), behind)?;
+            let pages = PrefixListing::of(group, asked.clone(), behind)?;
             return Ok(Self::Objects(Box::new(pages)));
         }
         be_the_same(asked)?;
@@ -100,8 +104,17 @@ async fn objects(utility: &TransferUtility, pages: &mut PrefixListing) -> Result
             why: left_out.why,
         })
     });
+    let directories = page.directories.into_iter().map(|key| {
+        Entry::Without(NotListed {
+            skipped: true,
+            key: Some(key),
+            path: None,
+            code: "IsDirectory".into(),
+            why: "it stands for a directory".into(),
+        })
+    });
     Ok(Step {
-        entries: wanted.chain(without).collect(),
+        entries: wanted.chain(without).chain(directories).collect(),
         place: pages.place(),
         last: pages.is_done(),
     })

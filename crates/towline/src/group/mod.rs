@@ -2,9 +2,11 @@
 //! below a prefix. Each is recorded before anything is listed, goes on with its
 //! listing in a later process, and has one end.
 
+mod carry;
 mod directory;
 mod entries;
 mod page;
+mod plain;
 mod request;
 mod steer;
 mod tend;
@@ -18,6 +20,8 @@ use towline_core::{
 };
 
 pub use directory::DirectoryRequest;
+pub use plain::GroupRequest;
+pub(crate) use plain::unusable;
 pub(crate) use request::{ListingRequest, Place};
 pub(crate) use tend::Groups;
 

@@ -89,9 +89,13 @@ impl Recording<'_> {
         let Some(created) = store.record_page(self.group.id, page).await? else {
             return Ok(false);
         };
+        for created in &created {
+            self.hand_on(created.record().id);
+        }
         self.utility.engine().begin(&created)?;
         // Not before: the group might have been paused or canceled meanwhile.
         for again in known {
+            self.hand_on(again.id());
             self.utility.go_on(again, None).await?;
         }
         Ok(true)
@@ -104,6 +108,11 @@ impl Recording<'_> {
             Some(why) => Err(check_options::bad("customer key", why)),
             None => Ok(()),
         }
+    }
+
+    /// What was handed over for the group is for its transfers too.
+    fn hand_on(&self, id: TransferId) {
+        self.utility.connector().hand_on(self.group.id, id);
     }
 
     /// Looks at the files of all of them.

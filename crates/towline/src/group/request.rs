@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use towline_core::{
     Direction, GroupQuery, GroupRecord, ListingPhase, NewGroup, Query, State, StoreError,
 };
+use towline_s3::Credentials;
 
 use super::GroupObserver;
 use crate::{Error, SubmitError, TransferRequest, TransferUtility, path_json, submit};
@@ -77,9 +78,10 @@ fn unreadable(error: serde_json::Error) -> Error {
 
 impl TransferUtility {
     /// Records a group, or goes on with the one that is there.
-    pub(crate) async fn start_group(
+    pub(super) async fn start_group(
         &self,
         mut asked: ListingRequest,
+        credentials: Option<&Credentials>,
     ) -> Result<GroupObserver, Error> {
         let query = GroupQuery {
             name: Some(asked.name().to_owned()),
@@ -99,10 +101,13 @@ impl TransferUtility {
                 if !asked.is_same(&ListingRequest::read(&there.request)?) {
                     return Err(taken(there).into());
                 }
+                self.hand_over_to_group(there.id, credentials).await?;
                 self.resume_group(there.id).await?;
+                self.carry_group(there.id, None).await?;
                 return self.observe_group(there.id).await;
             }
             // It has its end before another of its name begins.
+            self.carry_group(there.id, credentials).await?;
             self.cancel_group(there.id).await?;
             self.observe_group(there.id).await?.finished().await?;
         };
@@ -116,6 +121,9 @@ impl TransferUtility {
             created_at: submit::now(),
         };
         let made = self.store().create_group(new).await?;
+        if let Some(credentials) = credentials {
+            self.connector().hand_over_to_group(made.id, credentials);
+        }
         self.tend_group(made.id)?;
         self.tell_of_groups()?;
         self.observe_group(made.id).await

@@ -98,6 +98,7 @@ impl TransferUtility {
                 tending.tend(&weak).await;
                 if let Some(utility) = weak.upgrade() {
                     utility.groups_here().end(id);
+                    utility.connector().group_ended(id);
                 }
             })?;
         }
@@ -333,7 +334,7 @@ impl Reading {
         let place = position.map(Place::read).transpose()?;
         let resumed = place.is_some();
         Ok(Self {
-            entries: Entries::open(&asked, place)?,
+            entries: Entries::open(group.id, &asked, place)?,
             asked,
             resumed,
             is_new: true,

@@ -4,26 +4,21 @@ mod order;
 mod pages;
 
 use std::future::IntoFuture;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::Pin;
 
 use towline_core::{Access, Connection, PartSize, Priority, WhenTargetExists};
 
-pub use pages::{LeftOut, PrefixPage, PrefixPages};
 pub(crate) use pages::{PrefixListing, depth_of, has_done, make_durable, usable};
 
-use crate::{Error, GroupObserver, SubmitError, TransferRequest, TransferUtility};
+use crate::{Error, GroupObserver, GroupRequest, SubmitError, TransferUtility};
 
-/// The download of a prefix. Await it to begin it as a group, or take its
-/// [`pages`](Self::pages) one by one.
+/// The download of a prefix. Await it to begin it as a group.
 #[must_use = "await it to begin the downloads"]
 #[derive(Debug)]
 pub struct PrefixRequest {
     utility: TransferUtility,
-    prefix: String,
-    dir: PathBuf,
-    /// What every request is like.
-    like: TransferRequest,
+    request: GroupRequest,
 }
 
 impl TransferUtility {
@@ -58,12 +53,9 @@ impl TransferUtility {
         prefix: impl Into<String>,
         dir: impl AsRef<Path>,
     ) -> PrefixRequest {
-        let (bucket, prefix) = (bucket.into(), prefix.into());
         PrefixRequest {
             utility: self.clone(),
-            like: TransferRequest::download(bucket, "", ""),
-            prefix,
-            dir: dir.as_ref().to_owned(),
+            request: GroupRequest::download(bucket, prefix, dir),
         }
     }
 }
@@ -71,49 +63,44 @@ impl TransferUtility {
 impl PrefixRequest {
     /// What to do where a file exists. Default: replace it, at the end.
     pub fn when_target_exists(mut self, policy: WhenTargetExists) -> Self {
-        self.like.options.when_target_exists = policy;
+        self.request.options.when_target_exists = policy;
         self
     }
 
     /// Size of every part but the last. Default: by the length of each object.
     pub fn part_size(mut self, size: PartSize) -> Self {
-        self.like.options.part_size = Some(size);
+        self.request.options.part_size = Some(size);
         self
     }
 
     /// Whether its transfers go ahead of others. Default: as most do.
     pub fn priority(mut self, priority: Priority) -> Self {
-        self.like.options.priority = priority;
+        self.request.options.priority = priority;
         self
     }
 
     /// Another connection than the utility's own.
     pub fn connection(mut self, connection: Connection) -> Self {
-        self.like.connection = Some(connection);
+        self.request.connection = Some(connection);
         self
     }
 
     /// What S3 wants to see on every request. Default: nothing.
     pub fn access(mut self, access: Access) -> Self {
-        self.like.options.access = access;
+        self.request.options.access = access;
         self
     }
 
     /// The name of the group. Default: one by prefix and directory.
     pub fn group(mut self, name: impl Into<String>) -> Self {
-        self.like.group = Some(name.into());
+        self.request.group = Some(name.into());
         self
     }
 
     /// Cancels unfinished downloads of the same and starts them anew.
     pub fn restart(mut self, restart: bool) -> Self {
-        self.like.restart = restart;
+        self.request.restart = restart;
         self
-    }
-
-    async fn submit(self) -> Result<GroupObserver, Error> {
-        let (utility, asked) = self.settle()?;
-        utility.start_group(asked).await
     }
 }
 
@@ -126,6 +113,6 @@ impl IntoFuture for PrefixRequest {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.submit())
+        Box::pin(async move { self.utility.begin_group(self.request).await })
     }
 }

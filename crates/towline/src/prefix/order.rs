@@ -32,10 +32,6 @@ impl Order {
         self.last.as_deref().filter(|_| self.by_bytes)
     }
 
-    pub(super) fn has_begun(&self) -> bool {
-        self.last.is_some()
-    }
-
     /// Whether the next key lies behind the last one, in an order in which all
     /// keys did.
     pub(super) fn advances_to(&mut self, key: &str) -> bool {

@@ -4,31 +4,19 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{Access, access};
 use towline_core::{
-    Direction, ListedObject, Operation, Page, Phase, Query, Record, S3Error, S3ErrorKind, State,
-    StoreError, Timestamp,
+    GroupId, ListedObject, Operation, Phase, Record, S3Error, S3ErrorKind, Timestamp,
 };
 use towline_engine::{KeyNames, KeyPlace, check_beneath, folds_names, make_beneath};
 
 use super::order::Order;
-use super::{PrefixRequest, bad_prefix};
-use crate::group::{ListingRequest, Place};
-use crate::{
-    Error, RequestError, SubmitError, TransferRequest, TransferUtility, check, check_options, place,
-};
+use crate::group::{ListingRequest, Place, unusable};
+use crate::{Error, RequestError, TransferRequest, TransferUtility, place};
 
 /// The longest path that system calls take, in bytes; one is for its end.
 const PATH_MAX: usize = 4096;
 
-/// The downloads of a prefix, page by page; see [`PrefixRequest::pages`].
-#[derive(Debug)]
-pub struct PrefixPages {
-    utility: TransferUtility,
-    listing: PrefixListing,
-}
-
-/// The same, for who has a utility at hand.
+/// The downloads of a prefix, page by page.
 #[derive(Debug)]
 pub(crate) struct PrefixListing {
     prefix: String,
@@ -36,6 +24,8 @@ pub(crate) struct PrefixListing {
     /// Components of `dir`.
     depth: u32,
     like: TransferRequest,
+    /// For which it lists.
+    group: GroupId,
     names: KeyNames,
     order: Order,
     next: Next,
@@ -50,96 +40,41 @@ enum Next {
 }
 
 /// A page of a prefix.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct PrefixPage {
-    /// To be submitted, with [`TransferUtility::submit`] or elsewhere.
-    pub requests: Vec<TransferRequest>,
-    /// What has no file.
-    pub left_out: Vec<LeftOut>,
+#[derive(Debug, Default)]
+pub(crate) struct PrefixPage {
+    pub(crate) requests: Vec<TransferRequest>,
     /// The objects of the requests, as they were listed.
     pub(crate) listed: Vec<ListedObject>,
+    /// What has no file.
+    pub(crate) left_out: Vec<LeftOut>,
+    /// Keys that stand for directories, which are there then.
+    pub(crate) directories: Vec<String>,
 }
 
 /// An object of a prefix that has no file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LeftOut {
-    /// Its key.
-    pub key: String,
+#[derive(Debug)]
+pub(crate) struct LeftOut {
+    pub(crate) key: String,
     /// A stable name of the reason.
-    pub code: String,
+    pub(crate) code: String,
     /// The reason in words.
-    pub why: String,
-}
-
-impl LeftOut {
-    /// One whose request was refused, with the code and the words of that.
-    pub fn refused(key: String, code: &str, why: String) -> Self {
-        Self {
-            key,
-            code: code.into(),
-            why,
-        }
-    }
-}
-
-impl PrefixRequest {
-    /// Checks the directory, makes it if it is missing, and gives the pages, of
-    /// which none is asked for yet. For who submits elsewhere; else await the
-    /// request.
-    pub async fn pages(self) -> Result<PrefixPages, Error> {
-        let (utility, asked) = self.settle()?;
-        let listing = PrefixListing::of(asked, None)?;
-        Ok(PrefixPages { utility, listing })
-    }
-
-    pub(super) fn settle(self) -> Result<(TransferUtility, ListingRequest), Error> {
-        if !(self.prefix.is_empty() || self.prefix.ends_with('/')) {
-            return Err(bad_prefix().into());
-        }
-        let place = self
-            .utility
-            .place(&self.like.bucket, self.like.connection.as_ref())?;
-        let dir: PathBuf = check::absolute(&self.dir)?.components().collect();
-        make_durable(&dir).map_err(|error| unusable(&dir, &error))?;
-        access(&dir, Access::WRITE_OK | Access::EXEC_OK)
-            .map_err(|errno| unusable(&dir, &errno.into()))?;
-        let mut like = self.like;
-        like.options.root_depth = Some(depth_of(&dir));
-        let lacks_key = |key: &_| self.utility.lacks_key(key);
-        check_options::settle(&mut like.options.clone(), like.direction, lacks_key)?;
-        let group = || format!("s3://{}/{} to {}", place.bucket, self.prefix, dir.display());
-        like.group.get_or_insert_with(group);
-        like.bucket = place.bucket;
-        like.connection = Some(place.connection);
-        let asked = ListingRequest {
-            prefix: self.prefix,
-            dir,
-            like,
-            spares: false,
-            inode: None,
-        };
-        Ok((self.utility, asked))
-    }
-}
-
-fn unusable(dir: &Path, error: &std::io::Error) -> SubmitError {
-    SubmitError::Target {
-        path: dir.to_owned(),
-        why: error.to_string(),
-    }
+    pub(crate) why: String,
 }
 
 impl PrefixListing {
     /// From the start, or behind a place.
-    pub(crate) fn of(asked: ListingRequest, behind: Option<Place>) -> Result<Self, Error> {
+    pub(crate) fn of(
+        group: GroupId,
+        asked: ListingRequest,
+        behind: Option<Place>,
+    ) -> Result<Self, Error> {
         let folds = folds_names(&asked.dir).map_err(|error| unusable(&asked.dir, &error))?;
         let mut pages = Self {
             depth: depth_of(&asked.dir),
             prefix: asked.prefix,
             dir: asked.dir,
             like: asked.like,
+            group,
             names: KeyNames::new(folds),
             order: Order::new(),
             next: Next::First,
@@ -178,8 +113,8 @@ impl PrefixListing {
             .list(self.like.bucket.as_str())
             .prefix(self.prefix.as_str())
             .access(self.like.options.access.clone());
-        if let Some(connection) = &self.like.connection {
-            list = list.connection(connection.clone());
+        if let Some(connection) = self.like.connection.clone() {
+            list = list.of_group(self.group, connection);
         }
         let listed = match &self.next {
             Next::First => list.await?,
@@ -198,11 +133,12 @@ impl PrefixListing {
                     page.requests.push(request);
                     page.listed.push(object);
                 }
-                Ok(None) => {}
-                Err((code, why)) => {
-                    let key = object.key;
-                    page.left_out.push(LeftOut::refused(key, code, why));
-                }
+                Ok(None) => page.directories.push(object.key),
+                Err((code, why)) => page.left_out.push(LeftOut {
+                    key: object.key,
+                    code: code.into(),
+                    why,
+                }),
             }
         }
         Ok(Some(page))
@@ -232,86 +168,6 @@ impl PrefixListing {
             listed: Some(object.into()),
             ..self.like.clone()
         }))
-    }
-}
-
-impl PrefixPages {
-    /// The name of the group that the requests belong to.
-    pub fn group(&self) -> &str {
-        self.listing.like.group.as_deref().unwrap_or_default()
-    }
-
-    /// Whether any object was listed so far.
-    pub fn saw_any(&self) -> bool {
-        self.listing.order.has_begun()
-    }
-
-    /// The next page; `None` behind the last. Directories that keys stand for are
-    /// made. Fails where the listing does not advance.
-    pub async fn next(&mut self) -> Result<Option<PrefixPage>, Error> {
-        self.listing.next(&self.utility).await
-    }
-
-    /// Whether transfers of this group are unfinished or failed: then this call
-    /// goes on with an earlier one.
-    pub async fn is_unfinished<Finding>(
-        &self,
-        find: impl Fn(Query) -> Finding,
-    ) -> Result<bool, Error>
-    where
-        Finding: Future<Output = Result<Page, StoreError>>,
-    {
-        let query = Query {
-            direction: Some(Direction::Download),
-            group: Some(self.group().into()),
-            states: vec![
-                State::Waiting,
-                State::InProgress,
-                State::Paused,
-                State::WaitingForNetwork,
-                State::Failed,
-            ],
-            limit: 1,
-            ..Query::default()
-        };
-        Ok(!find(query).await?.transfers.is_empty())
-    }
-}
-
-impl PrefixPage {
-    /// Takes out the requests that an earlier call of the same group has done: the
-    /// object is the one that was downloaded, and the file is as it was left.
-    /// Gives how many.
-    pub async fn spare_what_is_there<Finding>(
-        &mut self,
-        find: impl Fn(Query) -> Finding,
-    ) -> Result<u64, Error>
-    where
-        Finding: Future<Output = Result<Page, StoreError>>,
-    {
-        let mut spared = 0;
-        let requests = std::mem::take(&mut self.requests);
-        let listed = std::mem::take(&mut self.listed);
-        for (request, object) in requests.into_iter().zip(listed) {
-            let query = Query {
-                direction: Some(Direction::Download),
-                path: Some(request.path.clone()),
-                newest_first: true,
-                limit: 1,
-                ..Query::default()
-            };
-            let page = find(query).await?;
-            match page.transfers.first() {
-                Some(record) if !request.restart && has_done(record, &request, &object) => {
-                    spared += 1;
-                }
-                _ => {
-                    self.requests.push(request);
-                    self.listed.push(object);
-                }
-            }
-        }
-        Ok(spared)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use towline::{Query, State};
+use towline::{GroupQuery, Query, State};
 use towline_daemon::{Client, Mode};
 
 use super::state_dir;
@@ -151,6 +151,18 @@ async fn stay(owner: &Owner, systemd: &Systemd) -> Result<Ended, Error> {
     }
 }
 
+/// Whether a group is still to find what it is to move.
+async fn lists(owner: &Owner) -> bool {
+    let unended = GroupQuery {
+        unended: true,
+        ..GroupQuery::default()
+    };
+    match owner.utility.groups(unended).await {
+        Ok(groups) => groups.iter().any(|group| group.state != State::Paused),
+        Err(_) => true, // the engine has stopped, which `health` tells
+    }
+}
+
 /// Returns when nothing is left to do, and nobody has asked it to stay.
 async fn idle(owner: &Owner) -> Result<(), Error> {
     let mut idle = false;
@@ -167,7 +179,7 @@ async fn idle(owner: &Owner) -> Result<(), Error> {
         let Ok((unfinished, more)) = owner.utility.find(unfinished).await else {
             continue; // the engine has stopped, which `health` tells
         };
-        let nothing = unfinished.is_empty() && more.is_none();
+        let nothing = unfinished.is_empty() && more.is_none() && !lists(owner).await;
         if nothing && idle {
             return Ok(());
         }

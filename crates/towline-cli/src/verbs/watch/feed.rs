@@ -61,6 +61,7 @@ pub(super) async fn follow(dir: PathBuf, tell: Sender<Told>) -> Result<(), Error
                                 cursor = Some(place);
                                 continue;
                             }
+                            Event::Group(_) => continue,
                             Event::Handover => break,
                         };
                         if tell.send(told).await.is_err() {

@@ -37,6 +37,7 @@ pub(super) async fn run(args: Watch, common: &Common, output: &mut Output) -> Re
                         Event::Transfer(transfer) => watched.tell(&transfer),
                         Event::Removed(id) => watched.removed(id),
                         Event::Reached(place) => cursor = Some(place),
+                        Event::Group(_) => {}
                         Event::Handover => break,
                     }
                     if watched.is_done() {

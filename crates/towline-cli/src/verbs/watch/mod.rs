@@ -1,7 +1,8 @@
 //! `watch`: all transfers as a table on a terminal; else, and for those that are
-//! named, a line for each change of state.
+//! named, a line for each change of state; or those of a group as one.
 
 mod feed;
+mod group;
 mod lines;
 mod screen;
 mod table;
@@ -27,6 +28,9 @@ const DRAW: Duration = Duration::from_millis(250);
 const TOLD: usize = 1000;
 
 pub(crate) async fn run(args: Watch, common: &Common, output: &mut Output) -> Result<Exit, Error> {
+    if let Some(name) = &args.group {
+        return group::run(name, common, output).await;
+    }
     let on_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     if args.ids.is_empty() && on_terminal && !output.is_json() && !output.is_quiet() {
         return table(common).await;
