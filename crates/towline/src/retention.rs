@@ -5,7 +5,9 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
-use towline_core::{Phase, Record, Timestamp, TransferId};
+use towline_core::{
+    FoundCounts, GroupQuery, GroupRecord, Phase, Query, Record, Timestamp, TransferId,
+};
 
 use crate::utility::WeakUtility;
 use crate::{Error, TransferUtility};
@@ -14,7 +16,8 @@ use crate::{Error, TransferUtility};
 /// forgotten in the background by whoever owns the state, oldest first.
 ///
 /// What still holds something at S3 or on this disk (a failed transfer with an
-/// open upload or a partial file) stays until somebody steers it.
+/// open upload or a partial file) stays until somebody steers it. A group goes with
+/// the last of its transfers; one that had none, by its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Retention {
@@ -47,12 +50,34 @@ impl Retention {
         keep_finished: None,
         keep_for: None,
     };
+
+    fn is_over(&self, age: i64) -> bool {
+        let is_over = |most: Duration| i64::try_from(most.as_millis()).is_ok_and(|most| age > most);
+        self.keep_for.is_some_and(is_over)
+    }
+
+    /// Whether a group may go once it has no transfer.
+    fn lets_go(&self, group: &GroupRecord, now: Timestamp) -> bool {
+        let Some(ended_at) = group.ended_at else {
+            return false;
+        };
+        let age = now.as_millis().saturating_sub(ended_at.as_millis());
+        let FoundCounts {
+            entries,
+            skipped,
+            refused,
+            ..
+        } = group.found;
+        !(0..GRACE_MS).contains(&age) && (entries > skipped + refused || self.is_over(age))
+    }
 }
 
 /// The file, in the state directory, that has what was asked for last.
 const FILE: &str = "retention.json";
 /// How often it is looked for what is to be forgotten.
 const EVERY: Duration = Duration::from_secs(60);
+/// Groups, once in so many of these.
+const GROUPS_EVERY: u32 = 60;
 /// Records that are looked at together, and at most removed by one commit.
 const BATCH: usize = 256;
 /// Between two batches.
@@ -99,14 +124,50 @@ pub(crate) async fn keep_to(retention: Retention, utility: WeakUtility) {
         return;
     }
     let mut begin = 0;
-    loop {
-        if let Err(error) = look_through(&retention, &utility, &mut begin).await {
+    for round in 0_u32.. {
+        let looked = async {
+            look_through(&retention, &utility, &mut begin).await?;
+            match round % GROUPS_EVERY {
+                0 => forget_groups(&retention, &utility).await,
+                _ => Ok(()),
+            }
+        };
+        if let Err(error) = looked.await {
             if matches!(error, Error::Closed) {
                 return;
             }
             tracing::warn!(%error, "old records were not looked through");
         }
         tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// Forgets groups whose transfers are forgotten, and those that had none, in time.
+async fn forget_groups(retention: &Retention, utility: &WeakUtility) -> Result<(), Error> {
+    let mut query = GroupQuery {
+        limit: BATCH,
+        ..GroupQuery::default()
+    };
+    loop {
+        let utility = utility.upgrade().ok_or(Error::Closed)?;
+        let groups = utility.store().groups(query.clone()).await?;
+        let Some(last) = groups.last() else {
+            return Ok(());
+        };
+        query.after = Some(last.id);
+        let now = Timestamp::from(SystemTime::now());
+        for group in groups.iter().filter(|group| retention.lets_go(group, now)) {
+            let of_it = Query {
+                group_id: Some(group.id),
+                limit: 1,
+                ..Query::default()
+            };
+            if utility.store().find(of_it).await?.transfers.is_empty() {
+                utility.store().remove_group(group.id).await?;
+            }
+        }
+        drop(utility);
+        tokio::time::sleep(BREATH).await;
     }
 }
 
@@ -217,8 +278,7 @@ impl Surplus {
         if record.phase != Phase::Completed && holds_something {
             return Verdict::Stays;
         }
-        let is_over = |most: Duration| i64::try_from(most.as_millis()).is_ok_and(|most| age > most);
-        if is_surplus || retention.keep_for.is_some_and(is_over) {
+        if is_surplus || retention.is_over(age) {
             return Verdict::Goes;
         }
         // An end that lies ahead, as the clock was put back, tells nothing of others.

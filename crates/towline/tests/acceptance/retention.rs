@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use towline::{Query, Timestamp, TransferChange, TransferId};
+use towline::{GroupId, GroupQuery, Query, Timestamp, TransferChange, TransferId};
 use towline_core::{
-    BucketName, Change, Direction, NewTransfer, ObjectAddress, ObjectKey, Phase, Remote, Spec,
-    Store, TransferOptions,
+    BucketName, Change, Direction, GroupChange, GroupPage, NewGroup, NewTransfer, ObjectAddress,
+    ObjectKey, Phase, Remote, Spec, Store, TransferOptions,
 };
 use towline_store_sqlite::SqliteStore;
 
@@ -109,6 +109,58 @@ async fn what_ended_over_a_month_ago_is_forgotten_and_who_follows_is_told() {
         TransferChange::Changed(_) | TransferChange::Group(_) => None,
     });
     assert_eq!(gone.collect::<Vec<_>>(), old, "oldest first");
+    utility.close().await.unwrap();
+}
+
+/// One that ended so long ago, and had so many transfers, which are forgotten.
+async fn ended_group(store: &SqliteStore, name: &str, had: u64, secs_ago: i64) -> GroupId {
+    let at = Timestamp::from(SystemTime::now()).plus_secs(-secs_ago);
+    let new = NewGroup {
+        name: name.into(),
+        request: "{}".into(),
+        created_at: at,
+    };
+    let id = store.create_group(new).await.unwrap().id;
+    let page = GroupPage {
+        entries: had,
+        last: true,
+        at,
+        ..GroupPage::default()
+    };
+    store.record_page(id, page).await.unwrap();
+    let ended = GroupChange::Ended { all_done: true };
+    store.change_group(id, ended, at).await.unwrap();
+    id
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_is_forgotten_with_the_last_of_its_transfers_and_one_that_had_none_in_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let past = Past::of(dir.path());
+    ended_group(&past.store, "had some", 3, DAY).await;
+    ended_group(&past.store, "had none, a month ago", 0, 31 * DAY).await;
+    let young = ended_group(&past.store, "had none", 0, 29 * DAY).await;
+    let just_now = ended_group(&past.store, "had some, just now", 3, 60).await;
+    let unended = past.store.create_group(NewGroup {
+        name: "goes on".into(),
+        request: "{}".into(),
+        created_at: Timestamp::default(),
+    });
+    let unended = unended.await.unwrap().id;
+    let Past { state, store, .. } = past;
+    store.close().await.unwrap();
+    drop(store);
+    let utility = builder("http://127.0.0.1:9".into(), state.clone());
+    let utility = utility.open().await.unwrap();
+    let reader = towline::SqliteReader::open(&state).unwrap();
+    let left = async || {
+        let groups = reader.groups(GroupQuery::default()).await.unwrap();
+        groups.iter().map(|group| group.id).collect::<Vec<_>>()
+    };
+    until("the old ones are forgotten", async || {
+        left().await == [young, just_now, unended]
+    })
+    .await;
     utility.close().await.unwrap();
 }
 
