@@ -145,18 +145,19 @@ impl Attachment<'_> {
         stay: &mut Stay,
         output: &mut Output,
     ) -> Result<Stayed, Error> {
+        let mut transfers = BTreeMap::new();
+        let mut order = Vec::new();
+        for seen in &self.transfers {
+            let id = seen.transfer.id;
+            // What was asked for twice is one.
+            if transfers.insert(id, Some(seen.clone().into())).is_none() {
+                order.push(id);
+            }
+        }
         let mut group = Group {
-            open: self
-                .transfers
-                .iter()
-                .filter(|seen| !seen.transfer.state.is_final())
-                .count(),
-            order: self.transfers.iter().map(|seen| seen.transfer.id).collect(),
-            transfers: self
-                .transfers
-                .iter()
-                .map(|seen| (seen.transfer.id, Some(seen.clone().into())))
-                .collect(),
+            open: transfers.values().filter(|it| is_open(it)).count(),
+            order,
+            transfers,
             cursor: self.cursor,
             start: Instant::now(),
             what: &self,

@@ -195,6 +195,23 @@ fn a_directory_goes_as_one_group_which_tells_what_was_left_out() {
 }
 
 #[test]
+fn several_paths_are_judged_as_one_directory_is_and_what_is_named_twice_goes_once() {
+    let terminal = Terminal::start();
+    filled(&terminal, "files", 3, 10);
+    let line = ["upload", "files/0000", "files", "s3://bucket/p/"];
+    let output = terminal.command(line).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(said(&output).matches("uploaded ").count(), 3);
+
+    let bad = std::ffi::OsStr::from_bytes(b"no\xff");
+    std::fs::write(terminal.scene.path("files").join(bad), "").unwrap();
+    let output = terminal.command(line).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("not UTF-8"), "{}", said(&output));
+    assert_eq!(said(&output).matches("uploaded ").count(), 3);
+}
+
+#[test]
 fn an_interrupted_directory_goes_on_with_the_same_line_and_a_killed_one_too() {
     for signal in ["INT", "KILL"] {
         let terminal = Terminal::start();

@@ -50,17 +50,31 @@ pub(crate) async fn run(
         request.restart = args.restart;
         return group::run(request, (&args.running, &args.waiting), common, output).await;
     }
-    let mut files = Vec::new();
+    let mut files = Files::default();
     for path in args.paths.iter().map(Path::new) {
         collect(path, &url, args.paths.len(), &mut files, output)?;
     }
     let identity = identity::connection(common)?;
     let requests: Result<Vec<TransferRequest>, Error> = files
+        .found
         .into_iter()
         .map(|(path, key)| request(&args, &url, &path, key))
         .collect();
     let how = (&args.running, &args.waiting);
-    carry(requests?, identity, how, common, output).await
+    let exit = carry(requests?, identity, how, common, output).await?;
+    Ok(match exit {
+        Exit::Done if files.lacks_some => Exit::Failed,
+        exit => exit,
+    })
+}
+
+/// What the paths stand for.
+#[derive(Default)]
+struct Files {
+    /// Each with its key.
+    found: Vec<(PathBuf, String)>,
+    /// Some have no name that is a key.
+    lacks_some: bool,
 }
 
 fn destination(paths: &mut Vec<OsString>) -> Result<S3Url, Error> {
@@ -73,7 +87,7 @@ fn collect(
     path: &Path,
     url: &S3Url,
     paths: usize,
-    files: &mut Vec<(PathBuf, String)>,
+    files: &mut Files,
     output: &mut Output,
 ) -> Result<(), Error> {
     if path.is_dir() {
@@ -92,10 +106,11 @@ fn collect(
                 url.bucket, url.rest
             )));
         }
-        files.push((path.to_owned(), url.rest.clone()));
+        files.found.push((path.to_owned(), url.rest.clone()));
         return Ok(());
     }
-    files.push((path.to_owned(), below(path, url).map_err(Error::Usage)?));
+    let key = below(path, url).map_err(Error::Usage)?;
+    files.found.push((path.to_owned(), key));
     Ok(())
 }
 
@@ -158,12 +173,7 @@ fn of_pair(args: &Upload, like: &TransferOptions, pair: Pair) -> Result<Transfer
 
 /// The files below a directory, in the order of their names. Links are not
 /// followed.
-fn walk(
-    dir: &Path,
-    prefix: &str,
-    files: &mut Vec<(PathBuf, String)>,
-    output: &mut Output,
-) -> Result<(), Error> {
+fn walk(dir: &Path, prefix: &str, files: &mut Files, output: &mut Output) -> Result<(), Error> {
     let failed =
         |error: std::io::Error| Error::Failed(format!("cannot read {}: {error}", dir.display()));
     let mut entries = std::fs::read_dir(dir)
@@ -175,8 +185,9 @@ fn walk(
         let kind = entry.file_type().map_err(failed)?;
         let name = entry.file_name();
         let Some(name) = name.to_str() else {
-            output.remark(&format!(
-                "left out: {} (its name is not UTF-8)",
+            files.lacks_some = true;
+            output.error(&format!(
+                "left out {}: its name is not UTF-8",
                 path.display()
             ));
             continue;
@@ -187,10 +198,10 @@ fn walk(
         if kind.is_dir() {
             walk(&path, &format!("{prefix}{name}/"), files, output)?;
         } else if kind.is_file() {
-            files.push((path, format!("{prefix}{name}")));
+            files.found.push((path, format!("{prefix}{name}")));
         } else {
             output.remark(&format!(
-                "left out: {} (not a regular file)",
+                "left out {}: it is no regular file",
                 path.display()
             ));
         }
