@@ -103,6 +103,29 @@ async fn f61_a_full_disk_below_the_state_refuses_submits_stops_the_work_and_a_re
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn f61_who_waits_for_a_group_hears_that_its_state_cannot_be_written() {
+    let Some(disk) = SmallDisk::mount(4 * MIB) else {
+        return;
+    };
+    let scene = scene_on(&disk).await;
+    let dir = scene.path("files");
+    std::fs::create_dir(&dir).unwrap();
+    scene.server.faults().offline(true);
+    std::fs::write(dir.join("file"), b"bytes").unwrap();
+    let request = scene.utility.upload_directory(&dir, BUCKET, "p/");
+    let group = request.await.unwrap();
+    // So that it has no end before.
+    assert!(scene.utility.pause_group(group.id()).await.unwrap());
+    scene.server.faults().offline(false);
+    let observer = under_way(&scene).await;
+    let _filler = disk.fill();
+    stops(&scene, &observer).await;
+    let waited = tokio::time::timeout(Duration::from_secs(60), group.finished()).await;
+    let error = waited.expect("it waits for ever").unwrap_err();
+    assert_eq!(error.code(), "Closed", "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn f61_a_state_on_a_disk_that_is_still_full_is_not_harmed_by_trying() {
     let Some(disk) = SmallDisk::mount(4 * MIB) else {
         return;
