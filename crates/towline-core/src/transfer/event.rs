@@ -8,7 +8,8 @@ use crate::{
 /// Something that has happened; it cannot be refused.
 ///
 /// An act that was told to stop reports only [`Event::PartMoved`], [`Event::UploadOpened`],
-/// and [`Event::Finished`] of an object in one request: what else it did is asked for again.
+/// [`Event::Fetched`], and [`Event::Finished`] of a download, or of an object in one request:
+/// what else it did is asked for again.
 #[derive(Debug)]
 pub enum Event {
     /// The scheduler has admitted it: for the first time, or after a crash.
