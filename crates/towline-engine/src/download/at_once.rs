@@ -89,7 +89,7 @@ impl Whole {
             let dir = TargetDir::of(&*files, &target)?;
             dir.put_whole(&bytes, modified, || !stop.is_requested())
         };
-        Ok(match context.blocking(put).await? {
+        Ok(match context.files.brief(put).await? {
             Put::There => Some(Event::Fetched { size, proof }),
             Put::NotWanted => None,
             Put::Taken => Some(found(context, identity, size)),

@@ -112,7 +112,7 @@ async fn target_is_there(context: &Context) -> Result<bool, Failure> {
     let target = context.target();
     let files = context.files.clone();
     let look = move || Ok::<_, LocalFailure>(TargetDir::of(&*files, &target)?.target_exists());
-    Ok(context.blocking(look).await?)
+    Ok(context.files.brief(look).await?)
 }
 
 pub(crate) fn identity_of(head: ObjectHead) -> ObjectIdentity {

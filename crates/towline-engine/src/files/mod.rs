@@ -2,6 +2,7 @@
 //! can replace it.
 
 mod beneath;
+mod brief;
 mod disk;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
@@ -28,11 +29,14 @@ pub use disk::{Disk, OpenDir, OpenFile, Room, Stat};
 pub use names::{KeyNames, KeyPlace, Unnameable, component_of, key_of, may_go_on, path_of};
 pub(crate) use room::check_room;
 pub use source::inspect_source;
-pub(crate) use source::{Planned, changed, check_source, inspect, open_source, read_source};
+pub(crate) use source::{
+    Planned, changed, check_source, inspect, look_at_source, open_source, read_source,
+};
 pub use system::{identity_of, kind_if_special};
 pub use target::numbered;
 pub(crate) use target::{Put, TargetDir, target_failure};
 
+use self::brief::Brief;
 use crate::tasks::Tasks;
 
 /// The file system that an engine works on, and where that work is done.
@@ -40,6 +44,7 @@ use crate::tasks::Tasks;
 pub(crate) struct Files {
     disk: Arc<dyn Disk>,
     tasks: Tasks,
+    brief: Brief,
     /// A file system was met that knows no files without a name.
     all_have_names: Arc<AtomicBool>,
 }
@@ -54,6 +59,7 @@ impl Files {
         Self {
             disk,
             tasks,
+            brief: Brief::default(),
             all_have_names: Arc::default(),
         }
     }
@@ -90,6 +96,17 @@ impl Files {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> T {
         self.begin(work).end().await
+    }
+
+    /// The same for work on a small file, which takes less time than to wake a thread.
+    pub(crate) async fn brief<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        match self.are_simulated() {
+            true => self.blocking(work).await,
+            false => self.brief.run(work).await,
+        }
     }
 
     /// Whether there are no threads, as in a simulation.

@@ -22,6 +22,15 @@ pub(crate) fn inspect(disk: &dyn Disk, path: &Path) -> Result<Fingerprint, Local
     open_source(disk, path).map(|(_, fingerprint)| fingerprint)
 }
 
+/// The same of one that is known to be readable.
+pub(crate) fn look_at_source(disk: &dyn Disk, path: &Path) -> Result<Fingerprint, LocalFailure> {
+    let stat = disk
+        .stat(path)
+        .map_err(|error| source_failure(path, &error))?;
+    be_regular(path, &stat)?;
+    Ok(stat.fingerprint)
+}
+
 /// Opens a source for reading. Nothing but a regular file is opened, as long as
 /// nobody swaps it at this moment, and even then it never hangs: to open a
 /// device may have effects, and a FIFO waits for its other end.

@@ -12,7 +12,7 @@ use super::piece::{self, Piece, Wanted};
 use super::{condition, learn_of_condition, object, open_upload};
 use crate::act::Context;
 use crate::body::SourceRange;
-use crate::files::inspect;
+use crate::files::look_at_source;
 use crate::progress::Moved;
 use crate::stall;
 
@@ -165,10 +165,10 @@ async fn put_proof(
     if let Piece::File(SourceRange { path, planned, .. }) = source.clone() {
         let files = context.files.clone();
         let look = move || {
-            let found = inspect(&*files, &path)?;
+            let found = look_at_source(&*files, &path)?;
             planned.allows(&path, found).map(|()| found)
         };
-        if context.blocking(look).await? != planned.was {
+        if context.files.brief(look).await? != planned.was {
             piece::is_unchanged(context, source, sum).await?;
         }
     }

@@ -7,6 +7,7 @@ use towline_core::{Checksum, ChecksumAlgorithm, LocalFailure, PartNumber, WhenSo
 
 use crate::act::Context;
 use crate::body::{self, Prepared, SourceRange};
+use crate::budget::BUFFER;
 use crate::files::{Planned, shown};
 use crate::stream::{Given, Source, Stream};
 
@@ -17,6 +18,15 @@ pub(crate) enum Piece {
     File(SourceRange),
     /// In memory.
     Held(Bytes),
+}
+
+impl Piece {
+    fn len(&self) -> u64 {
+        match self {
+            Self::File(source) => source.range.end - source.range.start,
+            Self::Held(bytes) => bytes.len() as u64,
+        }
+    }
 }
 
 /// What the source has for a part.
@@ -101,11 +111,15 @@ pub(crate) async fn prepare(
     algorithm: ChecksumAlgorithm,
 ) -> Result<Prepared, LocalFailure> {
     let (files, budget) = (context.files.clone(), context.budget.clone());
+    let is_small = piece.len() <= BUFFER as u64;
     let prepare = move || match piece {
         Piece::File(source) => body::prepare(&files, source, algorithm, &budget),
         Piece::Held(bytes) => Ok(body::held(&bytes, algorithm)),
     };
-    context.blocking(prepare).await
+    match is_small {
+        true => context.files.brief(prepare).await,
+        false => context.blocking(prepare).await,
+    }
 }
 
 /// Its checksum.

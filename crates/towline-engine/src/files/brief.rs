@@ -1,0 +1,172 @@
+//! Brief work on files: a thread that is awake takes on piece after piece, since to
+//! wake one for each costs more than the work does.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+/// Who waits for longer has another thread take on what is left: a disk that is slow,
+/// or hangs, holds up nothing but what is asked of it.
+const PATIENCE: Duration = Duration::from_millis(1);
+/// How often a thread looks for more before it goes.
+const YIELDS: usize = 16;
+/// A thread that hangs is looked at less and less often.
+const MOST_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Pieces of work, in order, and the threads that take them on.
+#[derive(Clone, Default)]
+pub(super) struct Brief(Arc<Mutex<Queue>>);
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Box<dyn FnOnce() + Send>>,
+    threads: usize,
+}
+
+impl Brief {
+    /// Does it, to its end even where nobody waits for it any more.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        let (done, mut result) = oneshot::channel();
+        let work = move || {
+            // A panic is for who waits for it.
+            let _ = done.send(catch_unwind(AssertUnwindSafe(work)));
+        };
+        let nobody_works = {
+            let mut queue = self.queue();
+            queue.waiting.push_back(Box::new(work));
+            queue.threads == 0
+        };
+        if nobody_works {
+            self.add_thread();
+        }
+        let mut patience = PATIENCE;
+        loop {
+            match timeout(patience, &mut result).await {
+                Ok(Ok(Ok(value))) => return value,
+                Ok(Ok(Err(panic))) => resume_unwind(panic),
+                // The runtime ends, and this with it.
+                Ok(Err(_)) => std::future::pending().await,
+                Err(_) => {
+                    if !self.queue().waiting.is_empty() {
+                        self.add_thread();
+                    }
+                    patience = MOST_PATIENCE.min(patience * 2);
+                }
+            }
+        }
+    }
+
+    fn add_thread(&self) {
+        self.queue().threads += 1;
+        let this = self.clone();
+        tokio::task::spawn_blocking(move || {
+            while let Some(work) = this.next() {
+                work();
+            }
+        });
+    }
+
+    /// `None` when nothing is left, and the thread that asks goes.
+    fn next(&self) -> Option<Box<dyn FnOnce() + Send>> {
+        for _ in 0..YIELDS {
+            if let next @ Some(_) = self.queue().waiting.pop_front() {
+                return next;
+            }
+            // Who has more to ask for gets to it.
+            std::thread::yield_now();
+        }
+        let mut queue = self.queue();
+        let next = queue.waiting.pop_front();
+        if next.is_none() {
+            queue.threads -= 1;
+        }
+        next
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Brief {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Brief")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_hangs_holds_up_nothing_else() {
+        let brief = Brief::default();
+        let (go_on, waits) = mpsc::channel::<()>();
+        let hung = tokio::spawn({
+            let brief = brief.clone();
+            async move { brief.run(move || waits.recv().unwrap()).await }
+        });
+        tokio::task::yield_now().await;
+        assert_eq!(brief.queue().threads, 1);
+        for n in 0..100 {
+            assert_eq!(brief.run(move || n).await, n);
+        }
+        go_on.send(()).unwrap();
+        hung.await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn all_is_done_and_no_thread_stays() {
+        let brief = Brief::default();
+        let all = (0..10_000_u64).map(|n| {
+            let brief = brief.clone();
+            tokio::spawn(async move { brief.run(move || n).await })
+        });
+        let mut sum = 0;
+        for one in all.collect::<Vec<_>>() {
+            sum += one.await.unwrap();
+        }
+        assert_eq!(sum, 9_999 * 10_000 / 2);
+        while brief.queue().threads > 0 {
+            tokio::time::sleep(PATIENCE).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_that_of_who_waits_and_the_next_is_done() {
+        let brief = Brief::default();
+        let panics = {
+            let brief = brief.clone();
+            tokio::spawn(async move { brief.run(|| panic!("as it should")).await })
+        };
+        assert!(panics.await.unwrap_err().is_panic());
+        assert_eq!(brief.run(|| 7).await, 7);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_more_is_done() {
+        let brief = Brief::default();
+        let (begins, begun) = mpsc::channel();
+        let (go_on, waits) = mpsc::channel();
+        let (tell, told) = mpsc::channel();
+        let given_up = brief.run(move || {
+            begins.send(()).unwrap();
+            waits.recv().unwrap();
+            tell.send(()).unwrap();
+        });
+        assert!(timeout(PATIENCE, given_up).await.is_err());
+        begun.recv().unwrap();
+        go_on.send(()).unwrap();
+        told.recv().unwrap();
+    }
+}
