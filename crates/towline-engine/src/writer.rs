@@ -1,6 +1,7 @@
 //! Commits what the loop decided, in order, many steps at a time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -26,7 +27,8 @@ struct Entry {
 
 impl Writer {
     /// Starts the task that commits. It flushes at once when idle, and takes
-    /// whatever has come meanwhile after each flush.
+    /// whatever has come meanwhile after each flush; after a flush of many it lets
+    /// more come together first.
     pub(crate) fn start(
         store: Arc<dyn Store>,
         inbox: mpsc::UnboundedSender<Message>,
@@ -38,6 +40,7 @@ impl Writer {
             let mut taken: Vec<Entry> = Vec::new();
             while waiting.recv_many(&mut taken, BATCH_MAX).await > 0 {
                 let upto = taken.last().map_or(0, |entry| entry.place);
+                let is_busy = taken.len() >= MANY;
                 let (mut batch, mut notes) = (Vec::new(), Vec::new());
                 for entry in taken.drain(..) {
                     let incidents = entry.incidents.into_iter();
@@ -57,6 +60,9 @@ impl Writer {
                 let flushed = Message::Flushed { upto, result, gone };
                 if inbox.send(flushed).is_err() || failed {
                     return;
+                }
+                if is_busy {
+                    tokio::time::sleep(GATHERING).await;
                 }
             }
         });
@@ -115,3 +121,7 @@ async fn commit(
 
 /// Steps in one commit, at most.
 const BATCH_MAX: usize = 4096;
+/// So many in one commit, and the next is worth a wait: each costs a sync, a few
+/// threads woken, and the pages of the store that it touches.
+const MANY: usize = 8;
+const GATHERING: Duration = Duration::from_millis(3);
