@@ -204,6 +204,7 @@ impl Group<'_> {
             let follow = Follow {
                 after: Some(self.cursor),
                 ids: ids.clone(),
+                ..Follow::default()
             };
             let mut events = match reach.client.events(&follow).await {
                 Ok(events) => events,

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
-use towline::{Reason, State, Transfer};
+use towline::{Only, Reason, State, Transfer};
 
 use crate::args::Common;
 
@@ -49,6 +49,14 @@ impl Output {
     /// Whether the reader of the results went away, as `head` does.
     pub(crate) fn is_unheard(&self) -> bool {
         self.unheard
+    }
+
+    /// Of which transfers anything is said when they end.
+    pub(crate) fn heeds(&self) -> Only {
+        match self.quiet && !self.json {
+            true => Only::Trouble,
+            false => Only::Rest,
+        }
     }
 
     /// A line for people.

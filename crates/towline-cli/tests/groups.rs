@@ -344,6 +344,22 @@ fn a_prefix_that_cannot_be_listed_yet_is_given_up_and_stays_recorded() {
 }
 
 #[test]
+fn a_quiet_directory_whose_store_answers_in_the_end_is_not_given_up() {
+    let terminal = Terminal::start();
+    filled(&terminal, "files", 20, 1 << 20);
+    offline(&terminal, true);
+    let args = ["-q", "upload", "--connect-timeout", "4s"];
+    let upload = terminal.begin([&args[..], &["files", "s3://bucket/q/"]].concat());
+    terminal.until("it waits for the store", || {
+        let states = terminal.states();
+        states.iter().any(|state| state == "waiting_for_network")
+    });
+    terminal.bandwidth(4 << 20); // so that it takes longer than is waited
+    offline(&terminal, false);
+    assert_eq!(upload.succeeds(), "");
+}
+
+#[test]
 fn a_directory_that_is_named_by_a_link_is_the_one_that_it_leads_to() {
     let terminal = Terminal::start();
     filled(&terminal, "files", 2, 10);

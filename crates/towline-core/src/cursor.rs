@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{GroupRecord, Record, TransferId};
+use crate::{GroupId, GroupRecord, Phase, Record, TransferId};
 
 /// A place in the order in which the transfers and groups of one store changed
 /// their states. As text, and in JSON: `STORE-EPOCH-N`.
@@ -67,6 +67,40 @@ pub struct Changes {
     pub changed: Vec<Changed>,
     /// The place after them, to ask from next.
     pub cursor: Cursor,
+}
+
+/// Which changes a reader wants to be told of. Removals are told in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChangeFilter {
+    /// Only this group, and what it listed. Default: everything.
+    pub group: Option<GroupId>,
+    /// Which of the transfers.
+    pub only: Only,
+}
+
+/// Which transfers a reader of changes wants to be told of, by what they came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Only {
+    /// All.
+    #[default]
+    All,
+    /// Those that ended, were paused, or wait for a cause outside.
+    Rest,
+    /// The same without those that completed.
+    Trouble,
+}
+
+impl Only {
+    /// Whether a transfer in this phase is told.
+    pub const fn takes(self, phase: Phase) -> bool {
+        let rests = !phase.runs() && !matches!(phase, Phase::Queued);
+        match self {
+            Self::All => true,
+            Self::Rest => rests,
+            Self::Trouble => rests && !matches!(phase, Phase::Completed),
+        }
+    }
 }
 
 /// One transfer or group that changed.

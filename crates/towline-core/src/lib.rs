@@ -34,7 +34,7 @@ pub use access::{Access, Extra, KeyReference};
 pub use address::{AddressError, BucketName, ObjectAddress, ObjectKey};
 pub use checksum::{Checksum, ChecksumAlgorithm, ChecksumKind, ParseChecksumError};
 pub use connection::{Addressing, Connection, ConnectionSource};
-pub use cursor::{Changed, Changes, Cursor, ParseCursorError};
+pub use cursor::{ChangeFilter, Changed, Changes, Cursor, Only, ParseCursorError};
 pub use failure::{ErrorRecord, Failure, LocalFailure};
 pub use file::{FileIdentity, Fingerprint};
 pub use group::{

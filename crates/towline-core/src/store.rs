@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 use crate::{
-    Change, Changes, Cursor, Direction, ErrorRecord, GroupChange, GroupId, GroupPage, GroupQuery,
-    GroupRecord, GroupSums, NewGroup, NewTransfer, NotListed, PartRow, Phase, Priority, Record,
-    State, Timestamp, TransferId,
+    Change, ChangeFilter, Changes, Cursor, Direction, ErrorRecord, GroupChange, GroupId, GroupPage,
+    GroupQuery, GroupRecord, GroupSums, NewGroup, NewTransfer, NotListed, PartRow, Phase, Priority,
+    Record, State, Timestamp, TransferId,
 };
 
 /// What survives a crash. Every implementation passes the testkit's
@@ -59,6 +59,16 @@ pub trait Store: Send + Sync + 'static {
     /// One page of the transfers that match, oldest first unless asked.
     async fn find(&self, query: Query) -> Result<Page, StoreError>;
 
+    /// The first page of each of many queries, in their order. A store answers all of
+    /// them at one go where that costs less.
+    async fn find_each(&self, queries: Vec<Query>) -> Result<Vec<Page>, StoreError> {
+        let mut pages = Vec::with_capacity(queries.len());
+        for query in queries {
+            pages.push(self.find(query).await?);
+        }
+        Ok(pages)
+    }
+
     /// How many transfers there are.
     async fn count(&self) -> Result<Counts, StoreError> {
         let mut counts = Counts::default();
@@ -84,7 +94,18 @@ pub trait Store: Send + Sync + 'static {
     /// another store, or one so old that removals after it are not known any
     /// more, fails with [`StoreError::UnknownCursor`]. At least the last 100,000
     /// removals are known.
-    async fn changes(&self, after: Option<Cursor>, limit: usize) -> Result<Changes, StoreError>;
+    async fn changes(&self, after: Option<Cursor>, limit: usize) -> Result<Changes, StoreError> {
+        self.changes_of(after, limit, ChangeFilter::default()).await
+    }
+
+    /// The same, of what a filter takes. A cursor may be read on from with another
+    /// filter.
+    async fn changes_of(
+        &self,
+        after: Option<Cursor>,
+        limit: usize,
+        filter: ChangeFilter,
+    ) -> Result<Changes, StoreError>;
 
     /// Looks at up to `limit` transfers after a place, in the order in which they
     /// last changed their phase, and gives those that are final and of no group

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use towline::{
-    Cursor, Direction, ErrorRecord, Group, HandedOver, Incident, Query, Reason, State, Timestamp,
-    Transfer, TransferId, TransferRequest,
+    Cursor, Direction, ErrorRecord, Group, GroupId, HandedOver, Incident, Only, Query, Reason,
+    State, Timestamp, Transfer, TransferId, TransferRequest,
 };
 
 use utoipa::{IntoParams, ToSchema};
@@ -314,6 +314,14 @@ pub struct Follow {
     /// Only these transfers, with commas between their numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ids: Option<String>,
+    /// Only the group with this number, and its transfers. Without progress.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<u64>)]
+    pub group: Option<GroupId>,
+    /// Only some of the transfers: `rest`, those that ended, were paused or wait for a cause
+    /// outside; `trouble`, the same without those that completed. Without progress.
+    #[param(value_type = Option<String>)]
+    pub only: Only,
 }
 
 /// What the owner tells who follows.

@@ -14,17 +14,18 @@ use bytes::Bytes;
 use futures_util::stream;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::watch;
-use towline::{Cursor, Error, StoreError, TransferId, TransferUtility};
+use towline::{ChangeFilter, Cursor, Error, StoreError, TransferId, TransferUtility};
 
 use crate::Problem;
 use crate::api::{Event, Follow};
 use crate::hub::{Frame, Hub, Message, PAGE};
 use crate::routes::{App, bad};
+use crate::selected::Selected;
 use crate::sse;
 
 /// A comment is sent when nothing was for this long, so that both ends notice
 /// when the other is gone.
-const QUIET: Duration = Duration::from_secs(15);
+pub(crate) const QUIET: Duration = Duration::from_secs(15);
 
 /// Follow what changes
 ///
@@ -32,7 +33,8 @@ const QUIET: Duration = Duration::from_secs(15);
 /// record is gone; `group` a group that is new, was steered, has been listed, or had its end (told to
 /// who names no `ids`); `reached` a cursor up to which everything was told; `handover` says that the
 /// owner leaves. States in between coalesce; each end is told. Who keeps the last cursor and
-/// follows from there misses nothing.
+/// follows from there misses nothing. With `group` or `only` just those changes are told, and no
+/// progress.
 #[utoipa::path(
     get,
     path = "/v1/events",
@@ -45,13 +47,27 @@ pub(crate) async fn follow(
     follow: Result<Query<Follow>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(follow) = follow.map_err(|rejection| bad(rejection.body_text()))?;
-    let feed = Feed::start(app, follow).await?;
-    let events = stream::unfold(feed, |mut feed| async {
-        let event = feed.next().await?;
-        Some((Ok::<_, Infallible>(event), feed))
-    });
+    let filter = ChangeFilter {
+        group: follow.group,
+        only: follow.only,
+    };
+    let body = if filter == ChangeFilter::default() {
+        let feed = Feed::start(app, follow).await?;
+        Body::from_stream(stream::unfold(feed, |mut feed| async {
+            let event = feed.next().await?;
+            Some((Ok::<_, Infallible>(event), feed))
+        }))
+    } else if follow.ids.is_some() {
+        return Err(bad("`ids` goes with neither `group` nor `only`"));
+    } else {
+        let selected = Selected::start(app, follow.after, filter).await?;
+        Body::from_stream(stream::unfold(selected, |mut selected| async {
+            let event = selected.next().await?;
+            Some((Ok::<_, Infallible>(event), selected))
+        }))
+    };
     let kind = [(header::CONTENT_TYPE, "text/event-stream")];
-    Ok((kind, Body::from_stream(events)).into_response())
+    Ok((kind, body).into_response())
 }
 
 /// What one client follows.

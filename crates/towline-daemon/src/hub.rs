@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit, broadcast};
 use tokio::time::Instant;
-use towline::{Cursor, Error, Reason, TransferChange, TransferId, TransferUtility};
+use towline::{ChangeFilter, Cursor, Error, Reason, TransferChange, TransferId, TransferUtility};
 
 use crate::api::Event;
 use crate::sse;
@@ -19,7 +19,7 @@ use crate::sse;
 /// How often progress is told.
 const PROGRESS: Duration = Duration::from_millis(200);
 /// The store is asked for changes at most this often.
-const BREATH: Duration = Duration::from_millis(10);
+pub(crate) const BREATH: Duration = Duration::from_millis(10);
 /// Changes that are read at one time.
 pub(crate) const PAGE: usize = 64;
 /// Messages that are shared.
@@ -83,11 +83,20 @@ impl Hub {
         &self,
         after: Cursor,
     ) -> Result<(Vec<Frame>, Cursor, bool), Error> {
-        let _turn: Option<SemaphorePermit<'_>> = self.readers.acquire().await.ok();
-        let (changes, cursor) = self.utility.changes(Some(after), PAGE).await?;
-        let more = changes.len() == PAGE;
-        let frames = changes.into_iter().map(frame).collect();
+        let (frames, cursor) = self.page_of(after, ChangeFilter::default()).await?;
+        let more = frames.len() == PAGE;
         Ok((frames, cursor, more))
+    }
+
+    /// A page of those changes after a cursor that a filter takes.
+    pub(crate) async fn page_of(
+        &self,
+        after: Cursor,
+        filter: ChangeFilter,
+    ) -> Result<(Vec<Frame>, Cursor), Error> {
+        let _turn: Option<SemaphorePermit<'_>> = self.readers.acquire().await.ok();
+        let page = self.utility.changes_of(Some(after), PAGE, filter).await?;
+        Ok((page.0.into_iter().map(frame).collect(), page.1))
     }
 
     /// Until nobody follows any more, or the utility is closed.

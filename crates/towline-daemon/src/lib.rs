@@ -50,6 +50,7 @@ mod roots;
 mod routes;
 mod schema;
 mod secret;
+mod selected;
 mod serve;
 mod server;
 mod spool;

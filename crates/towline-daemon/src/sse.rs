@@ -31,19 +31,24 @@ fn block(name: &str, data: &impl Serialize) -> Bytes {
 #[derive(Debug, Default)]
 pub(crate) struct Parser {
     arrived: Vec<u8>,
+    /// So much of it was taken.
+    taken: usize,
 }
 
 impl Parser {
     pub(crate) fn arrived(&mut self, bytes: &[u8]) {
+        self.arrived.drain(..self.taken);
+        self.taken = 0;
         self.arrived.extend_from_slice(bytes);
     }
 
     /// The next event; comments and kinds that are not known are left out.
     pub(crate) fn next(&mut self) -> Option<Result<Event, serde_json::Error>> {
         loop {
-            let end = self.arrived.windows(2).position(|two| two == b"\n\n")?;
-            let block: Vec<u8> = self.arrived.drain(..end + 2).collect();
-            let text = String::from_utf8_lossy(&block);
+            let rest = &self.arrived[self.taken..];
+            let end = rest.windows(2).position(|two| two == b"\n\n")?;
+            let text = String::from_utf8_lossy(&rest[..end]);
+            self.taken += end + 2;
             let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
             let (Some(kind), Some(data)) = (field("event: "), field("data: ")) else {
                 continue;

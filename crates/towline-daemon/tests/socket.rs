@@ -84,7 +84,7 @@ async fn a_bad_request_is_a_problem_with_its_code_and_records_nothing() {
     assert_eq!(code(unknown), (404, "UnknownTransfer".into()));
     let elsewhere = Follow {
         after: Some("00000000000000000000000000000001-1-1".parse().unwrap()),
-        ids: None,
+        ..Follow::default()
     };
     let refused = scene.client.events(&elsewhere).await.unwrap_err();
     assert_eq!(code(refused), (410, "UnknownCursor".into()));

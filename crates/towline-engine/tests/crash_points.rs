@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use towline_core::{
-    Change, Changes, Connection, ConnectionSource, Connector, Created, Cursor, Direction, Ended,
-    GroupChange, GroupId, GroupPage, GroupQuery, GroupRecord, GroupSums, Incident, NewGroup,
-    NewTransfer, NotListed, ObjectAddress, Page, PartRow, Phase, Query, Record, Spec, State, Store,
-    StoreError, Timestamp, TransferId, TransferOptions,
+    Change, ChangeFilter, Changes, Connection, ConnectionSource, Connector, Created, Cursor,
+    Direction, Ended, GroupChange, GroupId, GroupPage, GroupQuery, GroupRecord, GroupSums,
+    Incident, NewGroup, NewTransfer, NotListed, ObjectAddress, Page, PartRow, Phase, Query, Record,
+    Spec, State, Store, StoreError, Timestamp, TransferId, TransferOptions,
 };
 use towline_engine::{Config, Engine, Snapshot, inspect_source};
 use towline_s3::{Credentials, S3Connector, StaticCredentials};
@@ -82,8 +82,13 @@ impl Store for CrashingStore {
         self.inner.find(query).await
     }
 
-    async fn changes(&self, after: Option<Cursor>, limit: usize) -> Result<Changes, StoreError> {
-        self.inner.changes(after, limit).await
+    async fn changes_of(
+        &self,
+        after: Option<Cursor>,
+        limit: usize,
+        filter: ChangeFilter,
+    ) -> Result<Changes, StoreError> {
+        self.inner.changes_of(after, limit, filter).await
     }
 
     async fn ended(&self, after: u64, limit: usize) -> Result<Ended, StoreError> {

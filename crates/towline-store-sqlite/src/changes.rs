@@ -1,19 +1,21 @@
 //! What changed after a place in the store's order.
 
 use rusqlite::params;
-use towline_core::{Changed, Changes, Cursor, StoreError};
+use towline_core::{ChangeFilter, Changed, Changes, Cursor, Only, StoreError};
 
+use crate::groups;
 use crate::reader::{Session, row_count};
 use crate::rows::{self, select_records};
 use crate::tombstones;
 use crate::trouble::Trouble;
 
 impl Session {
-    /// See [`Store::changes`](towline_core::Store::changes).
+    /// See [`Store::changes_of`](towline_core::Store::changes_of).
     pub(crate) fn changes(
         &mut self,
         after: Option<Cursor>,
         limit: usize,
+        filter: ChangeFilter,
     ) -> Result<Changes, Trouble> {
         // One moment for the sequence, the rows, the tombstones and the groups.
         let moment = self.db.unchecked_transaction()?;
@@ -44,11 +46,26 @@ impl Session {
         }
         let bounds = params![after.n.cast_signed(), row_count(limit)];
         let mut order: Vec<(i64, Changed)> = Vec::new();
-        let mut statement = self.db.prepare_cached(select_records!(
-            "WHERE state_changed > ?1 ORDER BY state_changed LIMIT ?2"
-        ))?;
+        // The phases are numbered in `codes.rs`; the order is that of the first filter.
+        let select = match filter.only {
+            Only::All => select_records!(
+                "WHERE state_changed > ?1 AND (?3 IS NULL OR group_id = ?3)
+                 ORDER BY state_changed LIMIT ?2"
+            ),
+            Only::Rest => select_records!(
+                "WHERE state_changed > ?1 AND phase >= 7 AND (?3 IS NULL OR group_id = ?3)
+                 ORDER BY state_changed LIMIT ?2"
+            ),
+            Only::Trouble => select_records!(
+                "WHERE state_changed > ?1 AND phase >= 7 AND phase <> 100
+                     AND (?3 IS NULL OR group_id = ?3)
+                 ORDER BY state_changed LIMIT ?2"
+            ),
+        };
+        let mut statement = self.db.prepare_cached(select)?;
         let place = statement.column_index("state_changed")?;
-        let mut found = statement.query(bounds)?;
+        let group = filter.group.map(groups::row_id);
+        let mut found = statement.query(params![after.n.cast_signed(), row_count(limit), group])?;
         while let Some(row) = found.next()? {
             let record = rows::read_record(row, &mut self.parsed)?;
             order.push((row.get(place)?, Changed::Transfer(Box::new(record))));
@@ -61,7 +78,7 @@ impl Session {
             let id = rows::transfer_id(row.get(1)?)?;
             order.push((row.get(0)?, Changed::Removed(id)));
         }
-        for (place, group) in self.changed_groups(after.n.cast_signed(), limit)? {
+        for (place, group) in self.changed_groups(after.n.cast_signed(), limit, filter.group)? {
             order.push((place, Changed::Group(Box::new(group))));
         }
         order.sort_by_key(|(place, _)| *place);

@@ -297,11 +297,12 @@ impl Session {
         &self,
         after: i64,
         limit: usize,
+        only: Option<GroupId>,
     ) -> Result<Vec<(i64, GroupRecord)>, Trouble> {
         let mut statement = self.db.prepare_cached(select_groups!(
-            "WHERE changed > ?1 ORDER BY changed LIMIT ?2"
+            "WHERE changed > ?1 AND (?3 IS NULL OR group_id = ?3) ORDER BY changed LIMIT ?2"
         ))?;
-        let mut found = statement.query(params![after, row_count(limit)])?;
+        let mut found = statement.query(params![after, row_count(limit), only.map(row_id)])?;
         let mut groups = Vec::new();
         while let Some(row) = found.next()? {
             groups.push((row.get("changed")?, read(row)?));

@@ -253,6 +253,13 @@ impl Session {
         Ok(page)
     }
 
+    pub(crate) fn find_each(&mut self, queries: &[Query]) -> Result<Vec<Page>, Trouble> {
+        self.db.prepare_cached("BEGIN")?.execute([])?;
+        let pages = queries.iter().map(|query| self.find(query)).collect();
+        self.db.prepare_cached("COMMIT")?.execute([])?;
+        pages
+    }
+
     /// The last transfer that a query looks at, where it is not to look at all.
     fn looks_until(&self, query: &Query) -> Result<Option<i64>, Trouble> {
         if query.look_at == 0 {

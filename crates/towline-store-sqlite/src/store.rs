@@ -8,10 +8,10 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 use towline_core::{
-    BucketName, Change, Changes, Connection, Created, Cursor, Direction, Ended, GroupChange,
-    GroupId, GroupPage, GroupQuery, GroupRecord, GroupSums, Incident, NewGroup, NewTransfer,
-    NotListed, ObjectAddress, ObjectKey, Page, PartRow, Priority, Query, Record, Spec, Store,
-    StoreError, Timestamp, TransferId, TransferOptions,
+    BucketName, Change, ChangeFilter, Changes, Connection, Created, Cursor, Direction, Ended,
+    GroupChange, GroupId, GroupPage, GroupQuery, GroupRecord, GroupSums, Incident, NewGroup,
+    NewTransfer, NotListed, ObjectAddress, ObjectKey, Page, PartRow, Priority, Query, Record, Spec,
+    Store, StoreError, Timestamp, TransferId, TransferOptions,
 };
 
 use crate::intern::Interner;
@@ -205,12 +205,21 @@ impl Store for SqliteStore {
         self.read(move |session| session.find(&query)).await
     }
 
+    async fn find_each(&self, queries: Vec<Query>) -> Result<Vec<Page>, StoreError> {
+        self.read(move |session| session.find_each(&queries)).await
+    }
+
     async fn count(&self) -> Result<towline_core::Counts, StoreError> {
         self.read(Session::count).await
     }
 
-    async fn changes(&self, after: Option<Cursor>, limit: usize) -> Result<Changes, StoreError> {
-        self.read(move |session| session.changes(after, limit))
+    async fn changes_of(
+        &self,
+        after: Option<Cursor>,
+        limit: usize,
+        filter: ChangeFilter,
+    ) -> Result<Changes, StoreError> {
+        self.read(move |session| session.changes(after, limit, filter))
             .await
     }
 

@@ -1,7 +1,7 @@
 //! The same request again: what it means for a transfer that is there already.
 
 use towline_core::{
-    Direction, Phase, Query, Record, Spec, Store, StoreError, TransferId, TransferOptions,
+    Direction, Page, Phase, Query, Record, Spec, Store, StoreError, TransferId, TransferOptions,
 };
 
 use crate::SubmitError;
@@ -25,12 +25,31 @@ impl Again {
     }
 }
 
+/// What a look found: nothing, a transfer, or why the request cannot be.
+pub(crate) type Looked = Result<Option<Again>, SubmitError>;
+
 /// Looks whether the store has this request already.
-pub(crate) async fn look(
+pub(crate) async fn look(store: &dyn Store, spec: &Spec) -> Result<Looked, StoreError> {
+    let page = store.find(of(spec)).await?;
+    judge_all(store, spec, page).await
+}
+
+/// The same of many requests, in their order.
+pub(crate) async fn look_at_each(
     store: &dyn Store,
-    spec: &Spec,
-) -> Result<Result<Option<Again>, SubmitError>, StoreError> {
-    // Whoever writes the same object or file, in whatever way.
+    specs: &[&Spec],
+) -> Result<Vec<Looked>, StoreError> {
+    let queries = specs.iter().map(|spec| of(spec)).collect();
+    let pages = store.find_each(queries).await?;
+    let mut looked = Vec::with_capacity(specs.len());
+    for (spec, page) in specs.iter().zip(pages) {
+        looked.push(judge_all(store, spec, page).await?);
+    }
+    Ok(looked)
+}
+
+/// Whoever writes the same object or file, in whatever way.
+fn of(spec: &Spec) -> Query {
     let query = match spec.direction {
         Direction::Upload | Direction::Copy => Query {
             bucket: Some(spec.object.bucket.as_str().to_owned()),
@@ -43,20 +62,17 @@ pub(crate) async fn look(
             ..Query::default()
         },
     };
-    let query = Query {
+    Query {
         newest_first: true,
         ..query
-    };
+    }
+}
+
+/// Judges by all that write the same, of which this is the first page.
+async fn judge_all(store: &dyn Store, spec: &Spec, mut page: Page) -> Result<Looked, StoreError> {
     let mut verdict = Ok(None);
     let mut newest_same = true;
-    let mut after = None;
     loop {
-        let page = store
-            .find(Query {
-                after,
-                ..query.clone()
-            })
-            .await?;
         for record in page.transfers {
             if same_request(&record.spec, spec) {
                 if newest_same {
@@ -70,14 +86,18 @@ pub(crate) async fn look(
                 return Ok(Err(taken(&record)));
             }
         }
-        after = page.next;
-        if after.is_none() {
+        let Some(after) = page.next else {
             return Ok(verdict);
-        }
+        };
+        let more = Query {
+            after: Some(after),
+            ..of(spec)
+        };
+        page = store.find(more).await?;
     }
 }
 
-fn judge(record: &Record, spec: &Spec) -> Result<Option<Again>, SubmitError> {
+fn judge(record: &Record, spec: &Spec) -> Looked {
     let again = match record.phase {
         Phase::Completed | Phase::Canceled => return Ok(None),
         Phase::Failed if record.remote.is_none() => return Ok(None),

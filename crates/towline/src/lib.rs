@@ -301,14 +301,14 @@ pub use utility::{TransferChange, TransferUtility};
 pub use verify::{Verification, VerifyDoubt, VerifyProof, VerifyRequest, VerifyResult};
 
 pub use towline_core::{
-    Access, AddressError, Addressing, BucketName, ByteRange, Checksum, ChecksumAlgorithm,
-    ChecksumKind, Command, ConnectError, Connection, ConnectionSource, Cursor, Direction,
-    Encryption, ErrorRecord, Extra, FoundCounts, Grant, Grantee, GroupId, GroupQuery, GroupSums,
-    Incident, KeyReference, ListedObject, ListingPhase, NetworkClass, NetworkPolicy, NotDeleted,
-    NotListed, ObjectAddress, ObjectKey, ObjectOptions, ObjectVersion, ObjectsPage, Operation,
-    Outcome, ParkReason, PartSize, PartSizeError, Permission, Priority, Proof, Query,
-    ReadCondition, Reason, Record, State, StoreError, Timestamp, TransferId, TransferOptions,
-    UploadMode, Verified, WhenSourceChanges, WhenTargetExists,
+    Access, AddressError, Addressing, BucketName, ByteRange, ChangeFilter, Checksum,
+    ChecksumAlgorithm, ChecksumKind, Command, ConnectError, Connection, ConnectionSource, Cursor,
+    Direction, Encryption, ErrorRecord, Extra, FoundCounts, Grant, Grantee, GroupId, GroupQuery,
+    GroupSums, Incident, KeyReference, ListedObject, ListingPhase, NetworkClass, NetworkPolicy,
+    NotDeleted, NotListed, ObjectAddress, ObjectKey, ObjectOptions, ObjectVersion, ObjectsPage,
+    Only, Operation, Outcome, ParkReason, PartSize, PartSizeError, Permission, Priority, Proof,
+    Query, ReadCondition, Reason, Record, State, StoreError, Timestamp, TransferId,
+    TransferOptions, UploadMode, Verified, WhenSourceChanges, WhenTargetExists,
 };
 pub use towline_engine::{
     Bandwidth, COMMIT_BOUNDS_MS, Checks, Config, Heeds, Limits, Profile as StoreProfile, Rate,

@@ -134,10 +134,12 @@ impl TransferUtility {
 
     /// What each request is: to the store, and to those before it.
     async fn judge(&self, settled: &[Settled]) -> Result<Vec<Verdict>, Error> {
+        let specs: Vec<&Spec> = settled.iter().map(|settled| &settled.spec).collect();
+        let looked = again::look_at_each(self.store(), &specs).await?;
         let mut verdicts = Vec::with_capacity(settled.len());
         let mut targets: HashMap<Target<'_>, (usize, &Spec)> = HashMap::new();
         let mut new = 0;
-        for Settled { spec, restart, .. } in settled {
+        for (Settled { spec, restart, .. }, looked) in settled.iter().zip(looked) {
             let target = Target::of(spec);
             if let Some((number, first)) = targets.get(&target) {
                 if *first != spec || !first.same_path(spec) {
@@ -146,7 +148,7 @@ impl TransferUtility {
                 verdicts.push(Verdict::Same(*number));
                 continue;
             }
-            let verdict = match again::look(self.store(), spec).await? {
+            let verdict = match looked {
                 Ok(Some(again)) => Verdict::Known(again),
                 Ok(None) => Verdict::New,
                 Err(SubmitError::OptionsDiffer { id, .. }) if *restart => {

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use tokio::io::AsyncRead;
 use tokio::sync::watch;
 use towline_core::{
-    BucketName, Changed, Changes, Connection, Cursor, Incident, KeyReference, Query, State, Store,
-    StoreError, TransferId,
+    BucketName, ChangeFilter, Changed, Changes, Connection, Cursor, Incident, KeyReference, Query,
+    State, Store, StoreError, TransferId,
 };
 use towline_engine::{Config, Engine};
 use towline_s3::S3Connector;
@@ -234,8 +234,19 @@ impl TransferUtility {
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<(Vec<TransferChange>, Cursor), Error> {
+        self.changes_of(after, limit, ChangeFilter::default()).await
+    }
+
+    /// The same, of what a filter takes. A cursor may be read on from with another
+    /// filter.
+    pub async fn changes_of(
+        &self,
+        after: Option<Cursor>,
+        limit: usize,
+        filter: ChangeFilter,
+    ) -> Result<(Vec<TransferChange>, Cursor), Error> {
         let engine = self.engine();
-        let Changes { changed, cursor } = self.store().changes(after, limit).await?;
+        let Changes { changed, cursor } = self.store().changes_of(after, limit, filter).await?;
         let there = changed.iter().filter_map(|changed| match changed {
             Changed::Transfer(record) => Some((**record).clone()),
             Changed::Removed(_) | Changed::Group(_) => None,

@@ -135,7 +135,9 @@ impl Following<'_> {
         loop {
             let follow = Follow {
                 after: Some(self.what.cursor),
-                ids: None,
+                group: Some(self.what.group.id),
+                only: output.heeds(),
+                ..Follow::default()
             };
             let mut events = match reach.client.events(&follow).await {
                 Ok(events) => events,
@@ -219,7 +221,25 @@ impl Following<'_> {
         }
         let took = begun.elapsed();
         self.next_look = Instant::now() + LOOK.max(took * APART);
+        if self.reason_to_give_up().is_some() {
+            self.look_at_silent(reach).await?;
+        }
         Ok(self.reason_to_give_up().map(Ended::GaveUp))
+    }
+
+    /// Forgets those at the front that wait no more: of one that goes on nothing is told.
+    async fn look_at_silent(&mut self, reach: &mut Reach) -> Result<(), Error> {
+        while let Some(id) = self.silent.keys().next().copied() {
+            match reach.client.show(id).await {
+                Ok(shown) if never_answered(&shown.seen.transfer) => break,
+                Ok(_) => {}
+                Err(ClientError::Problem(_)) => {}
+                Err(error) if error.is_gone() => break,
+                Err(error) => return Err(error.into()),
+            }
+            self.silent.remove(&id);
+        }
+        Ok(())
     }
 
     fn reason_to_give_up(&self) -> Option<String> {

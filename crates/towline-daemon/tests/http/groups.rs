@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use towline::{Connection, ConnectionSource, Credentials, GroupRequest, HandedOver};
 use towline_daemon::{BeginGroup, Client};
+use towline_testserver::{Operation, Rule, Script};
 
 use crate::client::Answer;
 use crate::served::{BUCKET, LONG, Served};
@@ -253,4 +254,69 @@ async fn a_group_lists_and_moves_with_the_credentials_that_were_handed_over_for_
         assert_eq!(ended["transfers"]["completed"], 3);
     }
     assert_eq!(std::fs::read(served.path("back/0002")).unwrap(), b"bytes");
+}
+
+/// The events of a stream up to the end of a group: what they tell, in short.
+fn told_until_end(served: &Served, query: &str, group: &Value) -> Vec<(String, String)> {
+    let mut stream = TcpStream::connect(served.http.address).unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    let (host, token) = (served.http.host(), &served.http.token);
+    let head = format!(
+        "GET /v1/events?{query} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut told = Vec::new();
+    let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
+    loop {
+        let kind = lines.next().unwrap();
+        let Some(kind @ ("transfer" | "group")) = kind.strip_prefix("event: ") else {
+            continue;
+        };
+        let data = lines.next().unwrap();
+        let data: Value = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
+        let name = match kind {
+            "transfer" => data["key"].as_str().unwrap().to_owned(),
+            _ => format!("group {}", data["id"]),
+        };
+        told.push((name, data["state"].as_str().unwrap().to_owned()));
+        if kind == "group" && data["id"] == *group && !data["ended_at"].is_null() {
+            return told;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_follows_one_group_for_its_troubles_hears_of_nothing_else() {
+    let served = Served::start().await;
+    let denied = Rule::on(Operation::PutObject)
+        .key("p/0001")
+        .answer(towline_testserver::Answer::error(400, "InvalidRequest"));
+    served.s3.faults().play(Script::new().rule(denied)).unwrap();
+    let begun = begin(&served, &upload(&filled(&served, "dir", 40))).json();
+    let (id, cursor) = (&begun["group"]["id"], begun["cursor"].as_str().unwrap());
+    let elsewhere = json!({
+        "type": "upload", "path": filled(&served, "other", 3), "bucket": BUCKET, "prefix": "q/"
+    });
+    let other = begin(&served, &elsewhere).json()["group"]["id"].clone();
+    until(&served, &other, "completed").await;
+    let group = format!("group {id}");
+    let is_group = |(name, _): &(String, String)| *name == group;
+
+    let query = format!("after={cursor}&group={id}&only=trouble");
+    let (groups, transfers): (Vec<_>, Vec<_>) = told_until_end(&served, &query, id)
+        .into_iter()
+        .partition(is_group);
+    assert_eq!(transfers, [("p/0001".into(), "failed".into())]);
+    assert_eq!(groups.last().unwrap().1, "failed");
+
+    let query = format!("after={cursor}&group={id}&only=rest");
+    let (_, transfers): (Vec<_>, Vec<_>) = told_until_end(&served, &query, id)
+        .into_iter()
+        .partition(is_group);
+    assert_eq!(transfers.len(), 40, "{transfers:?}");
+    let ended = |state: &str| transfers.iter().filter(|(_, its)| its == state).count();
+    assert_eq!((ended("completed"), ended("failed")), (39, 1));
+
+    let both = served.http.get(&format!("/v1/events?group={id}&ids=1"));
+    assert_eq!((both.status, both.code().as_str()), (400, "BadRequest"));
 }

@@ -92,7 +92,10 @@ impl Scene {
 
     pub async fn follow(&self, after: Cursor) -> Events {
         let after = Some(after);
-        let follow = Follow { after, ids: None };
+        let follow = Follow {
+            after,
+            ..Follow::default()
+        };
         self.client.events(&follow).await.unwrap()
     }
 

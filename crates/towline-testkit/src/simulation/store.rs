@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use towline_core::{
-    Change, Changed, Changes, Created, Cursor, Ended, GroupChange, GroupId, GroupPage, GroupQuery,
-    GroupRecord, GroupSums, Incident, NewGroup, NewTransfer, NotListed, Page, PartRow, Priority,
-    Query, Record, Store, StoreError, Timestamp, TransferId,
+    Change, ChangeFilter, Changed, Changes, Created, Cursor, Ended, GroupChange, GroupId,
+    GroupPage, GroupQuery, GroupRecord, GroupSums, Incident, NewGroup, NewTransfer, NotListed,
+    Page, PartRow, Priority, Query, Record, Store, StoreError, Timestamp, TransferId,
 };
 
 use super::trace::Trace;
@@ -302,9 +302,14 @@ impl Store for SimulatedStore {
         self.inner.find(query).await
     }
 
-    async fn changes(&self, after: Option<Cursor>, limit: usize) -> Result<Changes, StoreError> {
+    async fn changes_of(
+        &self,
+        after: Option<Cursor>,
+        limit: usize,
+        filter: ChangeFilter,
+    ) -> Result<Changes, StoreError> {
         self.takes_time().await;
-        let mut changes = self.inner.changes(after, limit).await?;
+        let mut changes = self.inner.changes_of(after, limit, filter).await?;
         if self.rules().hides_ends {
             changes.changed.retain(|changed| match changed {
                 Changed::Transfer(record) => !record.phase.is_final(),

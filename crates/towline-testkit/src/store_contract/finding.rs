@@ -273,7 +273,11 @@ pub async fn find_takes_each_condition_and_all_together(factory: &dyn StoreFacto
             vec![0],
         ),
     ];
+    let queries = cases.iter().map(|(query, _)| query.clone()).collect();
+    let mut at_one_go = store.find_each(queries).await.unwrap().into_iter();
     for (query, expected) in cases {
+        let alone = store.find(query.clone()).await.unwrap();
+        assert_eq!(at_one_go.next(), Some(alone), "{query:?}");
         let expected: Vec<_> = expected.into_iter().map(id).collect();
         assert_eq!(
             all_pages(&*store, query.clone()).await,
@@ -281,6 +285,7 @@ pub async fn find_takes_each_condition_and_all_together(factory: &dyn StoreFacto
             "{query:?}"
         );
     }
+    assert_eq!(at_one_go.next(), None);
 }
 
 /// As [`Query::states`] says it.

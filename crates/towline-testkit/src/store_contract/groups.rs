@@ -1,9 +1,9 @@
 //! Clauses on groups that list their own transfers.
 
 use towline_core::{
-    Changed, FoundCounts, GroupChange, GroupId, GroupPage, GroupQuery, GroupRecord, GroupSums,
-    ListingPhase, NOT_LISTED_KEPT, NewGroup, NotListed, Phase, Query, Store, StoreError, Timestamp,
-    TransferId,
+    ChangeFilter, Changed, Created, FoundCounts, GroupChange, GroupId, GroupPage, GroupQuery,
+    GroupRecord, GroupSums, ListingPhase, NOT_LISTED_KEPT, NewGroup, NotListed, Only, ParkReason,
+    Phase, Query, Record, Store, StoreError, Timestamp, TransferId,
 };
 
 use super::StoreFactory;
@@ -450,4 +450,65 @@ pub async fn members_of_a_group_are_not_told_as_ended_before_it_has_its_end(
     assert_eq!(ended().await, [other]);
     change(&*store, id, ENDED).await;
     assert_eq!(ended().await, [member, other]);
+}
+
+/// A reader may leave out what goes on by itself, what completed, and other groups; its
+/// cursor stands behind what it left out too.
+pub async fn changes_are_told_as_far_as_a_filter_takes_them(factory: &dyn StoreFactory) {
+    let store = factory.open();
+    let start = store.changes(None, 0).await.unwrap().cursor;
+    let (one, two) = (
+        store.create_group(new("one")).await.unwrap().id,
+        store.create_group(new("two")).await.unwrap().id,
+    );
+    let names = ["queued", "moving", "parked", "paused", "done", "failed"];
+    let made = store.record_page(one, page("one", &names)).await.unwrap();
+    let elsewhere = store.record_page(two, page("two", &["other"])).await;
+    let id = |of: &[Created], at: usize| of[at].record().id;
+    let (made, elsewhere) = (made.unwrap(), elsewhere.unwrap().unwrap());
+    let network = Phase::Parked(ParkReason::Network);
+    store
+        .commit(vec![
+            (id(&made, 1), vec![phase(Phase::Moving)]),
+            (id(&made, 2), vec![phase(network)]),
+            (id(&made, 3), vec![phase(Phase::Paused)]),
+            (id(&made, 4), vec![phase(Phase::Completed)]),
+            (id(&made, 5), vec![phase(Phase::Failed)]),
+            (id(&elsewhere, 0), vec![phase(Phase::Canceled)]),
+        ])
+        .await
+        .unwrap();
+    let now = store.changes(None, 0).await.unwrap().cursor;
+    let told = async |group, only, limit| {
+        let filter = ChangeFilter { group, only };
+        let (mut told, mut after) = (Vec::new(), start);
+        loop {
+            let page = store.changes_of(Some(after), limit, filter).await.unwrap();
+            assert!(page.changed.len() <= limit);
+            after = page.cursor;
+            if page.changed.is_empty() {
+                break;
+            }
+            told.extend(page.changed.into_iter().map(|changed| match changed {
+                Changed::Transfer(record) => name_of(&record),
+                Changed::Group(group) => group.name,
+                Changed::Removed(id) => panic!("{id} was not removed"),
+            }));
+        }
+        assert_eq!(after, now);
+        told
+    };
+    for limit in [1, 2, 3, 100] {
+        let all = told(None, Only::All, limit).await;
+        assert_eq!(all.len(), 9, "{all:?}");
+        let rest = ["one", "two", "parked", "paused", "done", "failed", "other"];
+        assert_eq!(told(None, Only::Rest, limit).await, rest);
+        let trouble = ["one", "parked", "paused", "failed"];
+        assert_eq!(told(Some(one), Only::Trouble, limit).await, trouble);
+        assert_eq!(told(Some(two), Only::All, limit).await, ["two", "other"]);
+    }
+}
+
+fn name_of(record: &Record) -> String {
+    record.spec.object.key.as_str().to_owned()
 }

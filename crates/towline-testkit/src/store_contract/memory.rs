@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use towline_core::{
-    Change, Changed, Changes, Created, Cursor, Ended, GroupChange, GroupId, GroupPage, GroupQuery,
-    GroupRecord, GroupSums, Incident, NewGroup, NewTransfer, NotListed, Page, ParkReason,
-    PartNumber, PartRow, Phase, Query, Record, Spec, State, Store, StoreError, Timestamp,
-    TransferId,
+    Change, ChangeFilter, Changed, Changes, Created, Cursor, Ended, GroupChange, GroupId,
+    GroupPage, GroupQuery, GroupRecord, GroupSums, Incident, NewGroup, NewTransfer, NotListed,
+    Page, ParkReason, PartNumber, PartRow, Phase, Query, Record, Spec, State, Store, StoreError,
+    Timestamp, TransferId,
 };
 
 use super::StoreFactory;
@@ -151,7 +151,12 @@ impl Store for MemoryStore {
         Ok(Page { transfers, next })
     }
 
-    async fn changes(&self, after: Option<Cursor>, limit: usize) -> Result<Changes, StoreError> {
+    async fn changes_of(
+        &self,
+        after: Option<Cursor>,
+        limit: usize,
+        filter: ChangeFilter,
+    ) -> Result<Changes, StoreError> {
         let kept = self.kept()?;
         let now = Cursor {
             store: Arc::as_ptr(&self.kept).addr() as u128,
@@ -168,14 +173,20 @@ impl Store for MemoryStore {
         if (after.store, after.epoch) != (now.store, now.epoch) || after.n > now.n {
             return Err(StoreError::UnknownCursor(after));
         }
-        let transfers = kept.transfers.values();
+        let transfers = kept.transfers.values().filter(|kin| {
+            let in_group = filter.group.is_none_or(|id| kin.group == Some(id));
+            in_group && filter.only.takes(kin.record.phase)
+        });
         let there =
             transfers.map(|kin| (kin.changed, Changed::Transfer(Box::new(kin.record.clone()))));
         let gone = kept
             .removed
             .iter()
             .map(|(n, id)| (*n, Changed::Removed(*id)));
-        let groups = kept.groups.changed();
+        let groups = kept.groups.changed().filter(|(_, changed)| match changed {
+            Changed::Group(group) => filter.group.is_none_or(|id| group.id == id),
+            _ => true,
+        });
         let there = there.chain(groups);
         let order: BTreeMap<u64, Changed> =
             there.chain(gone).filter(|(n, _)| *n > after.n).collect();

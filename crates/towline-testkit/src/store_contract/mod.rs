@@ -93,6 +93,7 @@ macro_rules! store_contract_tests {
             a_name_means_the_newest_group_and_an_id_each
             a_group_takes_over_what_an_earlier_one_of_its_name_left
             changes_of_groups_are_told_in_order_and_its_end_once
+            changes_are_told_as_far_as_a_filter_takes_them
             only_a_group_that_ended_and_has_no_transfers_is_removed
             members_of_a_group_are_not_told_as_ended_before_it_has_its_end
         }

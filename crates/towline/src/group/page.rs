@@ -2,13 +2,13 @@
 //! the listing goes on.
 
 use towline_core::{
-    Direction, GroupPage, GroupRecord, ListedObject, NewTransfer, NotListed, Query, Record,
+    Direction, GroupPage, GroupRecord, ListedObject, NewTransfer, NotListed, Query, Record, Spec,
     TransferId,
 };
 
 use super::entries::{Entry, Step};
 use super::{ListingRequest, Place};
-use crate::again::{self, Again};
+use crate::again::{self, Again, Looked};
 use crate::prefix::has_done;
 use crate::request::Settled;
 use crate::sync::blocking;
@@ -52,6 +52,9 @@ impl Recording<'_> {
             ..GroupPage::default()
         };
         let mut known = Vec::new();
+        let specs: Vec<&Spec> = settled.iter().filter_map(Checked::spec).collect();
+        let looked = again::look_at_each(self.utility.store(), &specs).await?;
+        let mut looked = looked.into_iter();
         for entry in settled {
             let (request, bytes, listed, settled) = match entry {
                 Checked::Without(without) => {
@@ -65,7 +68,11 @@ impl Recording<'_> {
                     settled,
                 } => (request, bytes, listed, settled),
             };
-            match self.judge(&request, listed.as_ref(), *settled).await? {
+            let looked = looked.next().expect("each of them was looked for");
+            match self
+                .judge(&request, listed.as_ref(), *settled, looked)
+                .await?
+            {
                 Verdict::New(new) => page.new.push(*new),
                 Verdict::There => {}
                 Verdict::Adopted(again) => {
@@ -145,6 +152,7 @@ impl Recording<'_> {
         request: &TransferRequest,
         listed: Option<&ListedObject>,
         settled: Settled,
+        looked: Looked,
     ) -> Result<Verdict, Error> {
         if self.again && self.is_there(request).await? {
             return Ok(Verdict::There);
@@ -156,7 +164,7 @@ impl Recording<'_> {
                 "an earlier group of this name has downloaded it".into(),
             )));
         }
-        let again = match again::look(self.utility.store(), &settled.spec).await? {
+        let again = match looked {
             Ok(None) => return Ok(Verdict::New(Box::new(settled.into_new()))),
             Ok(Some(again)) => again,
             Err(SubmitError::OptionsDiffer { id, .. }) if settled.restart => Again::Attach(id),
@@ -207,6 +215,15 @@ enum Checked {
         settled: Box<Settled>,
     },
     Without(NotListed),
+}
+
+impl Checked {
+    fn spec(&self) -> Option<&Spec> {
+        match self {
+            Self::Wanted { settled, .. } => Some(&settled.spec),
+            Self::Without(_) => None,
+        }
+    }
 }
 
 /// The newest transfer that writes the same.

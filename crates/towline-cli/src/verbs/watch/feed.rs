@@ -41,7 +41,7 @@ pub(super) async fn follow(dir: PathBuf, tell: Sender<Told>) -> Result<(), Error
             let _ = tell.send(Told::Owner(Some(about))).await;
             let follow = Follow {
                 after: cursor,
-                ids: None,
+                ..Follow::default()
             };
             match client.events(&follow).await {
                 Ok(mut events) => {

@@ -30,6 +30,7 @@ pub(super) async fn run(args: Watch, common: &Common, output: &mut Output) -> Re
             let follow = Follow {
                 after: cursor,
                 ids: Some(ids.join(",")),
+                ..Follow::default()
             };
             if let Ok(mut events) = client.events(&follow).await {
                 while let Ok(Some(event)) = events.next().await {
