@@ -22,12 +22,12 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf, SubmitError> {
 
 /// The source of an upload: there, a regular file, readable, not too large.
 pub(crate) fn source(path: &Path, options: &TransferOptions) -> Result<Fingerprint, SubmitError> {
-    if path.is_dir() {
-        return Err(SubmitError::Directory {
+    let found = towline_engine::inspect_source(path).map_err(|failure| match path.is_dir() {
+        true => SubmitError::Directory {
             path: path.to_owned(),
-        });
-    }
-    let found = towline_engine::inspect_source(path).map_err(SubmitError::Source)?;
+        },
+        false => SubmitError::Source(failure),
+    })?;
     PartPlan::for_upload(found.size, options)?;
     Ok(found)
 }
