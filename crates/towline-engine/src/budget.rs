@@ -9,10 +9,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// small enough to stay in a CPU's second-level cache.
 pub(crate) const BUFFER: usize = 256 << 10;
 
+/// What is counted: small content takes no whole buffer.
+const UNIT: usize = 16 << 10;
+const UNITS_OF_BUFFER: u32 = (BUFFER / UNIT) as u32;
+
 /// A hard bound on file content in memory. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Budget {
-    buffers: Arc<Semaphore>,
+    units: Arc<Semaphore>,
     /// So many are never taken by who would only like to have them.
     reserve: usize,
     pool: Arc<Pool>,
@@ -32,8 +36,8 @@ impl Budget {
             most: buffers,
         };
         Self {
-            buffers: Arc::new(Semaphore::new(buffers)),
-            reserve: RESERVE.min(buffers / 4),
+            units: Arc::new(Semaphore::new(buffers * UNITS_OF_BUFFER as usize)),
+            reserve: RESERVE.min(buffers / 4) * UNITS_OF_BUFFER as usize,
             pool: Arc::new(pool),
         }
     }
@@ -41,19 +45,27 @@ impl Budget {
     /// All of `bytes` now, or nothing. What is kept waiting on its way, as by a cap,
     /// holds them for long; so some are left to those that cannot do without.
     pub(crate) fn try_take(&self, bytes: u64) -> Option<Grant> {
-        let buffers = u32::try_from(bytes.div_ceil(BUFFER as u64)).ok()?.max(1);
-        if self.buffers.available_permits() < buffers as usize + self.reserve {
+        let units = units(bytes)?;
+        if self.units.available_permits() < units as usize + self.reserve {
             return None;
         }
-        Arc::clone(&self.buffers)
-            .try_acquire_many_owned(buffers)
-            .ok()
+        Arc::clone(&self.units).try_acquire_many_owned(units).ok()
+    }
+
+    /// Some bytes of a buffer, after waiting for them in turn.
+    pub(crate) async fn take(&self, bytes: u64) -> Grant {
+        let units = units(bytes).unwrap_or(UNITS_OF_BUFFER);
+        self.take_units(units.min(UNITS_OF_BUFFER)).await
     }
 
     /// This many buffers, after waiting for them in turn.
     pub(crate) async fn take_buffers(&self, buffers: u32) -> Grant {
-        Arc::clone(&self.buffers)
-            .acquire_many_owned(buffers)
+        self.take_units(buffers * UNITS_OF_BUFFER).await
+    }
+
+    async fn take_units(&self, units: u32) -> Grant {
+        Arc::clone(&self.units)
+            .acquire_many_owned(units)
             .await
             .expect("the semaphore is never closed")
     }
@@ -73,6 +85,10 @@ impl Budget {
             pool: Arc::clone(&self.pool),
         }
     }
+}
+
+fn units(bytes: u64) -> Option<u32> {
+    Some(u32::try_from(bytes.div_ceil(UNIT as u64)).ok()?.max(1))
 }
 
 struct Pool {
@@ -133,6 +149,7 @@ mod tests {
         });
         assert!(needed.await.is_ok(), "four that read as they go");
         drop(kept);
-        assert!(budget.try_take(1).is_some());
+        let small: Vec<_> = std::iter::from_fn(|| budget.try_take(4096)).collect();
+        assert_eq!(small.len(), 48 * 16, "small ones take no buffer each");
     }
 }

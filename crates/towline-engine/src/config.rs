@@ -9,8 +9,10 @@ use crate::bandwidth::Bandwidth;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// Requests at one time, over all transfers. Default: 2·(cpus+1).
-    pub requests: usize,
+    /// Requests at one time, over all transfers. Default: `None`, automatic. Then each
+    /// bucket begins with 2·(cpus+1) and gets more while that moves more, up to 256
+    /// or what the descriptors allow.
+    pub requests: Option<usize>,
     /// Parts of one transfer at one time. Default 5.
     pub parts_per_transfer: usize,
     /// The most bytes a second, each way, over all transfers. Default: no cap.
@@ -55,7 +57,7 @@ impl Default for Config {
     fn default() -> Self {
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            requests: 2 * (cpus + 1),
+            requests: None,
             parts_per_transfer: 5,
             bandwidth: Bandwidth::NONE,
             request_rate: None,

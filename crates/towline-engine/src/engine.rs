@@ -48,7 +48,8 @@ pub struct Engine {
 /// How much is done at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Requests over all transfers.
+    /// Requests over all transfers; the most that there may be where their number is
+    /// automatic.
     pub requests: usize,
     /// Parts of one transfer.
     pub parts_per_transfer: usize,
@@ -157,7 +158,7 @@ impl Engine {
         let (inbox, messages) = mpsc::unbounded_channel();
         let (count, durable) = watch::channel(0);
         let limits = Limits {
-            requests: config.requests.max(1),
+            requests: *descriptors::requests_of(&config).end(),
             parts_per_transfer: config.parts_per_transfer.max(1),
         };
         let guard = runtime.enter();

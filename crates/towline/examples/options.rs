@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // For all transfers of this utility.
     let mut config = Config::default();
-    config.requests = 8; // at one time, over all transfers; default 2·(cpus+1)
+    config.requests = Some(8); // at one time, over all transfers; default: as many as help
     config.parts_per_transfer = 4; // at one time; default 5
     config.retry_limit = 3; // failures in a row of one item; default 8
     config.stall_timeout = Duration::from_secs(10); // under 1 KiB in it; default 20 s

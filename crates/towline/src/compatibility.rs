@@ -17,9 +17,9 @@ impl Builder {
     }
 
     /// Requests at one time, over all transfers: a hard cap, 1 at least.
-    /// Default: 2·(cpus+1).
+    /// Default: automatic.
     pub fn transfer_thread_pool_size(mut self, size: usize) -> Self {
-        self.config.requests = size.max(1);
+        self.config.requests = Some(size.max(1));
         self
     }
 

@@ -42,7 +42,7 @@ pub(super) async fn get(context: &Context) -> Result<Option<Whole>, Failure> {
         return Ok(None);
     };
     towline_core::failpoint!("whole.asks");
-    let grant = context.budget.take_buffers(1).await;
+    let grant = context.budget.take(listed.size).await;
     let moved = Moved::of_part(Arc::clone(&context.progress), PartNumber::FIRST);
     let moved = Arc::new(moved);
     let asked = async {

@@ -18,11 +18,14 @@ impl EventLoop {
             return;
         }
         let mut moved = true;
-        while moved && self.scheduler.has_free_slot() {
+        while moved && self.scheduler.has_free_slot() && self.sites.have_room() {
             moved = false;
             for round in self.scheduler.rounds(self.machine.clock.monotonic()) {
                 moved |= self.offer_slots(round);
             }
+        }
+        for (_, site) in self.sites.each() {
+            site.pace.handed_out();
         }
     }
 
@@ -32,7 +35,7 @@ impl EventLoop {
         let mut left = round.slots;
         let mut busy = Vec::new();
         for id in round.turns {
-            if left == 0 || !self.scheduler.has_free_slot() {
+            if left == 0 || !self.scheduler.has_free_slot() || !self.sites.have_room() {
                 return left < round.slots;
             }
             match self.live.get(&id) {
@@ -42,7 +45,7 @@ impl EventLoop {
             }
         }
         for id in busy {
-            if left == 0 || !self.scheduler.has_free_slot() {
+            if left == 0 || !self.scheduler.has_free_slot() || !self.sites.have_room() {
                 break;
             }
             left -= usize::from(self.offer_slot(id));
@@ -59,6 +62,7 @@ impl EventLoop {
         if !site.pace.has_room() || (site.reach.is_in_question() && live.needs_store()) {
             return false;
         }
+        let is_last = site.pace.has_one_left() || self.scheduler.has_one_slot_left();
         let direction = live.transfer.record().spec.direction;
         let is_ready = live.act_is_ready();
         let is_local = is_ready && live.next_act.is_some_and(|act| !act.talks_to_s3(direction));
@@ -68,11 +72,7 @@ impl EventLoop {
         let act = match is_ready {
             true => live.next_act.take(),
             // The last slot is for none that has others and is slowed by a cap.
-            false
-                if self.scheduler.has_one_slot_left()
-                    && !live.is_idle()
-                    && self.caps.slow(&live.transfer.record().spec) =>
-            {
+            false if is_last && !live.is_idle() && self.caps.slow(&live.transfer.record().spec) => {
                 None
             }
             false => live.take_part(self.parts_per_transfer).map(Act::Part),
@@ -203,12 +203,21 @@ impl EventLoop {
                 _ => site,
             };
             live.waits_at = site.unwrap_or(live.site);
+            let bytes = match &event {
+                Event::PartMoved(part) => part.len,
+                Event::Fetched { size, .. } => *size,
+                Event::Finished(_) if matches!(act, Act::Part(_)) => {
+                    let plan = live.transfer.record().plan;
+                    plan.map_or(0, |plan| plan.size())
+                }
+                _ => 0,
+            };
             match (sign, site) {
                 (Sign::Broke, Some(site)) => self.on_broken(id, site, event),
                 _ => self.advance(id, event),
             }
             if let Some(site) = site {
-                self.note_sign(site, sign);
+                self.note_sign(site, sign, bytes);
             }
         }
         self.release(id);

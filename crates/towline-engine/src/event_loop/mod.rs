@@ -21,6 +21,7 @@ use crate::act::Act;
 use crate::bandwidth::Caps;
 use crate::budget::Budget;
 use crate::config::Config;
+use crate::descriptors;
 use crate::engine::EngineError;
 use crate::live::{ActId, Live};
 use crate::machine::Machine;
@@ -212,6 +213,7 @@ impl EventLoop {
         durable: watch::Sender<u64>,
         machine: Machine,
     ) -> Self {
+        let requests = descriptors::requests_of(&config);
         let meter = Arc::<Meter>::default();
         let (tasks, counts) = (&machine.tasks, Arc::clone(&meter));
         let writer = Writer::start(Arc::clone(&store), inbox.clone(), tasks, counts);
@@ -223,8 +225,8 @@ impl EventLoop {
             caps: Caps::new(config.bandwidth, machine.clock),
             request_rate: RequestRate::new(config.request_rate, machine.clock),
             awaits_request: false,
-            scheduler: Scheduler::new(config.requests),
-            sites: Sites::new(config.requests),
+            scheduler: Scheduler::new(*requests.end()),
+            sites: Sites::new(requests),
             network: NetworkClass::default(),
             looks_for_silent: 0,
             looked_at: machine.clock.now(),

@@ -209,15 +209,15 @@ impl EventLoop {
         }
     }
 
-    /// What the end of an act tells of its store.
-    pub(super) fn note_sign(&mut self, id: SiteId, sign: Sign) {
+    /// What the end of an act tells of its store, and how many bytes it moved.
+    pub(super) fn note_sign(&mut self, id: SiteId, sign: Sign, bytes: u64) {
         let now = self.machine.clock.now().monotonic;
         let site = self.sites.get(id);
         let found = match sign {
             Sign::Nothing => return,
             Sign::Broke => site.reach.broke(),
             Sign::Answered => {
-                site.pace.went_well();
+                site.pace.went_well(bytes, now);
                 site.reach.answered()
             }
             Sign::Throttled => {

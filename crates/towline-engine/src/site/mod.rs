@@ -1,10 +1,12 @@
 //! One store as all transfers to it share it: whether it can be reached, and
 //! how many requests it takes at one time.
 
+mod climb;
 mod pace;
 mod reach;
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,12 +79,12 @@ impl Sample {
 pub(crate) struct Sites {
     ids: HashMap<(towline_core::Connection, String), SiteId>,
     all: Vec<Site>,
-    requests: usize,
+    requests: RangeInclusive<usize>,
 }
 
 impl Sites {
-    /// `requests` is the most at one time to each of them.
-    pub(crate) fn new(requests: usize) -> Self {
+    /// From how many at one time to each of them to how many.
+    pub(crate) fn new(requests: RangeInclusive<usize>) -> Self {
         Self {
             ids: HashMap::new(),
             all: Vec::new(),
@@ -107,7 +109,7 @@ impl Sites {
         *self.ids.entry(key).or_insert_with(|| {
             self.all.push(Site {
                 reach: Reach::default(),
-                pace: Pace::new(self.requests),
+                pace: Pace::new(&self.requests),
                 sample: None,
                 why: None,
             });
@@ -119,13 +121,18 @@ impl Sites {
         &mut self.all[id.0]
     }
 
+    /// Whether any of them takes another request.
+    pub(crate) fn have_room(&self) -> bool {
+        self.all.iter().any(|site| site.pace.has_room())
+    }
+
     pub(crate) fn each(&mut self) -> impl Iterator<Item = (SiteId, &mut Site)> {
         let numbered = self.all.iter_mut().enumerate();
         numbered.map(|(number, site)| (SiteId(number), site))
     }
 
     pub(crate) fn set_limit(&mut self, requests: usize) {
-        self.requests = requests;
+        self.requests = requests..=requests;
         self.all
             .iter_mut()
             .for_each(|site| site.pace.set_limit(requests));

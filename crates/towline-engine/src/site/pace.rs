@@ -1,7 +1,10 @@
 //! How many requests a store takes at one time: half as many when it says that
 //! they are too many, slowly more while it does not.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
+
+use super::climb::Climb;
 
 /// Answers that come this soon after a cut were asked for before it.
 const ONE_CUT_IN: Duration = Duration::from_secs(1);
@@ -9,40 +12,50 @@ const ONE_CUT_IN: Duration = Duration::from_secs(1);
 /// How much more slowly it grows to what was too much before.
 const CAREFUL: f64 = 10.0;
 
-/// Additive increase, multiplicative decrease.
+/// What gains, and of it no more than the store takes: additive increase,
+/// multiplicative decrease.
 #[derive(Debug)]
 pub(crate) struct Pace {
-    most: f64,
-    limit: f64,
+    climb: Climb,
+    /// What the store takes; all that it is asked for, until it says that it is too much.
+    takes: f64,
     taken: usize,
+    /// All that might be under way was, when requests were last handed out.
+    full: bool,
     cut_at: Option<Duration>,
     /// So many were too many the last time.
     too_much: Option<f64>,
 }
 
 impl Pace {
-    pub(crate) fn new(most: usize) -> Self {
-        let most = most.max(1) as f64;
+    pub(crate) fn new(requests: &RangeInclusive<usize>) -> Self {
         Self {
-            most,
-            limit: most,
+            climb: Climb::new(*requests.start(), *requests.end()),
+            takes: f64::INFINITY,
             taken: 0,
+            full: false,
             cut_at: None,
             too_much: None,
         }
     }
 
-    pub(crate) fn set_limit(&mut self, most: usize) {
-        let unthrottled = self.limit >= self.most;
-        self.most = most.max(1) as f64;
-        self.limit = match unthrottled {
-            true => self.most,
-            false => self.limit.min(self.most),
-        };
+    /// So many from now on, as somebody said.
+    pub(crate) fn set_limit(&mut self, requests: usize) {
+        self.climb = Climb::new(requests, requests);
+    }
+
+    fn limit(&self) -> f64 {
+        self.takes.min(self.climb.level() as f64)
     }
 
     pub(crate) fn has_room(&self) -> bool {
-        (self.taken as f64) < self.limit.floor()
+        (self.taken as f64) < self.limit().floor()
+    }
+
+    /// Whether there is room for one more at most, of several.
+    pub(crate) fn has_one_left(&self) -> bool {
+        let limit = self.limit().floor();
+        limit > 1.0 && self.taken as f64 + 1.0 >= limit
     }
 
     pub(crate) fn take(&mut self) {
@@ -53,15 +66,28 @@ impl Pace {
         self.taken = self.taken.saturating_sub(1);
     }
 
+    /// As many requests were begun as there were to begin.
+    pub(crate) fn handed_out(&mut self) {
+        self.full = !self.has_room();
+    }
+
+    /// A request was answered; it moved so many bytes.
+    ///
     /// One more for each round of as many answers as there may be requests; of
-    /// what was too much before, one more for each [`CAREFUL`] rounds.
-    pub(crate) fn went_well(&mut self) {
-        let rounds = match self.too_much {
-            Some(too_much) if self.limit + 1.0 > too_much => CAREFUL,
-            _ => 1.0,
-        };
-        self.limit = (self.limit + 1.0 / (self.limit * rounds)).min(self.most);
-        if self.too_much.is_some_and(|most| self.limit >= most + 1.0) {
+    /// what was too much before, one more for each [`CAREFUL`] rounds. `now` is monotonic.
+    pub(crate) fn went_well(&mut self, bytes: u64, now: Duration) {
+        let (limit, level) = (self.limit(), self.climb.level() as f64);
+        if limit >= level {
+            self.takes = f64::INFINITY;
+            self.climb.answered(bytes, self.full, now);
+        } else {
+            let rounds = match self.too_much {
+                Some(too_much) if limit + 1.0 > too_much => CAREFUL,
+                _ => 1.0,
+            };
+            self.takes = limit + 1.0 / (limit * rounds);
+        }
+        if self.too_much.is_some_and(|most| limit >= most + 1.0) {
             self.too_much = None; // it is not any more
         }
     }
@@ -71,14 +97,15 @@ impl Pace {
         // It works on so many, and did not want one more.
         let takes = (self.taken as f64).max(1.0);
         let since = self.cut_at.map(|at| now.saturating_sub(at));
-        self.limit = match since.is_some_and(|since| since < ONE_CUT_IN) {
-            true => self.limit.min(takes),
+        self.takes = match since.is_some_and(|since| since < ONE_CUT_IN) {
+            true => self.limit().min(takes),
             false => {
                 self.cut_at = Some(now);
-                (self.limit / 2.0).max(1.0)
+                (self.limit() / 2.0).max(1.0)
             }
         };
         self.too_much = Some(takes + 1.0);
+        self.climb.cut(self.taken, now);
     }
 }
 
@@ -104,30 +131,30 @@ mod tests {
 
     #[test]
     fn a_throttled_store_gets_half_the_requests_and_no_more_than_it_works_on() {
-        let mut pace = Pace::new(8);
+        let mut pace = Pace::new(&(8..=8));
         (0..8).for_each(|_| pace.take());
         refuse(&mut pace, SECOND);
-        assert_eq!(pace.limit, 4.0);
+        assert_eq!(pace.limit(), 4.0);
         (0..3).for_each(|_| refuse(&mut pace, SECOND));
-        assert_eq!(pace.limit, 4.0, "those were under way before");
+        assert_eq!(pace.limit(), 4.0, "those were under way before");
         refuse(&mut pace, SECOND);
-        assert_eq!(pace.limit, 3.0, "three it has not refused");
+        assert_eq!(pace.limit(), 3.0, "three it has not refused");
         for n in 2..20 {
             pace.was_too_fast(SECOND * n);
         }
-        assert_eq!(pace.limit, 1.0, "one at least");
+        assert_eq!(pace.limit(), 1.0, "one at least");
     }
 
     #[test]
     fn it_grows_slowly_to_what_was_too_much_and_quickly_beyond() {
-        let mut pace = Pace::new(12);
+        let mut pace = Pace::new(&(12..=12));
         (0..4).for_each(|_| pace.take());
-        pace.limit = 4.0;
+        pace.takes = 4.0;
         refuse(&mut pace, SECOND);
         let mut answers = 0;
         let mut until = |limit: f64| {
-            while pace.limit < limit {
-                pace.went_well();
+            while pace.limit() < limit {
+                pace.went_well(0, SECOND);
                 answers += 1;
             }
             answers
@@ -144,8 +171,38 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
+    fn it_goes_up_where_that_gains_and_only_as_far_as_the_store_takes() {
+        let mut pace = Pace::new(&(2..=64));
+        let mut now = Duration::ZERO;
+        // Each is answered after 50 ms, however many there are.
+        let mut round = |pace: &mut Pace| {
+            now += Duration::from_millis(50);
+            let mut under_way = 0;
+            while pace.has_room() {
+                pace.take();
+                under_way += 1;
+            }
+            pace.handed_out();
+            for _ in 0..under_way {
+                pace.give_back();
+                if under_way > 20 && now > 4 * SECOND {
+                    pace.was_too_fast(now);
+                } else {
+                    pace.went_well(0, now);
+                }
+            }
+            under_way
+        };
+        let first: Vec<usize> = (0..80).map(|_| round(&mut pace)).collect();
+        assert_eq!((first[0], first[79]), (2, 64), "{first:?}");
+        let throttled: Vec<usize> = (0..400).map(|_| round(&mut pace)).collect();
+        let most = throttled[5..].iter().max();
+        assert!(most <= Some(&22), "{throttled:?}");
+    }
+
+    #[test]
     fn a_limit_that_is_raised_counts_at_once_unless_the_store_is_throttled() {
-        let mut pace = Pace::new(4);
+        let mut pace = Pace::new(&(4..=4));
         pace.set_limit(9);
         assert_eq!(room(&mut pace), 9);
         pace.was_too_fast(Duration::ZERO);

@@ -138,7 +138,7 @@ impl World {
 
     pub(crate) fn config(&self) -> Config {
         let mut config = Config::default();
-        config.requests = 4;
+        config.requests = Some(4);
         config.byte_budget = 1 << 30; // no thread that gives out bytes holds the clock back
         config.progress_interval = Duration::from_secs(5);
         (self.flow.config)(&mut config);

@@ -104,7 +104,7 @@ async fn t69_a_cap_holds_within_a_tenth_over_30_seconds_in_both_directions() {
 #[tokio::test(start_paused = true)]
 async fn t69_both_directions_have_caps_of_their_own() {
     let scene = Scene::with(|config| {
-        config.requests = 12;
+        config.requests = Some(12);
         config.bandwidth = Bandwidth {
             upload: rate(256 * KIB),
             download: rate(MIB),
@@ -143,7 +143,7 @@ async fn t69_a_cap_changes_while_bytes_move_and_is_lifted() {
 async fn t69_a_group_has_a_cap_within_that_of_all() {
     for direction in BOTH {
         let scene = Scene::with(|config| {
-            config.requests = 12;
+            config.requests = Some(12);
             config.parts_per_transfer = 3;
         })
         .await;
@@ -183,7 +183,7 @@ async fn t69_a_group_has_a_cap_within_that_of_all() {
 async fn t69_under_the_lowest_cap_nothing_stalls_or_fails_however_many_wait_for_it() {
     for direction in BOTH {
         let scene = Scene::with(|config| {
-            config.requests = 64;
+            config.requests = Some(64);
             config.retry_limit = 0;
         })
         .await;

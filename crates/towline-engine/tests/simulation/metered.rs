@@ -106,7 +106,7 @@ async fn t40_the_networks_of_a_transfer_change_while_it_runs() {
 
 #[tokio::test(start_paused = true)]
 async fn t40_a_queued_transfer_lets_others_pass_on_a_network_it_must_not_use() {
-    let scene = Scene::with(|config| config.requests = 1).await;
+    let scene = Scene::with(|config| config.requests = Some(1)).await;
     scene.s3.set_bandwidth(Some(MIB));
     let first = submit(&scene, Direction::Upload, "first", NetworkPolicy::Any).await;
     let barred = submit(

@@ -33,7 +33,7 @@ async fn t69_a_cap_on_requests_holds_within_a_tenth_and_changes_while_they_are_s
         (Direction::Download, UploadMode::Auto),
     ] {
         let scene = Scene::with(|config| {
-            config.requests = 32;
+            config.requests = Some(32);
             config.request_rate = cap(20);
         })
         .await;
@@ -64,7 +64,7 @@ async fn t69_a_cap_on_requests_holds_within_a_tenth_and_changes_while_they_are_s
 #[tokio::test(start_paused = true)]
 async fn t69_what_waits_for_the_lowest_cap_neither_stalls_nor_fails_and_is_paused_at_once() {
     let scene = Scene::with(|config| {
-        config.requests = 64;
+        config.requests = Some(64);
         config.retry_limit = 0;
         config.request_rate = cap(1);
     })

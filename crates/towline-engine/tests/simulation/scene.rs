@@ -51,7 +51,7 @@ impl Scene {
 
     pub(crate) async fn with(set: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::default();
-        config.requests = 6;
+        config.requests = Some(6);
         // Bodies are kept in memory: a thread that gives them out bit by bit
         // would hold the clock back.
         config.byte_budget = 1 << 30;

@@ -36,7 +36,7 @@ fn most_at_one_time(s3: &SimulatedS3, since: Duration) -> usize {
 #[tokio::test(start_paused = true)]
 async fn a_store_that_takes_three_requests_is_found_out_and_asked_no_more_than_it_takes() {
     let scene = Scene::with(|config| {
-        config.requests = 12;
+        config.requests = Some(12);
         config.retry_limit = 0;
     })
     .await;
@@ -74,7 +74,7 @@ async fn a_store_that_takes_three_requests_is_found_out_and_asked_no_more_than_i
 
 #[tokio::test(start_paused = true)]
 async fn one_store_that_throttles_does_not_slow_another() {
-    let scene = Scene::with(|config| config.requests = 12).await;
+    let scene = Scene::with(|config| config.requests = Some(12)).await;
     scene.s3.set_bandwidth(Some(MIB));
     scene.other.set_bandwidth(Some(8 * MIB));
     scene.s3.throttle_above(Some(1));

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use towline::{Config, Connection, Credentials, State, StaticCredentials, TransferUtility};
+use towline::{
+    Config, Connection, Credentials, State, StaticCredentials, TransferObserver, TransferRequest,
+    TransferUtility,
+};
 use towline_testserver::{Operation, TestServer};
 
 use crate::{BUCKET, Scene, completed, content};
@@ -31,7 +34,7 @@ async fn most_at_once(scene: &Scene, mut done: impl FnMut() -> bool) -> (usize, 
 #[tokio::test(flavor = "multi_thread")]
 async fn t53_no_more_requests_at_one_time_than_asked_also_when_that_changes() {
     let mut config = Config::default();
-    config.requests = 4;
+    config.requests = Some(4);
     config.parts_per_transfer = 2;
     let scene = Scene::with(config).await;
     scene
@@ -84,13 +87,50 @@ async fn t53_no_more_requests_at_one_time_than_asked_also_when_that_changes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t53_by_default_it_is_twice_the_cpus_and_two_more_and_five_parts() {
+async fn t53_by_default_it_begins_with_twice_the_cpus_and_two_more_and_five_parts() {
     let cpus = std::thread::available_parallelism().unwrap().get();
-    let config = Config::default();
-    assert_eq!(
-        (config.requests, config.parts_per_transfer),
-        (2 * (cpus + 1), 5)
-    );
+    assert_eq!(Config::default().parts_per_transfer, 5);
+    let scene = Scene::start().await;
+    let delay = Duration::from_secs(1);
+    scene.server.faults().delay(Operation::PutObject, delay);
+    let uploads = many(&scene, 100).await;
+    let answered = || {
+        let requests = scene.server.history().requests();
+        requests.iter().any(|request| request.status.is_some())
+    };
+    let (all, _) = most_at_once(&scene, answered).await;
+    assert_eq!(all, 2 * (cpus + 1));
+    scene.server.faults().clear();
+    for upload in uploads {
+        completed(upload.finished().await.unwrap());
+    }
+}
+
+/// Uploads of so many small files, all of which are asked for at one time.
+async fn many(scene: &Scene, count: usize) -> Vec<TransferObserver> {
+    let source = scene.file("small", &content(1000));
+    let requests = (0..count).map(|n| TransferRequest::upload(BUCKET, format!("{n:04}"), &source));
+    let ids = scene.utility.submit(requests.collect()).await.unwrap();
+    let mut uploads = Vec::new();
+    for id in ids {
+        uploads.push(scene.utility.observe(id).await.unwrap());
+    }
+    uploads
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t53_where_the_way_is_long_more_are_under_way_than_it_began_with() {
+    let cpus = std::thread::available_parallelism().unwrap().get();
+    let scene = Scene::start().await;
+    let delay = Duration::from_millis(100);
+    scene.server.faults().delay(Operation::PutObject, delay);
+    let uploads = many(&scene, 500).await;
+    let ended = || uploads.iter().all(|upload| upload.state().is_final());
+    let (all, _) = most_at_once(&scene, ended).await;
+    assert!(all >= 4 * 2 * (cpus + 1), "{all}");
+    for upload in uploads {
+        completed(upload.finished().await.unwrap());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -439,7 +439,7 @@ async fn t5_streams_that_are_submitted_while_a_long_queue_is_read_all_arrive() {
 #[tokio::test(flavor = "multi_thread")]
 async fn t5_readers_that_give_nothing_hold_up_no_other_transfer() {
     let mut config = Config::default();
-    config.requests = 2;
+    config.requests = Some(2);
     let scene = Scene::with(config).await;
     let mut silent = Vec::new();
     for n in 0..6 {

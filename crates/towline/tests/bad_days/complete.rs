@@ -207,7 +207,7 @@ async fn f3_what_never_came_is_sent_anew_once_it_was_looked_for_long_enough() {
 #[tokio::test(flavor = "multi_thread")]
 async fn f3_while_it_is_looked_for_nobody_waits_and_no_request_is_held() {
     let mut config = looking_for(Duration::from_secs(600));
-    config.requests = 1;
+    config.requests = Some(1);
     let scene = Scene::with(config).await;
     scene.play(lost_and_gone());
     let observer = scene.begin_upload(LARGE).await;

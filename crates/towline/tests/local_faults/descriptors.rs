@@ -165,7 +165,7 @@ async fn child_with_few_descriptors() {
         return;
     }
     let (utility, dir) = in_child(|config| {
-        config.requests = 256;
+        config.requests = Some(256);
         config.parts_per_transfer = 16;
     })
     .await;

@@ -157,7 +157,7 @@ impl Job {
 
     async fn open(&self) -> Result<TransferUtility, Error> {
         let mut config = Config::default();
-        config.requests = 4;
+        config.requests = Some(4);
         config.parts_per_transfer = self.settings.parts_per_transfer;
         config.worker_threads = 2;
         config.service_check_interval = Duration::from_millis(500);

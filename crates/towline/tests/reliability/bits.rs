@@ -159,7 +159,7 @@ struct Ground {
 impl Ground {
     async fn new(secure: bool, trials: u64) -> Arc<Self> {
         let mut config = quick();
-        config.requests = 2 * LANES as usize;
+        config.requests = Some(2 * LANES as usize);
         let server = TestServer::builder().bucket(BUCKET).start().await.unwrap();
         let mut environment = Vec::new();
         let mut tls = None;

@@ -69,7 +69,7 @@ fn sizes() -> Vec<u64> {
 /// else is left.
 async fn play(seed: u64, probability: f64) -> Cost {
     let mut config = quick();
-    config.requests = 32; // those that wait hold up no others
+    config.requests = Some(32); // those that wait hold up no others
     let scene = Scene::start(config).await;
     let script = mix::script(seed, probability);
     scene.server.faults().play(script).unwrap();

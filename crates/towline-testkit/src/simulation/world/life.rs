@@ -65,7 +65,7 @@ impl World {
         let facts: Arc<Mutex<Facts>> = Arc::default();
         let state = SimulatedState::new(&trace, dice.u64(..)).witnessed(witness(&disk, &facts));
         let mut config = Config::default();
-        config.requests = dice.usize(1..6);
+        config.requests = Some(dice.usize(1..6));
         config.parts_per_transfer = dice.usize(1..5);
         config.byte_budget = [0, 1 << 20, 40 << 20][dice.usize(0..3)];
         config.progress_interval = Duration::from_millis(700);

@@ -64,7 +64,7 @@ impl Process {
             facts.limits.push(Limits {
                 place: began,
                 at: shared.trace.elapsed(),
-                requests: config.requests,
+                requests: config.requests.unwrap_or(usize::MAX),
                 parts: config.parts_per_transfer,
             });
             facts.runs.push(Run {
@@ -75,7 +75,7 @@ impl Process {
             facts.runs.len() - 1
         };
         if shared.is(Broken::ExceedsLimits) {
-            config.requests += 6;
+            config.requests = config.requests.map(|requests| requests + 6);
             config.parts_per_transfer += 6;
         }
         let engine = Engine::start_in(simulated, Arc::clone(&store), stores, config).await;
