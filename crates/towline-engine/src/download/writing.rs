@@ -70,7 +70,7 @@ impl Writing {
         let mut place = self.place().await?;
         let gathered = std::mem::take(&mut self.gathered);
         self.len = 0;
-        self.at_work = AtWork::Yes(self.files.begin(move || {
+        self.at_work = AtWork::Yes(self.files.begin_brief(move || {
             for bytes in gathered {
                 towline_core::failpoint!("write.begins");
                 place.hasher.update(&bytes);

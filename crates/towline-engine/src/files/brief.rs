@@ -29,12 +29,12 @@ struct Queue {
 }
 
 impl Brief {
-    /// Does it, to its end even where nobody waits for it any more.
-    pub(super) async fn run<T: Send + 'static>(
+    /// Begins with it; it is done to its end even where nobody waits for it any more.
+    pub(super) fn begin<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> T {
-        let (done, mut result) = oneshot::channel();
+    ) -> Pending<T> {
+        let (done, result) = oneshot::channel();
         let work = move || {
             // A panic is for who waits for it.
             let _ = done.send(catch_unwind(AssertUnwindSafe(work)));
@@ -47,21 +47,8 @@ impl Brief {
         if nobody_works {
             self.add_thread();
         }
-        let mut patience = PATIENCE;
-        loop {
-            match timeout(patience, &mut result).await {
-                Ok(Ok(Ok(value))) => return value,
-                Ok(Ok(Err(panic))) => resume_unwind(panic),
-                // The runtime ends, and this with it.
-                Ok(Err(_)) => std::future::pending().await,
-                Err(_) => {
-                    if !self.queue().waiting.is_empty() {
-                        self.add_thread();
-                    }
-                    patience = MOST_PATIENCE.min(patience * 2);
-                }
-            }
-        }
+        let brief = self.clone();
+        Pending { brief, result }
     }
 
     fn add_thread(&self) {
@@ -96,6 +83,33 @@ impl Brief {
     }
 }
 
+/// Work that was begun.
+pub(crate) struct Pending<T> {
+    brief: Brief,
+    result: oneshot::Receiver<std::thread::Result<T>>,
+}
+
+impl<T> Pending<T> {
+    /// Waits for it.
+    pub(crate) async fn end(mut self) -> T {
+        let mut patience = PATIENCE;
+        loop {
+            match timeout(patience, &mut self.result).await {
+                Ok(Ok(Ok(value))) => return value,
+                Ok(Ok(Err(panic))) => resume_unwind(panic),
+                // The runtime ends, and this with it.
+                Ok(Err(_)) => std::future::pending().await,
+                Err(_) => {
+                    if !self.brief.queue().waiting.is_empty() {
+                        self.brief.add_thread();
+                    }
+                    patience = MOST_PATIENCE.min(patience * 2);
+                }
+            }
+        }
+    }
+}
+
 impl fmt::Debug for Brief {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Brief")
@@ -114,12 +128,12 @@ mod tests {
         let (go_on, waits) = mpsc::channel::<()>();
         let hung = tokio::spawn({
             let brief = brief.clone();
-            async move { brief.run(move || waits.recv().unwrap()).await }
+            async move { brief.begin(move || waits.recv().unwrap()).end().await }
         });
         tokio::task::yield_now().await;
         assert_eq!(brief.queue().threads, 1);
         for n in 0..100 {
-            assert_eq!(brief.run(move || n).await, n);
+            assert_eq!(brief.begin(move || n).end().await, n);
         }
         go_on.send(()).unwrap();
         hung.await.unwrap();
@@ -130,7 +144,7 @@ mod tests {
         let brief = Brief::default();
         let all = (0..10_000_u64).map(|n| {
             let brief = brief.clone();
-            tokio::spawn(async move { brief.run(move || n).await })
+            tokio::spawn(async move { brief.begin(move || n).end().await })
         });
         let mut sum = 0;
         for one in all.collect::<Vec<_>>() {
@@ -147,10 +161,10 @@ mod tests {
         let brief = Brief::default();
         let panics = {
             let brief = brief.clone();
-            tokio::spawn(async move { brief.run(|| panic!("as it should")).await })
+            tokio::spawn(async move { brief.begin(|| panic!("as it should")).end().await })
         };
         assert!(panics.await.unwrap_err().is_panic());
-        assert_eq!(brief.run(|| 7).await, 7);
+        assert_eq!(brief.begin(|| 7).end().await, 7);
     }
 
     #[tokio::test]
@@ -159,12 +173,11 @@ mod tests {
         let (begins, begun) = mpsc::channel();
         let (go_on, waits) = mpsc::channel();
         let (tell, told) = mpsc::channel();
-        let given_up = brief.run(move || {
+        drop(brief.begin(move || {
             begins.send(()).unwrap();
             waits.recv().unwrap();
             tell.send(()).unwrap();
-        });
-        assert!(timeout(PATIENCE, given_up).await.is_err());
+        }));
         begun.recv().unwrap();
         go_on.send(()).unwrap();
         told.recv().unwrap();

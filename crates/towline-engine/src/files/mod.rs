@@ -36,7 +36,7 @@ pub use system::{identity_of, kind_if_special};
 pub use target::numbered;
 pub(crate) use target::{Put, TargetDir, target_failure};
 
-use self::brief::Brief;
+use self::brief::{Brief, Pending};
 use crate::tasks::Tasks;
 
 /// The file system that an engine works on, and where that work is done.
@@ -98,15 +98,24 @@ impl Files {
         self.begin(work).end().await
     }
 
-    /// The same for work on a small file, which takes less time than to wake a thread.
+    /// Begins with work that takes about as long as to wake a thread: on a small file,
+    /// or a buffer.
+    pub(crate) fn begin_brief<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Work<T> {
+        match self.are_simulated() {
+            true => self.begin(work),
+            false => Work::Brief(self.brief.begin(work)),
+        }
+    }
+
+    /// The same, and waits for it.
     pub(crate) async fn brief<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> T {
-        match self.are_simulated() {
-            true => self.blocking(work).await,
-            false => self.brief.run(work).await,
-        }
+        self.begin_brief(work).end().await
     }
 
     /// Whether there are no threads, as in a simulation.
@@ -118,6 +127,7 @@ impl Files {
 /// Blocking work that was begun.
 pub(crate) enum Work<T> {
     OnThread(JoinHandle<T>),
+    Brief(Pending<T>),
     Simulated(oneshot::Receiver<T>),
 }
 
@@ -129,6 +139,7 @@ impl<T> Work<T> {
                 Ok(result) => result,
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
             },
+            Self::Brief(work) => work.end().await,
             Self::Simulated(result) => result.await.expect("it panicked"),
         }
     }

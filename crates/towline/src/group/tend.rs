@@ -17,7 +17,7 @@ use crate::utility::WeakUtility;
 use crate::{Error, SubmitError, TransferUtility, submit};
 
 /// How often a group that waits for its transfers is looked at, at most.
-const PACE: Duration = Duration::from_millis(50);
+const PACE: Duration = Duration::from_millis(10);
 /// How long a listing that cannot go on waits, at first and at most.
 const WAITS: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(30)];
 
