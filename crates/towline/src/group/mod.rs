@@ -1,12 +1,15 @@
 //! Groups that list their own transfers: the files of a directory, the objects
-//! below a prefix. Each is recorded before anything is listed, goes on with its
+//! below a prefix, which are downloaded or copied. Each is recorded before anything is listed, goes on with its
 //! listing in a later process, and has one end.
 
+mod building;
 mod carry;
 mod directory;
 mod entries;
+mod origin;
 mod page;
 mod plain;
+mod prefix_copy;
 mod request;
 mod steer;
 mod tend;
@@ -22,13 +25,15 @@ use towline_core::{
 pub use directory::DirectoryRequest;
 pub use plain::GroupRequest;
 pub(crate) use plain::unusable;
+pub use prefix_copy::PrefixCopyRequest;
 pub(crate) use request::{ListingRequest, Place};
 pub(crate) use tend::Groups;
 
 use crate::{Error, TransferUtility, path_json};
 
 /// A group of transfers that lists them by itself, at one moment: the files of a
-/// directory that are uploaded, or the objects below a prefix that are downloaded.
+/// directory that are uploaded, or the objects below a prefix that are downloaded or
+/// copied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Group {
@@ -47,11 +52,11 @@ pub struct Group {
     pub state: State,
     /// How far its listing is.
     pub listing: ListingPhase,
-    /// The bucket.
+    /// The bucket; of copies the one that they are made in.
     pub bucket: String,
-    /// What the keys begin with.
+    /// What the keys begin with; of copies theirs.
     pub prefix: String,
-    /// The directory.
+    /// The directory; of copies the source, as `s3://BUCKET/PREFIX`.
     #[serde(flatten, with = "path_json")]
     pub path: PathBuf,
     /// What its listing came by so far.
