@@ -125,8 +125,9 @@ impl Writer {
             group.found = FoundCounts::default();
         }
         self.keep_not_listed(row, &group.found, &page.not_listed)?;
+        let told = page.last || group.error.is_some();
         group.turn(&page);
-        self.write_group(&group, page.last)?;
+        self.write_group(&group, told)?;
         self.adopt(row, &group.name, &page.adopted)?;
         let new = page.new.into_iter();
         let created: Result<Vec<_>, _> = new.map(|new| self.create_one(new, Some(row))).collect();
@@ -191,7 +192,7 @@ impl Writer {
         let before = group.clone();
         group.apply(change, at);
         if group != before {
-            let told = !matches!(change, GroupChange::Error(_) | GroupChange::Steered { .. });
+            let told = !matches!(change, GroupChange::Steered { .. });
             self.write_group(&group, told)?;
         }
         Ok(group)
