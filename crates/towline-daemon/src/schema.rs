@@ -239,14 +239,19 @@ pub(crate) struct Group {
     /// was transferred or needed no transfer, else `failed`, or `canceled`.
     pub(crate) state: State,
     pub(crate) listing: ListingPhase,
+    /// Of copies the one that they are made in.
     pub(crate) bucket: String,
-    /// What the keys begin with.
+    /// What the keys begin with, of copies theirs.
     pub(crate) prefix: String,
-    /// The directory, with replacement characters where it is not UTF-8.
+    /// The directory, with replacement characters where it is not UTF-8; of copies the source, as
+    /// `s3://BUCKET/PREFIX`.
     pub(crate) path: String,
     /// Its bytes, where they are not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) path_b64: Option<String>,
+    /// Whether it goes ahead of others; left out where it is normal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) priority: Option<Priority>,
     pub(crate) found: FoundCounts,
     pub(crate) transfers: GroupSums,
     /// Why it does not list on, for now or for good.

@@ -207,7 +207,7 @@ impl Writer {
                 "UPDATE listings SET updated_at = ?2, phase = ?3, paused = ?4, steering = ?5,
                      position = ?6, entries = ?7, skipped = ?8, refused = ?9, bytes = ?10,
                      error = ?11, ended_at = ?12, all_well = ?13,
-                     changed = iif(?14, ?15, changed)
+                     changed = iif(?14, ?15, changed), request = ?16
                  WHERE group_id = ?1",
             )?
             .execute(params![
@@ -226,6 +226,7 @@ impl Writer {
                 group.all_well,
                 told,
                 self.sequence,
+                group.request,
             ])?;
         Ok(())
     }

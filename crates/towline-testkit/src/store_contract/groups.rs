@@ -98,9 +98,11 @@ pub async fn a_group_comes_back_as_it_was(factory: &dyn StoreFactory) {
             paused: true,
         },
         GroupChange::Paused(false),
+        GroupChange::Request("another".into()),
         GroupChange::Error(None),
         GroupChange::Failed(error(4)),
         GroupChange::Canceled,
+        GroupChange::Request("too late".into()),
         GroupChange::Paused(true),
         GroupChange::Steered {
             canceled: true,

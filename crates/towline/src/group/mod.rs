@@ -10,6 +10,7 @@ mod origin;
 mod page;
 mod plain;
 mod prefix_copy;
+mod prioritize;
 mod request;
 mod steer;
 mod tend;
@@ -19,7 +20,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use towline_core::{
     Direction, ErrorRecord, FoundCounts, GroupId, GroupQuery, GroupRecord, GroupSums, ListingPhase,
-    NotListed, State, StoreError, Timestamp,
+    NotListed, Priority, State, StoreError, Timestamp,
 };
 
 pub use directory::DirectoryRequest;
@@ -29,6 +30,7 @@ pub use prefix_copy::PrefixCopyRequest;
 pub(crate) use request::{ListingRequest, Place};
 pub(crate) use tend::Groups;
 
+use crate::transfer::is_normal;
 use crate::{Error, TransferUtility, path_json};
 
 /// A group of transfers that lists them by itself, at one moment: the files of a
@@ -59,6 +61,9 @@ pub struct Group {
     /// The directory; of copies the source, as `s3://BUCKET/PREFIX`.
     #[serde(flatten, with = "path_json")]
     pub path: PathBuf,
+    /// Whether it goes ahead of others. In JSON only where it is not normal.
+    #[serde(default, skip_serializing_if = "is_normal")]
+    pub priority: Priority,
     /// What its listing came by so far.
     pub found: FoundCounts,
     /// Its transfers, added up.
@@ -86,6 +91,7 @@ impl Group {
             bucket: asked.like.bucket,
             prefix: asked.prefix,
             path: asked.dir,
+            priority: asked.like.options.priority,
             found: record.found,
             transfers,
             error: record.error,

@@ -2,8 +2,8 @@
 //! the listing goes on.
 
 use towline_core::{
-    Direction, GroupPage, GroupRecord, ListedObject, NewTransfer, NotListed, Query, Record,
-    TransferId,
+    Direction, GroupPage, GroupRecord, ListedObject, NewTransfer, NotListed, Priority, Query,
+    Record, TransferId,
 };
 
 use super::entries::{Entry, Step};
@@ -51,6 +51,7 @@ impl Recording<'_> {
             at: submit::now(),
             ..GroupPage::default()
         };
+        let priority = self.priority_now().await?;
         let mut known = Vec::new();
         for entry in settled {
             let (request, bytes, listed, settled) = match entry {
@@ -65,7 +66,9 @@ impl Recording<'_> {
                     settled,
                 } => (request, bytes, listed, settled),
             };
-            match self.judge(&request, listed.as_ref(), *settled).await? {
+            let mut settled = *settled;
+            settled.spec.options.priority = priority;
+            match self.judge(&request, listed.as_ref(), settled).await? {
                 Verdict::New(new) => page.new.push(*new),
                 Verdict::There => {}
                 Verdict::Adopted(again) => {
@@ -99,6 +102,13 @@ impl Recording<'_> {
             self.utility.go_on(again, None).await?;
         }
         Ok(true)
+    }
+
+    /// It may have changed since the listing began.
+    async fn priority_now(&self) -> Result<Priority, Error> {
+        let group = self.utility.group_record(self.group.id).await?;
+        let asked = ListingRequest::read(&group.request)?;
+        Ok(asked.like.options.priority)
     }
 
     /// A key that is not there now may be later: no reason to refuse anything.
