@@ -6,7 +6,6 @@ mod common;
 
 use common::{BUCKET, Scene, json_lines, stderr};
 use serde_json::json;
-use towline_testserver::Operation;
 
 async fn scene() -> Scene {
     let scene = Scene::start().await;
