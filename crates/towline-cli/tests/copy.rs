@@ -6,7 +6,6 @@ mod common;
 
 use common::{BUCKET, Scene, json_lines, stderr};
 use serde_json::json;
-use towline_testserver::Operation;
 
 async fn scene() -> Scene {
     let scene = Scene::start().await;
@@ -83,13 +82,15 @@ async fn what_cannot_be_copied_is_refused_before_anything_is_asked() {
             1,
             "itself",
         ),
+        ("s3://bucket/dir/", "s3://bucket/key", 2, "'/' at its end"),
+        ("s3://bucket", "s3://bucket/key", 2, "'/' at its end"),
+        ("s3://bucket/dir/", "s3://bucket/dir/", 1, "itself"),
         (
             "s3://bucket/dir/",
-            "s3://bucket/dir2/",
-            2,
-            "name the object",
+            "s3://bucket/dir/sub/",
+            1,
+            "copied again",
         ),
-        ("s3://bucket", "s3://bucket/key", 2, "empty"),
         ("file", "s3://bucket/key", 2, "not an S3 URL"),
     ] {
         let output = scene.run(&["copy", from, to]);
@@ -97,7 +98,16 @@ async fn what_cannot_be_copied_is_refused_before_anything_is_asked() {
         assert_eq!(output.status.code(), Some(code), "{from}: {said}");
         assert!(said.contains(words), "{words:?} is not in {said:?}");
     }
-    assert_eq!(scene.server.history().count(Operation::CopyObject), 0);
+    let version = [
+        "copy",
+        "--version-id",
+        "v",
+        "s3://bucket/dir/",
+        "s3://bucket/to/",
+    ];
+    let output = scene.run(&version);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert_eq!(scene.server.history().requests().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,4 +117,74 @@ async fn an_object_that_is_not_there_fails_the_copy_with_its_code() {
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     let last = json_lines(&output).pop().unwrap();
     assert_eq!(last["error"]["code"], "NoSuchKey", "{last}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prefix_is_copied_as_one_group_which_tells_what_was_left_out() {
+    let scene = scene().await;
+    for key in ["dir/sub/", "dir/sub/b"] {
+        let put = scene.server.put_object(BUCKET, key, b"".to_vec());
+        put.await.unwrap();
+    }
+    let line = ["copy", "s3://bucket/dir/", "s3://bucket/to/", "--json"];
+    let done = scene.run(&[&line[..], &["--metadata", "by=me"]].concat());
+    assert!(done.status.success(), "{}", stderr(&done));
+    let lines = json_lines(&done);
+    assert_eq!(lines.len(), 3);
+    let name = "s3://bucket/dir/ to s3://bucket/to/";
+    assert!(lines.iter().all(|it| it["state"] == "completed"));
+    assert!(lines.iter().all(|it| it["group"] == name));
+    let copied = scene.server.object_bytes(BUCKET, "to/source");
+    assert_eq!(copied.unwrap(), b"bytes");
+    let head = json_lines(&scene.run(&["head", "--json", "s3://bucket/to/sub/"]));
+    assert_eq!(head[0]["metadata"]["by"], "me");
+    let groups = json_lines(&scene.run(&["groups", "--json"]));
+    assert_eq!(
+        (&groups[0]["type"], &groups[0]["path"]),
+        (&json!("copy"), &json!("s3://bucket/dir/"))
+    );
+
+    // Of which some would be copied once more.
+    let up = ["copy", "s3://bucket/to/", "s3://bucket/", "--json"];
+    let put = scene.server.put_object(BUCKET, "to/to/c", b"".to_vec());
+    put.await.unwrap();
+    let done = scene.run(&up);
+    assert_eq!(done.status.code(), Some(1), "{}", stderr(&done));
+    let lines = json_lines(&done);
+    let left: Vec<_> = lines.iter().filter(|it| it["left_out"] == true).collect();
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0]["error"]["code"], "WithinSource");
+    assert_eq!(left[0]["path"], "s3://bucket/to/to/c");
+    assert!(
+        stderr(&done).contains("1 objects were left out"),
+        "{}",
+        stderr(&done)
+    );
+    assert!(scene.server.object_bytes(BUCKET, "source").is_ok());
+
+    let nothing = scene.run(&["copy", "s3://bucket/none/", "s3://bucket/to/"]);
+    assert_eq!(nothing.status.code(), Some(1));
+    let said = stderr(&nothing);
+    assert!(said.contains("no object below s3://bucket/none/"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prefix_copy_can_be_left_to_a_process_in_the_background_and_steered_as_a_group() {
+    let scene = scene().await;
+    scene.server.faults().offline(true);
+    let line = ["copy", "s3://bucket/dir/", "s3://bucket/to/"];
+    let left = scene.run(&[&line[..], &["--detach"]].concat());
+    assert!(left.status.success(), "{}", stderr(&left));
+    assert_eq!(String::from_utf8_lossy(&left.stdout).trim(), "group 1");
+    let paused = scene.run(&["pause", "--group", "1"]);
+    assert!(paused.status.success(), "{}", stderr(&paused));
+    scene.server.faults().offline(false);
+    // The same line resumes it, and stays with it.
+    let done = scene.run(&line);
+    assert!(done.status.success(), "{}", stderr(&done));
+    let told = stderr(&done) + &String::from_utf8_lossy(&done.stdout);
+    let sentence = "copied s3://bucket/dir/source to s3://bucket/to/source";
+    assert!(told.contains(sentence), "{told}");
+    let watched = scene.run(&["watch", "--json", "--group", "1"]);
+    assert_eq!(json_lines(&watched).pop().unwrap()["state"], "completed");
 }

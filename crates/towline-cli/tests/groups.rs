@@ -408,3 +408,20 @@ fn a_group_whose_credentials_are_gone_waits_for_some_and_lists_with_those_of_res
     terminal.until("it is done", || second()["state"] == "completed");
     assert!(terminal.scene.path("back/0002").exists());
 }
+
+#[test]
+fn the_same_line_with_another_priority_changes_that_of_its_group() {
+    let terminal = Terminal::start();
+    let _daemon = Daemon::start(&terminal);
+    filled(&terminal, "files", 3, 10);
+    offline(&terminal, true);
+    let line = ["upload", "--detach", "files", "s3://bucket/p/"];
+    assert_eq!(terminal.done(line), "group 1\n");
+    terminal.until("all is listed", || terminal.list().len() == 3);
+    let urgent = [&line[..], &["--priority", "high"]].concat();
+    assert_eq!(terminal.done(urgent), "group 1\n");
+    assert_eq!(groups(&terminal, &["1"])[0]["priority"], "high");
+    assert!(terminal.list().iter().all(|it| it["priority"] == "high"));
+    let other = [&line[..], &["--if-absent"]].concat();
+    terminal.refused(other, "group 1");
+}

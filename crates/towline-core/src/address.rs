@@ -44,6 +44,17 @@ pub enum AddressError {
 pub struct BucketName(String);
 
 impl BucketName {
+    /// The bucket of an S3 URL, and what follows its slash, taken literally: a key or
+    /// a prefix, which may be empty. `None` where it names no bucket, or has no slash.
+    pub fn from_url(url: &str) -> Option<(Self, &str)> {
+        let rest = url.strip_prefix("s3://")?;
+        let slash = match rest.starts_with("arn:") {
+            true => end_of_arn(rest)?,
+            false => rest.find('/')?,
+        };
+        Some((Self::new(&rest[..slash]).ok()?, &rest[slash + 1..]))
+    }
+
     /// Checks and takes a name.
     pub fn new(name: impl Into<String>) -> Result<Self, AddressError> {
         let name = name.into();
@@ -172,13 +183,8 @@ impl ObjectAddress {
     /// Reads what [`Display`](fmt::Display) writes, taken literally; `None` where
     /// it names no object.
     pub fn from_url(url: &str) -> Option<Self> {
-        let rest = url.strip_prefix("s3://")?;
-        let slash = match rest.starts_with("arn:") {
-            true => end_of_arn(rest)?,
-            false => rest.find('/')?,
-        };
-        let bucket = BucketName::new(&rest[..slash]).ok()?;
-        Some(Self::new(bucket, ObjectKey::new(&rest[slash + 1..]).ok()?))
+        let (bucket, key) = BucketName::from_url(url)?;
+        Some(Self::new(bucket, ObjectKey::new(key).ok()?))
     }
 }
 

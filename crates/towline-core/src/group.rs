@@ -180,6 +180,8 @@ pub enum GroupChange {
         /// To pause, else to resume.
         paused: bool,
     },
+    /// What it asks for is this from now on.
+    Request(String),
     /// Why it does not list on for now; `None`: that is over.
     Error(Option<ErrorRecord>),
     /// Its listing failed for good.
@@ -255,6 +257,7 @@ impl GroupRecord {
                 canceled: was,
                 paused,
             } if (*was, *paused) == (canceled, self.paused) => self.steering = false,
+            GroupChange::Request(request) if !canceled => self.request.clone_from(request),
             GroupChange::Error(error) if self.listing == ListingPhase::Listing => {
                 self.error.clone_from(error);
             }

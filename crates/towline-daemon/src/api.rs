@@ -331,7 +331,8 @@ pub enum Event {
     Transfer(Box<Transfer>),
     /// Its record was removed.
     Removed(TransferId),
-    /// A group is new, was steered, has been listed, or had its end.
+    /// A group is new, was steered, waits for its listing or goes on with it, has been listed,
+    /// or had its end.
     Group(Box<Group>),
     /// Everything up to here was told.
     Reached(Cursor),

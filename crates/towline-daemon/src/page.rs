@@ -40,6 +40,8 @@ const FILES: &[File] = &[
     file!("dom.js", SCRIPT),
     file!("drawer.js", SCRIPT),
     file!("graph.js", SCRIPT),
+    file!("group-card.js", SCRIPT),
+    file!("groups.js", SCRIPT),
     file!("keys.js", SCRIPT),
     file!("limits.js", SCRIPT),
     file!("parts.js", SCRIPT),

@@ -198,19 +198,19 @@ pub(crate) struct TransferRequest {
     pub(crate) listed: Option<Listed>,
 }
 
-/// The upload of a directory, or the download of a prefix.
+/// The upload of a directory, or the download or copy of a prefix.
 #[derive(ToSchema, Serialize)]
 pub(crate) struct GroupRequest {
-    /// `upload` or `download`.
     #[serde(rename = "type")]
     pub(crate) direction: Direction,
-    /// Default: the service's own bucket, if it has one.
+    /// Of copies the one that they are made in. Default: the service's own bucket, if it has one.
     #[schema(required = false)]
     pub(crate) bucket: String,
-    /// What the keys begin with: empty, or ending in `/`.
+    /// What the keys begin with, of copies theirs: empty, or ending in `/`.
     #[schema(required = false)]
     pub(crate) prefix: String,
-    /// The directory on the service's machine. That of a download is made if it is missing.
+    /// The directory on the service's machine; that of a download is made if it is missing. Of
+    /// copies the source, as `s3://BUCKET/PREFIX`.
     pub(crate) path: String,
     /// Its bytes in base64, where they are not UTF-8.
     pub(crate) path_b64: Option<String>,
@@ -220,7 +220,7 @@ pub(crate) struct GroupRequest {
     /// How to carry each transfer: the fields of `TransferOptions` in the library.
     #[schema(required = false, value_type = Object)]
     pub(crate) options: BTreeMap<String, String>,
-    /// The name of the group. Default: one by directory and prefix.
+    /// The name of the group. Default: one by its source and its target.
     pub(crate) group: Option<String>,
     /// Cancels an unfinished group of the same name, and starts anew.
     #[schema(required = false)]
@@ -239,14 +239,19 @@ pub(crate) struct Group {
     /// was transferred or needed no transfer, else `failed`, or `canceled`.
     pub(crate) state: State,
     pub(crate) listing: ListingPhase,
+    /// Of copies the one that they are made in.
     pub(crate) bucket: String,
-    /// What the keys begin with.
+    /// What the keys begin with, of copies theirs.
     pub(crate) prefix: String,
-    /// The directory, with replacement characters where it is not UTF-8.
+    /// The directory, with replacement characters where it is not UTF-8; of copies the source, as
+    /// `s3://BUCKET/PREFIX`.
     pub(crate) path: String,
     /// Its bytes, where they are not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) path_b64: Option<String>,
+    /// Whether it goes ahead of others; left out where it is normal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) priority: Option<Priority>,
     pub(crate) found: FoundCounts,
     pub(crate) transfers: GroupSums,
     /// Why it does not list on, for now or for good.

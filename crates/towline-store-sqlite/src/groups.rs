@@ -125,8 +125,9 @@ impl Writer {
             group.found = FoundCounts::default();
         }
         self.keep_not_listed(row, &group.found, &page.not_listed)?;
+        let told = page.last || group.error.is_some();
         group.turn(&page);
-        self.write_group(&group, page.last)?;
+        self.write_group(&group, told)?;
         self.adopt(row, &group.name, &page.adopted)?;
         let new = page.new.into_iter();
         let created: Result<Vec<_>, _> = new.map(|new| self.create_one(new, Some(row))).collect();
@@ -191,7 +192,7 @@ impl Writer {
         let before = group.clone();
         group.apply(change, at);
         if group != before {
-            let told = !matches!(change, GroupChange::Error(_) | GroupChange::Steered { .. });
+            let told = !matches!(change, GroupChange::Steered { .. });
             self.write_group(&group, told)?;
         }
         Ok(group)
@@ -206,7 +207,7 @@ impl Writer {
                 "UPDATE listings SET updated_at = ?2, phase = ?3, paused = ?4, steering = ?5,
                      position = ?6, entries = ?7, skipped = ?8, refused = ?9, bytes = ?10,
                      error = ?11, ended_at = ?12, all_well = ?13,
-                     changed = iif(?14, ?15, changed)
+                     changed = iif(?14, ?15, changed), request = ?16
                  WHERE group_id = ?1",
             )?
             .execute(params![
@@ -225,6 +226,7 @@ impl Writer {
                 group.all_well,
                 told,
                 self.sequence,
+                group.request,
             ])?;
         Ok(())
     }

@@ -34,25 +34,45 @@ pub(crate) fn source(path: &Path, options: &TransferOptions) -> Result<Fingerpri
 
 /// The source of a copy, as it is stored.
 pub(crate) fn origin(url: &Path, default: Option<&BucketName>) -> Result<PathBuf, SubmitError> {
-    let none = || bad("source", format!("{url:?} is not the S3 URL of an object"));
-    let text = url.to_str().ok_or_else(none)?;
-    let origin = match (text.strip_prefix("s3:///"), default) {
-        (Some(key), Some(bucket)) => ObjectAddress::new(bucket.clone(), ObjectKey::new(key)?),
-        _ => ObjectAddress::from_url(text).ok_or_else(none)?,
+    let (bucket, key) = bucket_of_origin(url, default)?;
+    Ok(ObjectAddress::new(bucket, ObjectKey::new(key)?)
+        .to_string()
+        .into())
+}
+
+/// The bucket of a copy's source, and its key or prefix. `s3:///` is the default
+/// bucket.
+pub(crate) fn bucket_of_origin<'a>(
+    url: &'a Path,
+    default: Option<&BucketName>,
+) -> Result<(BucketName, &'a str), SubmitError> {
+    let text = url.to_str();
+    let found = match (text.and_then(|text| text.strip_prefix("s3:///")), default) {
+        (Some(rest), Some(bucket)) => Some((bucket.clone(), rest)),
+        _ => text.and_then(BucketName::from_url),
     };
-    Ok(origin.to_string().into())
+    let why = || format!("{url:?} is not the S3 URL of an object or a prefix");
+    found.ok_or_else(|| bad("source", why()))
 }
 
 /// A copy: not of an object onto itself, as nothing would change.
 pub(crate) fn copy(spec: &Spec, origin: &ObjectAddress) -> Result<(), SubmitError> {
-    let (object, options) = (&spec.object, &spec.options.object);
+    let object = &spec.object;
     let onto_itself = (&origin.bucket, &origin.key) == (&object.bucket, &object.key);
-    if onto_itself && origin.version_id.is_none() && *options == ObjectOptions::default() {
-        let why = "it is the object that is to be written: S3 copies an object onto itself only \
-                   with other metadata, tags, class, redirect or encryption";
-        return Err(bad("source", why));
+    match onto_itself && origin.version_id.is_none() {
+        true => onto_itself_with(&spec.options.object),
+        false => Ok(()),
     }
-    Ok(())
+}
+
+/// What an object that is copied onto itself is to have otherwise.
+pub(crate) fn onto_itself_with(options: &ObjectOptions) -> Result<(), SubmitError> {
+    if *options != ObjectOptions::default() {
+        return Ok(());
+    }
+    let why = "it is what is to be written: S3 copies an object onto itself only with other \
+               metadata, tags, class, redirect or encryption";
+    Err(bad("source", why))
 }
 
 /// The source of an upload that is no file.

@@ -49,7 +49,8 @@
 //! [`download_prefix`](TransferUtility::download_prefix), [`upload_directory`](TransferUtility::upload_directory),
 //! each one [`Group`] that lists its transfers by itself; what a directory and a prefix lack of each
 //! other: [`sync_up`](TransferUtility::sync_up) and [`sync_down`](TransferUtility::sync_down). From object
-//! to object, by the store itself: [`copy`](TransferUtility::copy).
+//! to object, by the store itself: [`copy`](TransferUtility::copy), and of all objects below a prefix
+//! [`copy_prefix`](TransferUtility::copy_prefix), which is a group too.
 //!
 //! ```no_run
 //! # async fn example(utility: towline::TransferUtility) -> Result<(), towline::Error> {
@@ -279,7 +280,7 @@ pub use doctor::{Check, CheckResult, Diagnosis, DoctorRequest};
 pub use download_stream::DownloadStream;
 pub use error::{Error, SubmitError};
 pub use follow::TransferChanges;
-pub use group::{DirectoryRequest, Group, GroupObserver, GroupRequest};
+pub use group::{DirectoryRequest, Group, GroupObserver, GroupRequest, PrefixCopyRequest};
 pub use head::{HeadRequest, ObjectMetadata};
 pub use leftovers::{KeptBecause, Leftover, LeftoverReport, Leftovers};
 pub use lifecycle::{AbortRule, LifecycleCheck};

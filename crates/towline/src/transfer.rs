@@ -86,7 +86,7 @@ impl Transfer {
     }
 }
 
-fn is_normal(priority: &Priority) -> bool {
+pub(crate) fn is_normal(priority: &Priority) -> bool {
     *priority == Priority::Normal
 }
 

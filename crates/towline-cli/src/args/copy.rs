@@ -9,10 +9,11 @@ use crate::url::S3Url;
 
 #[derive(Debug, Args)]
 pub(crate) struct Copy {
-    /// The object to copy
-    #[arg(value_name = "s3://BUCKET/KEY")]
+    /// The object to copy, or the prefix (ending in '/') of those to copy
+    #[arg(value_name = "s3://BUCKET/KEY|PREFIX/")]
     pub(crate) from: S3Url,
-    /// The object to make, or a prefix (ending in '/') under which it keeps its last name
+    /// The object to make, or a prefix (ending in '/') under which each keeps its last name, or what
+    /// follows the prefix to copy
     #[arg(value_name = "s3://BUCKET/KEY|PREFIX/")]
     pub(crate) to: S3Url,
     /// A version of the object to copy

@@ -1,7 +1,7 @@
-//! `upload` of a directory and `download` of a prefix: each is one group, which is
-//! recorded before anything is listed and lists by itself.
+//! `upload` of a directory, and `download` and `copy` of a prefix: each is one group,
+//! which is recorded before anything is listed and lists by itself.
 
-use towline::{GroupRequest, State};
+use towline::{Direction, GroupRequest, State};
 use towline_daemon::{BeginGroup, Client};
 
 use super::stay::GroupStay;
@@ -25,8 +25,10 @@ pub(crate) async fn run(
     let (connection, credentials) = identity::connection(common)?;
     request.connection = Some(connection);
     // The owner may have another directory to start from.
-    request.path = std::path::absolute(&request.path)
-        .map_err(|error| Error::Failed(format!("{}: {error}", request.path.display())))?;
+    if request.direction != Direction::Copy {
+        request.path = std::path::absolute(&request.path)
+            .map_err(|error| Error::Failed(format!("{}: {error}", request.path.display())))?;
+    }
     let wishes = Wishes::of_group(&request.name()?, request.direction, running);
     let begin = BeginGroup {
         request,

@@ -227,8 +227,8 @@ impl Groups {
         }
         let refused = group.found.refused;
         let what = match group.direction {
-            Direction::Download => "objects",
-            _ => "files",
+            Direction::Upload => "files",
+            Direction::Download | Direction::Copy => "objects",
         };
         if refused > 0 {
             output.error(&format!("{refused} {what} were left out"));
@@ -243,7 +243,7 @@ fn say_refused(group: &Group, left_out: &LeftOutSeen, output: &mut Output) {
             "left_out": true, "bucket": group.bucket, "key": left_out.key,
             "error": { "code": left_out.code, "message": left_out.why },
         });
-        if group.direction == Direction::Upload {
+        if group.direction.makes_object() {
             line["path"] = json!(left_out.path);
         }
         output.json_line(&line);
@@ -259,10 +259,9 @@ fn sentence_of(group: &Group, left_out: &LeftOutSeen) -> String {
             left_out.key.as_deref().unwrap_or("?")
         )
     };
-    let what = match (group.direction, &left_out.path) {
-        (Direction::Upload, Some(path)) => path.clone(),
-        _ => object(),
-    };
+    let source = left_out.path.clone();
+    let source = source.filter(|_| group.direction.makes_object());
+    let what = source.unwrap_or_else(object);
     format!("left out {what}: {}", left_out.why)
 }
 

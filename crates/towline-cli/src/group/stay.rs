@@ -114,9 +114,12 @@ fn exit_of(group: &Group, goal: State, output: &mut Output) -> Exit {
         output.error(&error.message);
     }
     let nothing = group.found.entries == 0 && group.listing == ListingPhase::Listed;
-    if nothing && group.direction == Direction::Download && goal == State::Completed {
-        let (bucket, prefix) = (&group.bucket, &group.prefix);
-        output.error(&format!("there is no object below s3://{bucket}/{prefix}"));
+    if nothing && group.direction != Direction::Upload && goal == State::Completed {
+        let source = match group.direction {
+            Direction::Copy => group.path.display().to_string(),
+            _ => format!("s3://{}/{}", group.bucket, group.prefix),
+        };
+        output.error(&format!("there is no object below {source}"));
         return Exit::Failed;
     }
     match group.state == goal {

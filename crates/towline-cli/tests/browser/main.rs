@@ -7,6 +7,7 @@
 mod browser;
 mod dropping;
 mod foreign;
+mod groups;
 mod hostile;
 mod keyboard;
 mod login;

@@ -2,11 +2,13 @@
 //! browser that is logged in.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use towline_testkit::crash::Scene;
 
 use crate::browser::Browser;
@@ -81,6 +83,32 @@ impl Service {
         text.lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
+    }
+
+    /// Begins a group over the socket, and gives its number.
+    pub fn begin_group(&self, request: &Value) -> u64 {
+        let body = json!({ "request": request }).to_string();
+        let mut stream = UnixStream::connect(self.scene.path("state/towline.sock")).unwrap();
+        let head = "POST /v1/groups HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+                    content-type: application/json\r\ncontent-length:";
+        let ask = format!("{head} {}\r\n\r\n{body}", body.len());
+        stream.write_all(ask.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let begun: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+        begun["group"]["id"]
+            .as_u64()
+            .unwrap_or_else(|| panic!("{begun}"))
+    }
+
+    /// A directory of so many files of so many bytes.
+    pub fn files(&self, name: &str, count: u64, len: u64) -> PathBuf {
+        let dir = self.scene.path(name);
+        std::fs::create_dir(&dir).unwrap();
+        for n in 0..count {
+            self.scene.file(&format!("{name}/{n:04}"), len, n);
+        }
+        dir
     }
 
     pub fn bandwidth(&self, bytes_per_second: u64) {

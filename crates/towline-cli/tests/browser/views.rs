@@ -2,6 +2,7 @@
 //! and there is a picture of each to look at, in `tmp/page` of the target
 //! directory.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use towline_testserver::{Answer, Operation, Rule, Script};
@@ -160,4 +161,67 @@ fn every_view_fits_its_screen_in_light_and_dark() {
     browser.reload();
     browser.until_text("#connection", "live");
     assert_ne!(browser.ask(ground), light);
+}
+
+#[test]
+fn the_groups_fit_their_screen_in_light_and_dark() {
+    let service = Service::start();
+    let Some(browser) = service.open() else {
+        return;
+    };
+    let begin = |dir: &str, prefix: &str| {
+        let path = service.scene.path(dir);
+        let request = serde_json::json!({
+            "type": "upload", "path": path, "bucket": "bucket", "prefix": prefix,
+        });
+        service.begin_group(&request)
+    };
+    let until = |id: u64, state: &str| {
+        let expression = format!(
+            "document.querySelector(\"#groups [data-id='{id}']\")?.dataset.state === '{state}'"
+        );
+        browser.until(&format!("group {id} is {state}"), &expression);
+    };
+    let refused = Rule::on(Operation::PutObject)
+        .key("reports/0001")
+        .answer(Answer::error(403, "AccessDenied"));
+    let faults = service.scene.server.faults();
+    faults.play(Script::new().rule(refused)).unwrap();
+    let dir = service.files("reports", 3, 10_000);
+    for n in 0..3_u8 {
+        let name = [b"not-utf-8-", &[b'0' + n, 0xff][..]].concat();
+        let name = std::ffi::OsStr::from_bytes(&name);
+        std::fs::write(dir.join(name), "").unwrap();
+    }
+    begin("reports", "done/");
+    until(1, "failed");
+    begin("reports", "reports/");
+    until(2, "failed");
+    service.files("a-directory-with-a-rather-long-name-that-goes-on", 40, MIB);
+    service.bandwidth(2 * MIB);
+    begin(
+        "a-directory-with-a-rather-long-name-that-goes-on",
+        "paused/",
+    );
+    until(3, "in_progress");
+    browser.click("#groups [data-id='3'] [data-verb=pause]");
+    until(3, "paused");
+    begin(
+        "a-directory-with-a-rather-long-name-that-goes-on",
+        "moving/below/a/long/prefix/",
+    );
+    browser.until(
+        "one moves",
+        "document.querySelector(\"#groups [data-id='4'] progress\")?.value > 0",
+    );
+    picture(&browser, "groups");
+    browser.click("#groups [data-id='4'] .open");
+    browser.until_text("#filter-group", "moving");
+    browser.click("#groups [data-id='2'] .left-out summary");
+    browser.until_text("#groups [data-id='2'] .left-list", "NotUtf8");
+    browser.click("#rows .open");
+    browser.until_text("#d-timeline", "Asked for");
+    browser.key(ESCAPE);
+    browser.run("document.querySelector(\"#groups [data-id='2']\").scrollIntoView()");
+    picture(&browser, "groups-left-out");
 }

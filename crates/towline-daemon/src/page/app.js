@@ -4,6 +4,7 @@ import * as api from './service.js';
 import { announce, find, say } from './dom.js';
 import * as drawer from './drawer.js';
 import * as graph from './graph.js';
+import * as groups from './groups.js';
 import * as keys from './keys.js';
 import * as limits from './limits.js';
 import * as queue from './queue.js';
@@ -52,14 +53,18 @@ const tell = {
   transfer(transfer) {
     queue.changed(transfer);
     drawer.changed(transfer);
+    groups.counted(transfer);
   },
+  group: groups.changed,
   removed(id) {
     queue.removed(id);
     drawer.removed(id);
+    groups.removed();
   },
   anew() {
     queue.anew();
     drawer.anew();
+    groups.anew();
   },
   up() {
     connection('live', true);
@@ -82,7 +87,8 @@ function escape() {
   if (find('#all-menu').open) find('#all-menu').open = false;
   else if (document.activeElement.matches('input, select')) document.activeElement.blur();
   else if (drawer.isOpen()) drawer.close();
-  else queue.unpick();
+  else if (queue.picked.size) queue.unpick();
+  else queue.showGroup();
 }
 
 function here(act) {
@@ -90,11 +96,16 @@ function here(act) {
   if (row) act(row);
 }
 
+function steerFocused(verb) {
+  if (!groups.steerHere(verb)) steerHere(verb);
+}
+
 theme();
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', recolor);
 find('#switch-theme').addEventListener('click', switchTheme);
 api.onLoggedOut(() => logOut('The token of this page is good no more. In a terminal here, run'));
 queue.start({ open: drawer.open, steer });
+groups.start();
 startSteering();
 drawer.start({ steer });
 submit.start();
@@ -107,17 +118,18 @@ keys.start([
   [['Enter', 'o'], 'open a row', () => here((row) => drawer.open(row.transfer.id))],
   [['x', 'Space'], 'select a row', () => here((row) => queue.pick(row.transfer.id, !row.pick.checked))],
   [['a'], 'select this page', () => queue.pickPage()],
-  [['p'], 'pause', () => steerHere('pause')],
-  [['r'], 'resume', () => steerHere('resume')],
-  [['y'], 'retry', () => steerHere('retry')],
-  [['c'], 'cancel', () => steerHere('cancel')],
-  [['Delete'], 'remove', () => steerHere('remove')],
+  [['g'], 'groups', groups.focus],
+  [['p'], 'pause', () => steerFocused('pause')],
+  [['r'], 'resume', () => steerFocused('resume')],
+  [['y'], 'retry', () => steerFocused('retry')],
+  [['c'], 'cancel', () => steerFocused('cancel')],
+  [['Delete'], 'remove', () => steerFocused('remove')],
   [['['], 'page before', queue.pageBack],
   [[']'], 'next page', queue.pageOn],
   [['1', '2', '3', '4', '5', '6'], 'all, active, paused, failed, completed, canceled', (key) => queue.tab(Number(key) - 1)],
   [['l'], 'limits', limits.open],
   [['t'], 'light or dark', switchTheme],
-  [['Escape'], 'close, or clear the selection', escape],
+  [['Escape'], 'close, or clear the selection, or show all groups', escape],
 ]);
 
 if (await api.login().catch(() => false)) {

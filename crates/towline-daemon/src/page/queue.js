@@ -2,9 +2,9 @@
 // number of transfers. What changes is told by events.
 
 import * as api from './service.js';
-import { announce, atMost, find, make, say } from './dom.js';
+import { announce, atMost, find, icon, make, say } from './dom.js';
 import { Row, called } from './rows.js';
-import { count, state } from './text.js';
+import { count, name as nameOf, plain, state } from './text.js';
 
 const PAGE = 100;
 const ACTIVE = ['waiting', 'in_progress', 'waiting_for_network'];
@@ -21,7 +21,7 @@ const body = find('#rows');
 const rows = new Map();
 /** Selected ones, with what was last known of them, also on other pages. */
 export const picked = new Map();
-const filter = { tab: 'all', type: '', bucket: '', search: '', newest: true };
+const filter = { tab: 'all', type: '', bucket: '', group: undefined, search: '', newest: true };
 /** Where the pages before this one began. */
 let before = [];
 let after;
@@ -33,8 +33,10 @@ let listening = () => {};
 /** `act({ picked })` after every change of the selection, `open(id)` for the drawer. */
 export function onPicked(act) { listening = act; }
 
-export const scope = () => ({ type: filter.type || undefined, bucket: filter.bucket || undefined });
+export const scope = () => ({ type: filter.type || undefined, bucket: filter.bucket || undefined, group: filter.group });
+export const group = () => filter.group;
 export const isSearched = () => filter.search !== '';
+const isNarrowed = () => filter.type || filter.bucket || filter.group !== undefined || filter.search;
 
 /** How long the last look took, or takes: a search through a million is not repeated for every change. */
 let tookMs = 0;
@@ -102,7 +104,7 @@ function show(found, more) {
     if (row.element === place) place = place.nextElementSibling;
     else body.insertBefore(row.element, place);
   }
-  const filtered = filter.tab !== 'all' || filter.type || filter.bucket || filter.search;
+  const filtered = filter.tab !== 'all' || isNarrowed();
   find('#empty').hidden = rows.size > 0;
   if (rows.size === 0) empty(more !== null ? 'Looking…' : filtered ? 'No transfer is like this' : undefined);
   pages();
@@ -135,8 +137,7 @@ function pages() {
   find('#page-on').disabled = next === null;
   const first = before.length * PAGE + 1;
   const last = first + rows.size - 1;
-  const narrowed = filter.type || filter.bucket || filter.search;
-  const total = narrowed ? undefined : tabCount(filter.tab);
+  const total = isNarrowed() ? undefined : tabCount(filter.tab);
   const of = total === undefined ? (next === null ? '' : ' of more') : ` of ${count(Math.max(total, last))}`;
   say(find('#page-say'), rows.size ? `${count(first)}–${count(last)}${of}` : '');
 }
@@ -191,6 +192,27 @@ export function tab(which) {
     if (other === key) find(`#tab-${other}`).setAttribute('aria-current', 'true');
     else find(`#tab-${other}`).removeAttribute('aria-current');
   }
+  unpick();
+  begin();
+}
+
+let grouped = () => {};
+/** `act(name)` whenever the queue shows another group, or again all. */
+export function onGroup(act) { grouped = act; }
+
+/** Shows the transfers of a group alone; without a name again all. */
+export function showGroup(name) {
+  if (filter.group === name) return;
+  filter.group = name;
+  const clear = find('#filter-group');
+  if (name === undefined && document.activeElement === clear) find('#search').focus();
+  clear.hidden = name === undefined;
+  if (name !== undefined) {
+    clear.replaceChildren(make('span.names', {}, 'Group ', nameOf(name)), icon('close'));
+    clear.title = plain(name);
+    clear.setAttribute('aria-label', `Only group ${plain(name)}; show all again`);
+  }
+  grouped(name);
   unpick();
   begin();
 }
@@ -286,6 +308,7 @@ export function start({ open, steer }) {
     typing = setTimeout(changedFilter, event.target.matches('select') ? 0 : 250);
   });
   find('#filters').addEventListener('submit', (event) => event.preventDefault());
+  find('#filter-group').addEventListener('click', () => showGroup());
   find('#page-on').addEventListener('click', pageOn);
   find('#page-back').addEventListener('click', pageBack);
   find('#pick-all').addEventListener('change', (event) => pickPage(event.target.checked));

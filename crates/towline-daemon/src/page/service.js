@@ -119,7 +119,7 @@ const WAITS_MS = [200, 500, 1000, 2000, 3000];
 
 /**
  * Follows all transfers from now on, and after a lost connection from the
- * cursor: no change is missed. `tell` has `transfer`, `removed`, `anew`
+ * cursor: no change is missed. `tell` has `transfer`, `group`, `removed`, `anew`
  * (the cursor is of no use: read everything), `up` and `down`.
  */
 export async function follow(tell) {
@@ -146,6 +146,7 @@ export async function follow(tell) {
           const { event, data } = fields(block);
           if (event === 'transfer') tell.transfer(JSON.parse(data));
           else if (event === 'removed') tell.removed(JSON.parse(data));
+          else if (event === 'group') tell.group(JSON.parse(data));
           else if (event === 'reached') {
             cursor = data;
             failures = 0;

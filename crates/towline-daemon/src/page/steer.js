@@ -4,7 +4,7 @@ import * as api from './service.js';
 import { ask, find, icon, make, toast } from './dom.js';
 import * as queue from './queue.js';
 import { VERBS, called, isFinal, verbs } from './rows.js';
-import { count } from './text.js';
+import { count, plain } from './text.js';
 
 const many = (number) => (number === 1 ? '1 transfer' : `${count(number)} transfers`);
 const DONE = { pause: 'paused', resume: 'resumed', retry: 'retried', cancel: 'canceled', remove: 'removed' };
@@ -65,14 +65,14 @@ async function steerAll(verb) {
     toast('Clear the search first: it would not limit this');
     return;
   }
-  const { type, bucket } = queue.scope();
+  const { type, bucket, group } = queue.scope();
   const kind = { upload: ' uploads', download: ' downloads', copy: ' copies' }[type] ?? ' transfers';
-  const where = bucket ? ` of the bucket ${bucket}` : '';
+  const where = (bucket ? ` of the bucket ${bucket}` : '') + (group ? ` of the group ${plain(group)}` : '');
   const explanation = `This is for ${ALL[verb].replace('all', `all${kind}`)}${where}, on every page. ${LOSES[verb] ?? ''}`;
   const sure = ['cancel', 'remove'].includes(verb) ? await ask(`${VERBS[verb]} all?`, explanation, `${VERBS[verb]} all`) : true;
   if (!sure) return;
   try {
-    told(verb, await api.put('POST', `/v1/transfers/${verb}`, { all: [{ type, bucket }] }));
+    told(verb, await api.put('POST', `/v1/transfers/${verb}`, { all: [{ type, bucket, group }] }));
   } catch (error) {
     toast(`${VERBS[verb]} all: ${error.message}`, 'bad');
   }

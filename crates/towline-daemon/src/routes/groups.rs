@@ -23,9 +23,9 @@ const LEFT_OUT: usize = 100;
 
 /// Begin a group
 ///
-/// The upload of a directory, or the download of a prefix. When this is answered it survives power
-/// loss; it lists by itself from then on. The same request again, while it is unfinished, is the
-/// same group.
+/// The upload of a directory, or the download or copy of a prefix. When this is answered it
+/// survives power loss; it lists by itself from then on. The same request again, while it is
+/// unfinished, is the same group, with another priority if it names one.
 #[utoipa::path(
     post,
     path = "/v1/groups",

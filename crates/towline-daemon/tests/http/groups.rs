@@ -320,3 +320,39 @@ async fn who_follows_one_group_for_its_troubles_hears_of_nothing_else() {
     let both = served.http.get(&format!("/v1/events?group={id}&ids=1"));
     assert_eq!((both.status, both.code().as_str()), (400, "BadRequest"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_a_prefix_is_one_group_and_touches_no_file_of_the_service() {
+    let served = Served::with(|service, dir| {
+        std::fs::create_dir(dir.join("open")).unwrap();
+        service.roots = vec![dir.join("open")];
+    })
+    .await;
+    for key in ["p/a", "p/sub/"] {
+        let put = served.s3.put_object(BUCKET, key, b"".to_vec());
+        put.await.unwrap();
+    }
+    let mut request = json!({
+        "type": "copy", "path": "s3://bucket/p/", "bucket": BUCKET, "prefix": "q/",
+    });
+    let begun = begin(&served, &request);
+    assert_eq!(begun.status, 200, "{}", begun.json());
+    let id = begun.json()["group"]["id"].clone();
+    let ended = until(&served, &id, "completed").await;
+    assert_eq!(
+        (&ended["type"], &ended["path"]),
+        (&json!("copy"), &request["path"])
+    );
+    assert_eq!(ended["transfers"]["completed"], 2);
+    assert!(served.s3.object_bytes(BUCKET, "q/sub/").is_ok());
+
+    for (path, prefix) in [
+        ("s3://bucket/p/", "p/q/"),
+        ("/etc/", "q/"),
+        ("s3://bucket/p", "q/"),
+    ] {
+        request["path"] = path.into();
+        request["prefix"] = prefix.into();
+        assert_eq!(begin(&served, &request).code(), "BadOption", "{path}");
+    }
+}

@@ -98,9 +98,11 @@ pub async fn a_group_comes_back_as_it_was(factory: &dyn StoreFactory) {
             paused: true,
         },
         GroupChange::Paused(false),
+        GroupChange::Request("another".into()),
         GroupChange::Error(None),
         GroupChange::Failed(error(4)),
         GroupChange::Canceled,
+        GroupChange::Request("too late".into()),
         GroupChange::Paused(true),
         GroupChange::Steered {
             canceled: true,
@@ -372,7 +374,7 @@ pub async fn a_group_takes_over_what_an_earlier_one_of_its_name_left(factory: &d
     assert_eq!(store.get(made[0].record().id).await.unwrap(), before);
 }
 
-/// Among those of transfers; pages alone are none.
+/// Among those of transfers; pages alone are none, unless one ends a wait.
 pub async fn changes_of_groups_are_told_in_order_and_its_end_once(factory: &dyn StoreFactory) {
     let store = factory.open();
     let mut cursor = store.changes(None, 10).await.unwrap().cursor;
@@ -388,8 +390,19 @@ pub async fn changes_of_groups_are_told_in_order_and_its_end_once(factory: &dyn 
     let id = store.create_group(new("g")).await.unwrap().id;
     assert_eq!(told(&*store).await, [(ListingPhase::Listing, false)]);
     store.record_page(id, page("g", &["a"])).await.unwrap();
-    change(&*store, id, GroupChange::Error(Some(error(1)))).await;
     assert_eq!(told(&*store).await, []);
+    for over in [true, false] {
+        change(&*store, id, GroupChange::Error(Some(error(1)))).await;
+        let waits = [(ListingPhase::Listing, false)];
+        assert_eq!(told(&*store).await, waits, "why it does not list on");
+        change(&*store, id, GroupChange::Error(Some(error(1)))).await;
+        assert_eq!(told(&*store).await, [], "the same");
+        match over {
+            true => drop(change(&*store, id, GroupChange::Error(None)).await),
+            false => drop(store.record_page(id, page("g", &["c"])).await.unwrap()),
+        }
+        assert_eq!(told(&*store).await, waits, "that it goes on");
+    }
     let last = GroupPage {
         last: true,
         ..page("g", &["b"])

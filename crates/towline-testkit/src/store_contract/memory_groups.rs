@@ -140,14 +140,16 @@ impl Kept {
         id: GroupId,
         mut page: GroupPage,
     ) -> Result<Option<Vec<Created>>, StoreError> {
-        if !self.groups.of(id)?.record.is_open() {
+        let before = &self.groups.of(id)?.record;
+        if !before.is_open() {
             return Ok(None);
         }
+        let told = page.last || before.error.is_some();
         let created = self.create_all(std::mem::take(&mut page.new), Some(id))?;
-        self.last_change += u64::from(page.last);
+        self.last_change += u64::from(told);
         let last_change = self.last_change;
         let lists = self.groups.of_mut(id)?;
-        if page.last {
+        if told {
             lists.changed = last_change;
         }
         if page.from_start {
@@ -187,7 +189,7 @@ impl Kept {
         let lists = self.groups.of_mut(id)?;
         let before = lists.record.clone();
         lists.record.apply(change, at);
-        let told = !matches!(change, GroupChange::Error(_) | GroupChange::Steered { .. });
+        let told = !matches!(change, GroupChange::Steered { .. });
         let record = lists.record.clone();
         if told && record != before {
             lists.changed = next;

@@ -6,6 +6,7 @@ use std::pin::Pin;
 
 use towline_core::{Connection, TransferOptions};
 
+use super::building::building;
 use super::{GroupObserver, GroupRequest};
 use crate::{Error, TransferUtility};
 
@@ -51,38 +52,4 @@ impl TransferUtility {
     }
 }
 
-impl DirectoryRequest {
-    /// Options of every upload. Default: the usual ones.
-    pub fn options(mut self, options: TransferOptions) -> Self {
-        self.request.options = options;
-        self
-    }
-
-    /// Another connection than the utility's own.
-    pub fn connection(mut self, connection: Connection) -> Self {
-        self.request.connection = Some(connection);
-        self
-    }
-
-    /// The name of the group. Default: one by directory and prefix.
-    pub fn group(mut self, name: impl Into<String>) -> Self {
-        self.request.group = Some(name.into());
-        self
-    }
-
-    /// Cancels an unfinished group of the same name, and unfinished uploads of the
-    /// same, and starts them anew.
-    pub fn restart(mut self, restart: bool) -> Self {
-        self.request.restart = restart;
-        self
-    }
-}
-
-impl IntoFuture for DirectoryRequest {
-    type Output = Result<GroupObserver, Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.utility.begin_group(self.request).await })
-    }
-}
+building!(DirectoryRequest);

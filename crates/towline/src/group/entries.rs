@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use towline_core::{Direction, GroupId, ListedObject, LocalFailure, NotListed};
 
+use super::origin::Copies;
 use super::{ListingRequest, Place};
 use crate::prefix::PrefixListing;
 use crate::sync::{Found, Names, Walk, blocking};
@@ -27,7 +28,7 @@ pub(super) enum Entry {
     Wanted {
         request: Box<TransferRequest>,
         bytes: u64,
-        /// Of downloads.
+        /// Of downloads and copies.
         listed: Option<ListedObject>,
     },
     Without(NotListed),
@@ -36,6 +37,7 @@ pub(super) enum Entry {
 /// Where the steps come from.
 pub(super) enum Entries {
     Objects(Box<PrefixListing>),
+    Copies(Box<Copies>),
     Files {
         asked: Box<ListingRequest>,
         /// Taken while it goes on elsewhere.
@@ -50,9 +52,16 @@ impl Entries {
         asked: &ListingRequest,
         behind: Option<Place>,
     ) -> Result<Self, Error> {
-        if asked.like.direction == Direction::Download {
-            let pages = PrefixListing::of(group, asked.clone(), behind)?;
-            return Ok(Self::Objects(Box::new(pages)));
+        match asked.like.direction {
+            Direction::Download => {
+                let pages = PrefixListing::of(group, asked.clone(), behind)?;
+                return Ok(Self::Objects(Box::new(pages)));
+            }
+            Direction::Copy => {
+                let copies = Copies::of(group, asked.clone(), behind)?;
+                return Ok(Self::Copies(Box::new(copies)));
+            }
+            Direction::Upload => {}
         }
         be_the_same(asked)?;
         let mut walk = Walk::new(&asked.dir, Arc::default(), Names::Themselves);
@@ -69,6 +78,7 @@ impl Entries {
     pub(super) async fn next(&mut self, utility: &TransferUtility) -> Result<Step, Error> {
         match self {
             Self::Objects(pages) => objects(utility, pages).await,
+            Self::Copies(copies) => copies.next(utility).await,
             Self::Files { asked, walk } => {
                 let mut going = walk.take().ok_or(Error::Closed)?;
                 let still = asked.clone();

@@ -1,12 +1,16 @@
 //! Groups that list their own transfers: the files of a directory, the objects
-//! below a prefix. Each is recorded before anything is listed, goes on with its
+//! below a prefix, which are downloaded or copied. Each is recorded before anything is listed, goes on with its
 //! listing in a later process, and has one end.
 
+mod building;
 mod carry;
 mod directory;
 mod entries;
+mod origin;
 mod page;
 mod plain;
+mod prefix_copy;
+mod prioritize;
 mod request;
 mod steer;
 mod tend;
@@ -16,19 +20,22 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use towline_core::{
     Direction, ErrorRecord, FoundCounts, GroupId, GroupQuery, GroupRecord, GroupSums, ListingPhase,
-    NotListed, State, StoreError, Timestamp,
+    NotListed, Priority, State, StoreError, Timestamp,
 };
 
 pub use directory::DirectoryRequest;
 pub use plain::GroupRequest;
 pub(crate) use plain::unusable;
+pub use prefix_copy::PrefixCopyRequest;
 pub(crate) use request::{ListingRequest, Place};
 pub(crate) use tend::Groups;
 
+use crate::transfer::is_normal;
 use crate::{Error, TransferUtility, path_json};
 
 /// A group of transfers that lists them by itself, at one moment: the files of a
-/// directory that are uploaded, or the objects below a prefix that are downloaded.
+/// directory that are uploaded, or the objects below a prefix that are downloaded or
+/// copied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Group {
@@ -47,13 +54,16 @@ pub struct Group {
     pub state: State,
     /// How far its listing is.
     pub listing: ListingPhase,
-    /// The bucket.
+    /// The bucket; of copies the one that they are made in.
     pub bucket: String,
-    /// What the keys begin with.
+    /// What the keys begin with; of copies theirs.
     pub prefix: String,
-    /// The directory.
+    /// The directory; of copies the source, as `s3://BUCKET/PREFIX`.
     #[serde(flatten, with = "path_json")]
     pub path: PathBuf,
+    /// Whether it goes ahead of others. In JSON only where it is not normal.
+    #[serde(default, skip_serializing_if = "is_normal")]
+    pub priority: Priority,
     /// What its listing came by so far.
     pub found: FoundCounts,
     /// Its transfers, added up.
@@ -81,6 +91,7 @@ impl Group {
             bucket: asked.like.bucket,
             prefix: asked.prefix,
             path: asked.dir,
+            priority: asked.like.options.priority,
             found: record.found,
             transfers,
             error: record.error,

@@ -2,8 +2,8 @@
 //! the listing goes on.
 
 use towline_core::{
-    Direction, GroupPage, GroupRecord, ListedObject, NewTransfer, NotListed, Query, Record, Spec,
-    TransferId,
+    Direction, GroupPage, GroupRecord, ListedObject, NewTransfer, NotListed, Priority, Query,
+    Record, Spec, TransferId,
 };
 
 use super::entries::{Entry, Step};
@@ -41,7 +41,7 @@ impl Recording<'_> {
     /// False where the group is not open any more; then nothing was recorded.
     pub(super) async fn record(self, step: Step) -> Result<bool, Error> {
         self.have_key()?;
-        let settled = self.settle(step.entries).await?;
+        let mut settled = self.settle(step.entries).await?;
         let _one_at_a_time = self.utility.one_submit_at_a_time().await;
         let mut page = GroupPage {
             from_start: self.from_start,
@@ -51,6 +51,10 @@ impl Recording<'_> {
             at: submit::now(),
             ..GroupPage::default()
         };
+        let priority = self.priority_now().await?;
+        for settled in settled.iter_mut().filter_map(Checked::settled) {
+            settled.spec.options.priority = priority;
+        }
         let mut known = Vec::new();
         let specs: Vec<&Spec> = settled.iter().filter_map(Checked::spec).collect();
         let looked = again::look_at_each(self.utility.store(), &specs).await?;
@@ -106,6 +110,13 @@ impl Recording<'_> {
             self.utility.go_on(again, None).await?;
         }
         Ok(true)
+    }
+
+    /// It may have changed since the listing began.
+    async fn priority_now(&self) -> Result<Priority, Error> {
+        let group = self.utility.group_record(self.group.id).await?;
+        let asked = ListingRequest::read(&group.request)?;
+        Ok(asked.like.options.priority)
     }
 
     /// A key that is not there now may be later: no reason to refuse anything.
@@ -218,6 +229,13 @@ enum Checked {
 }
 
 impl Checked {
+    fn settled(&mut self) -> Option<&mut Settled> {
+        match self {
+            Self::Wanted { settled, .. } => Some(settled),
+            Self::Without(_) => None,
+        }
+    }
+
     fn spec(&self) -> Option<&Spec> {
         match self {
             Self::Wanted { settled, .. } => Some(&settled.spec),

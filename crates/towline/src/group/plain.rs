@@ -9,32 +9,35 @@ use serde::{Deserialize, Serialize};
 use towline_core::{Connection, Direction, TransferOptions};
 use towline_s3::Credentials;
 
+use super::origin::Origin;
 use super::{GroupObserver, ListingRequest};
-use crate::check_options::bad;
 use crate::prefix::{bad_prefix, depth_of, make_durable};
 use crate::sync::be_directory;
 use crate::{
     Error, SubmitError, TransferRequest, TransferUtility, check, check_options, path_json,
 };
 
-/// The upload of a directory, or the download of a prefix, to be begun as a group
-/// with [`TransferUtility::begin_group`].
+/// The upload of a directory, or the download or copy of a prefix, to be begun as a
+/// group with [`TransferUtility::begin_group`].
 ///
-/// [`TransferUtility::upload_directory`] and [`TransferUtility::download_prefix`]
-/// build it step by step; this is the form in which requests come from sockets.
+/// [`TransferUtility::upload_directory`], [`TransferUtility::download_prefix`] and
+/// [`TransferUtility::copy_prefix`] build it step by step; this is the form in which
+/// requests come from sockets.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct GroupRequest {
-    /// Which way the bytes go; no copies.
+    /// Which way the bytes go.
     #[serde(rename = "type")]
     pub direction: Direction,
-    /// The bucket; empty is the default bucket.
+    /// The bucket, of copies the one that they are made in; empty is the default
+    /// bucket.
     #[serde(default)]
     pub bucket: String,
-    /// What the keys begin with: empty, or ending in `/`.
+    /// What the keys begin with, of copies theirs: empty, or ending in `/`.
     #[serde(default)]
     pub prefix: String,
-    /// The directory. In JSON `path`, or `path_b64` where it is not UTF-8.
+    /// The directory; of copies the source, as `s3://BUCKET/PREFIX`. In JSON `path`,
+    /// or `path_b64` where it is not UTF-8.
     #[serde(flatten, with = "path_json")]
     pub path: PathBuf,
     /// How to reach the store. Default: the utility's own connection.
@@ -43,7 +46,7 @@ pub struct GroupRequest {
     /// How to carry each transfer.
     #[serde(default)]
     pub options: TransferOptions,
-    /// The name of the group. Default: one by directory and prefix.
+    /// The name of the group. Default: one by its source and its target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// Cancels an unfinished group of the same name, and unfinished transfers of the
@@ -81,6 +84,22 @@ impl GroupRequest {
         )
     }
 
+    /// The copy of a prefix to another one.
+    pub fn copy(
+        source_bucket: impl Into<String>,
+        source_prefix: impl Into<String>,
+        bucket: impl Into<String>,
+        prefix: impl Into<String>,
+    ) -> Self {
+        let source = format!("s3://{}/{}", source_bucket.into(), source_prefix.into());
+        Self::new(
+            Direction::Copy,
+            bucket.into(),
+            prefix.into(),
+            Path::new(&source),
+        )
+    }
+
     fn new(direction: Direction, bucket: String, prefix: String, dir: &Path) -> Self {
         Self {
             direction,
@@ -96,7 +115,11 @@ impl GroupRequest {
 
     /// The name that the group will have, where its bucket is named.
     pub fn name(&self) -> Result<String, SubmitError> {
-        Ok(self.name_at(&self.bucket, &absolute(&self.path)?))
+        let source = match self.direction {
+            Direction::Copy => self.path.clone(),
+            Direction::Upload | Direction::Download => absolute(&self.path)?,
+        };
+        Ok(self.name_at(&self.bucket, &source))
     }
 
     fn name_at(&self, bucket: &str, dir: &Path) -> String {
@@ -121,34 +144,43 @@ impl GroupRequest {
             Some(connection) if resolved => utility.place_as_it_stands(&self.bucket, connection)?,
             connection => utility.place(&self.bucket, connection.as_ref())?,
         };
-        let dir = absolute(&self.path)?;
-        let group = Some(self.name_at(&place.bucket, &dir));
-        let mut options = self.options;
+        let mut options = self.options.clone();
+        // What is settled by each file stays open.
+        let mut settled = options.clone();
+        let lacks_key = |key: &_| utility.lacks_key(key);
+        check_options::settle(&mut settled, self.direction, lacks_key)?;
         let mut inode = None;
-        match self.direction {
+        let dir = match self.direction {
             Direction::Upload => {
+                let dir = absolute(&self.path)?;
                 be_directory(&dir)?;
                 inode = std::fs::metadata(&dir).ok().map(|meta| meta.ino());
+                dir
             }
             Direction::Download => {
+                let dir = absolute(&self.path)?;
                 make_durable(&dir).map_err(|error| unusable(&dir, &error))?;
                 access(&dir, Access::WRITE_OK | Access::EXEC_OK)
                     .map_err(|errno| unusable(&dir, &errno.into()))?;
                 options.root_depth = Some(depth_of(&dir));
+                dir
             }
             Direction::Copy => {
-                let why = "a group uploads a directory or downloads a prefix";
-                return Err(bad("type", why).into());
+                let origin = Origin::read(&self.path, utility.default_bucket())?;
+                towline_s3::check_bucket(&place.connection, origin.bucket.as_str())
+                    .map_err(SubmitError::from)?;
+                origin.check_target(&place.bucket, &self.prefix, &settled.object)?;
+                origin.to_string().into()
             }
-        }
-        // What is settled by each file stays open.
-        let lacks_key = |key: &_| utility.lacks_key(key);
-        check_options::settle(&mut options.clone(), self.direction, lacks_key)?;
+        };
+        let group = Some(self.name_at(&place.bucket, &dir));
         let like = match self.direction {
+            Direction::Upload => TransferRequest::upload(place.bucket, "", ""),
             Direction::Download => TransferRequest::download(place.bucket, "", ""),
-            _ => TransferRequest::upload(place.bucket, "", ""),
+            Direction::Copy => TransferRequest::copy("", "", place.bucket, ""),
         };
         let like = TransferRequest {
+            path: PathBuf::new(),
             connection: Some(place.connection),
             options,
             group,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use towline_core::{
-    Direction, GroupQuery, GroupRecord, ListingPhase, NewGroup, Query, State, StoreError,
+    Direction, GroupQuery, GroupRecord, ListingPhase, NewGroup, Priority, Query, State, StoreError,
 };
 use towline_s3::Credentials;
 
@@ -42,7 +42,7 @@ impl ListingRequest {
         serde_json::from_str(text).map_err(unreadable)
     }
 
-    fn write(&self) -> Result<String, Error> {
+    pub(super) fn write(&self) -> Result<String, Error> {
         serde_json::to_string(self).map_err(unreadable)
     }
 
@@ -50,11 +50,13 @@ impl ListingRequest {
         self.like.group.as_deref().unwrap_or_default()
     }
 
-    /// Whether another one asks for the same, however it was begun.
+    /// Whether another one asks for the same, however it was begun, and whatever goes
+    /// first.
     fn is_same(&self, other: &Self) -> bool {
         let plain = |asked: &Self| {
             let mut asked = asked.clone();
             asked.like.restart = false;
+            asked.like.options.priority = Priority::default();
             (asked.spares, asked.inode) = (false, None);
             serde_json::to_value(asked).ok()
         };
@@ -101,6 +103,8 @@ impl TransferUtility {
                 if !asked.is_same(&ListingRequest::read(&there.request)?) {
                     return Err(taken(there).into());
                 }
+                let priority = asked.like.options.priority;
+                self.prioritize_group(there.id, priority).await?;
                 self.hand_over_to_group(there.id, credentials).await?;
                 self.resume_group(there.id).await?;
                 self.carry_group(there.id, None).await?;

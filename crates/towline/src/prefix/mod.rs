@@ -1,5 +1,6 @@
 //! Downloads of all objects below a prefix, to files below a directory.
 
+mod objects;
 mod order;
 mod pages;
 
@@ -9,6 +10,7 @@ use std::pin::Pin;
 
 use towline_core::{Access, Connection, PartSize, Priority, WhenTargetExists};
 
+pub(crate) use objects::ObjectPages;
 pub(crate) use pages::{PrefixListing, depth_of, has_done, make_durable, usable};
 
 use crate::{Error, GroupObserver, GroupRequest, SubmitError, TransferUtility};

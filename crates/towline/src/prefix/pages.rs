@@ -4,14 +4,12 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use towline_core::{
-    GroupId, ListedObject, Operation, Phase, Record, S3Error, S3ErrorKind, Timestamp,
-};
+use towline_core::{GroupId, ListedObject, Phase, Record, Timestamp};
 use towline_engine::{KeyNames, KeyPlace, check_beneath, folds_names, make_beneath};
 
-use super::order::Order;
+use super::objects::ObjectPages;
 use crate::group::{ListingRequest, Place, unusable};
-use crate::{Error, RequestError, TransferRequest, TransferUtility, place};
+use crate::{Error, TransferRequest, TransferUtility, place};
 
 /// The longest path that system calls take, in bytes; one is for its end.
 const PATH_MAX: usize = 4096;
@@ -19,24 +17,12 @@ const PATH_MAX: usize = 4096;
 /// The downloads of a prefix, page by page.
 #[derive(Debug)]
 pub(crate) struct PrefixListing {
-    prefix: String,
+    objects: ObjectPages,
     dir: PathBuf,
     /// Components of `dir`.
     depth: u32,
     like: TransferRequest,
-    /// For which it lists.
-    group: GroupId,
     names: KeyNames,
-    order: Order,
-    next: Next,
-}
-
-#[derive(Debug)]
-enum Next {
-    First,
-    After(String),
-    Token(String),
-    None,
 }
 
 /// A page of a prefix.
@@ -69,30 +55,31 @@ impl PrefixListing {
         behind: Option<Place>,
     ) -> Result<Self, Error> {
         let folds = folds_names(&asked.dir).map_err(|error| unusable(&asked.dir, &error))?;
-        let mut pages = Self {
-            depth: depth_of(&asked.dir),
-            prefix: asked.prefix,
-            dir: asked.dir,
-            like: asked.like,
-            group,
-            names: KeyNames::new(folds),
-            order: Order::new(),
-            next: Next::First,
-        };
-        if let Some(Place { after, files }) = behind {
-            let below = after.get(pages.prefix.len()..).unwrap_or_default();
-            pages.names = KeyNames::behind(below, &files);
-            pages.order = Order::behind(after.clone());
-            pages.next = Next::After(after);
+        let like = asked.like;
+        let access = like.options.access.clone();
+        let mut objects = ObjectPages::of(group, &like.bucket, &asked.prefix, access);
+        if let Some(connection) = &like.connection {
+            objects = objects.connection(connection.clone());
         }
-        Ok(pages)
+        let mut names = KeyNames::new(folds);
+        if let Some(Place { after, files }) = behind {
+            names = KeyNames::behind(objects.below(&after), &files);
+            objects = objects.behind(after);
+        }
+        Ok(Self {
+            depth: depth_of(&asked.dir),
+            objects,
+            dir: asked.dir,
+            like,
+            names,
+        })
     }
 
     /// Where the listing may go on in another process; `None` where it has to begin
     /// anew, since the store lists in another order, or the file system takes names
     /// for one another and all of them have to be known.
     pub(crate) fn place(&self) -> Option<Place> {
-        let after = self.order.last_by_bytes()?;
+        let after = self.objects.after()?;
         (!self.names.compares()).then(|| Place {
             after: after.to_owned(),
             files: self.names.open_files(),
@@ -101,7 +88,7 @@ impl PrefixListing {
 
     /// Whether the last page was given.
     pub(crate) fn is_done(&self) -> bool {
-        matches!(self.next, Next::None)
+        self.objects.is_done()
     }
 
     /// The next page; `None` behind the last.
@@ -109,25 +96,11 @@ impl PrefixListing {
         &mut self,
         utility: &TransferUtility,
     ) -> Result<Option<PrefixPage>, Error> {
-        let mut list = utility
-            .list(self.like.bucket.as_str())
-            .prefix(self.prefix.as_str())
-            .access(self.like.options.access.clone());
-        if let Some(connection) = self.like.connection.clone() {
-            list = list.of_group(self.group, connection);
-        }
-        let listed = match &self.next {
-            Next::First => list.await?,
-            Next::After(key) => list.start_after(key.as_str()).await?,
-            Next::Token(token) => list.continuation(token.as_str()).await?,
-            Next::None => return Ok(None),
+        let Some(objects) = self.objects.next(utility).await? else {
+            return Ok(None);
         };
-        self.next = listed.next.map_or(Next::None, Next::Token);
         let mut page = PrefixPage::default();
-        for object in listed.objects {
-            if !self.order.advances_to(&object.key) {
-                return Err(does_not_advance());
-            }
+        for object in objects {
             match self.request(&object) {
                 Ok(Some(request)) => {
                     page.requests.push(request);
@@ -151,7 +124,7 @@ impl PrefixListing {
         object: &ListedObject,
     ) -> Result<Option<TransferRequest>, (&'static str, String)> {
         place::key(&object.key).map_err(|error| (error.code(), error.to_string()))?;
-        let below = object.key.get(self.prefix.len()..).unwrap_or_default();
+        let below = self.objects.below(&object.key);
         let place = self.names.place(below, object.size);
         let unusable = |error: &dyn std::fmt::Display| ("TargetUnwritable", error.to_string());
         let path = match place.map_err(|error| ("TargetClash", error.to_string()))? {
@@ -222,10 +195,4 @@ pub(crate) fn make_durable(dir: &Path) -> std::io::Result<()> {
         File::open(dir)?.sync_all()?;
     }
     Ok(())
-}
-
-fn does_not_advance() -> Error {
-    let words = "the listing does not advance";
-    let error = S3Error::new(Operation::ListObjects, S3ErrorKind::Malformed, words);
-    RequestError::of(error.into(), 1).for_good().into()
 }

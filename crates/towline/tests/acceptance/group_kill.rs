@@ -14,7 +14,7 @@ use crate::{BUCKET, Scene};
 const ENDPOINT: &str = "TOWLINE_CHILD_ENDPOINT";
 const STATE: &str = "TOWLINE_CHILD_STATE";
 const DIR: &str = "TOWLINE_CHILD_DIR";
-const UPLOADS: &str = "TOWLINE_CHILD_UPLOADS";
+const KIND: &str = "TOWLINE_CHILD_KIND";
 
 /// More than a page of a listing, and than a step of a walk.
 const ALL: usize = 1100;
@@ -29,9 +29,10 @@ async fn child_that_is_killed_with_a_group() {
     };
     let path = |name| PathBuf::from(std::env::var_os(name).unwrap());
     let utility = open(endpoint, path(STATE)).await;
-    let _group = match std::env::var_os(UPLOADS) {
-        Some(_) => utility.upload_directory(path(DIR), BUCKET, "p/").await,
-        None => utility.download_prefix(BUCKET, "p/", path(DIR)).await,
+    let _group = match std::env::var(KIND).unwrap().as_str() {
+        "upload" => utility.upload_directory(path(DIR), BUCKET, "p/").await,
+        "download" => utility.download_prefix(BUCKET, "p/", path(DIR)).await,
+        _ => utility.copy_prefix(BUCKET, "p/", BUCKET, "q/").await,
     }
     .unwrap();
     std::future::pending().await
@@ -54,7 +55,7 @@ impl Drop for Killed {
     }
 }
 
-fn child(server: &TestServer, state: &Path, dir: &Path, uploads: bool) -> Killed {
+fn child(server: &TestServer, state: &Path, dir: &Path, kind: &str) -> Killed {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args(["--exact", "group_kill::child_that_is_killed_with_a_group"])
@@ -62,10 +63,8 @@ fn child(server: &TestServer, state: &Path, dir: &Path, uploads: bool) -> Killed
         .env(ENDPOINT, server.endpoint())
         .env(STATE, state)
         .env(DIR, dir)
+        .env(KIND, kind)
         .stdout(Stdio::null());
-    if uploads {
-        command.env(UPLOADS, "1");
-    }
     Killed(command.spawn().unwrap())
 }
 
@@ -123,7 +122,7 @@ async fn a_prefix_whose_process_is_killed_while_it_lists_goes_on_by_itself_where
         scene.dir.path().join("killed"),
         scene.dir.path().join("dir"),
     );
-    let process = child(&scene.server, &state, &dir, false);
+    let process = child(&scene.server, &state, &dir, "download");
     let history = scene.server.history();
     let lists = || history.count(Operation::ListObjectsV2);
     crate::until("the second page is asked for", || lists() == 2).await;
@@ -167,7 +166,7 @@ async fn a_directory_whose_process_is_killed_while_it_is_walked_goes_on_by_itsel
     let stalled = stalled.delay(Duration::from_secs(600));
     let faults = scene.server.faults();
     faults.play(Script::new().rule(stalled)).unwrap();
-    let process = child(&scene.server, &state, &dir, true);
+    let process = child(&scene.server, &state, &dir, "upload");
     let history = scene.server.history();
     crate::until("one is sent", || history.count(Operation::PutObject) > 0).await;
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -192,6 +191,44 @@ async fn a_directory_whose_process_is_killed_while_it_is_walked_goes_on_by_itsel
     let again = history.count_where(|it| it.operation == Operation::PutObject && again(&it.key));
     assert_eq!(again, 0, "nothing is sent twice");
     for key in expected {
+        assert_eq!(scene.server.versions(BUCKET, &key).len(), 1, "{key}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prefix_copy_whose_process_is_killed_while_it_lists_goes_on_and_copies_nothing_twice() {
+    let scene = Scene::start().await;
+    for n in 0..ALL {
+        let key = format!("p/{n:05}");
+        let put = scene.server.put_object(BUCKET, &key, "bytes".into());
+        put.await.unwrap();
+    }
+    let listing = Rule::on(Operation::ListObjectsV2).nth(2);
+    let stalled = listing.delay(Duration::from_secs(600));
+    let faults = scene.server.faults();
+    faults.play(Script::new().rule(stalled)).unwrap();
+    let state = scene.dir.path().join("killed");
+    let process = child(&scene.server, &state, scene.dir.path(), "copy");
+    let history = scene.server.history();
+    let lists = || history.count(Operation::ListObjectsV2);
+    crate::until("the second page is asked for", || lists() == 2).await;
+    drop(process);
+    let done = completed(&state).await;
+    assert_eq!(
+        done.len() as u64,
+        PAGE,
+        "it lists no more before these are done"
+    );
+
+    faults.play(Script::new()).unwrap();
+    history.clear();
+    let utility = open(scene.server.endpoint(), state).await;
+    let (keys, ends) = ended(&utility).await;
+    assert_eq!((keys.len(), ends), (ALL, 1));
+    assert_eq!(lists(), 1, "it goes on behind what it had listed");
+    assert_eq!(history.count(Operation::CopyObject), ALL - done.len());
+    for key in keys {
+        assert!(key.starts_with("q/"), "{key}");
         assert_eq!(scene.server.versions(BUCKET, &key).len(), 1, "{key}");
     }
 }

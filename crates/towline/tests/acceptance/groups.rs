@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use towline::{
-    Access, Config, Group, GroupId, GroupObserver, GroupQuery, KeyReference, ListingPhase, Query,
-    State, TransferChange, TransferRequest, TransferUtility,
+    Access, Config, Group, GroupId, GroupObserver, GroupQuery, KeyReference, ListingPhase,
+    Priority, Query, State, TransferChange, TransferRequest, TransferUtility,
 };
 use towline_testserver::{Answer, Operation, Point, Rule, Script};
 
@@ -419,4 +419,75 @@ async fn a_listing_in_another_order_than_s3s_begins_anew_and_nothing_is_recorded
     assert_eq!((ended.found.entries, ended.transfers.completed), (3, 3));
     assert_eq!(ended.found.bytes, ended.transfers.bytes_done);
     assert_eq!(scene.server.history().count(Operation::GetObject), 3);
+}
+
+async fn priorities(utility: &TransferUtility, id: GroupId) -> Vec<Priority> {
+    let query = Query {
+        group_id: Some(id),
+        limit: 10_000,
+        ..Query::default()
+    };
+    let (found, _) = utility.find(query).await.unwrap();
+    found.iter().map(|transfer| transfer.priority).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_call_with_another_priority_is_of_all_that_a_group_has_and_of_what_it_lists_yet() {
+    let mut config = Config::default();
+    config.listed_ahead = 1;
+    let mut scene = Scene::with(config).await;
+    let dir = filled(&scene, 1020);
+    scene.server.faults().offline(true);
+    let group = upload(&scene.utility, &dir).await;
+    let id = group.id();
+    until(&group, "listed", |it| it.found.entries == 1000).await;
+    drop(group);
+    let mut options = towline::TransferOptions::default();
+    options.priority = Priority::High;
+    let request = scene.utility.upload_directory(&dir, BUCKET, "p/");
+    let again = request.options(options).await.unwrap();
+    assert_eq!(again.id(), id);
+    assert_eq!(again.group().await.unwrap().priority, Priority::High);
+    let now = priorities(&scene.utility, id).await;
+    assert_eq!(now, vec![Priority::High; 1000]);
+    drop(again);
+    // It is the group's own from then on.
+    scene.reopen().await;
+    scene.server.faults().offline(false);
+    let group = scene.utility.observe_group(id).await.unwrap();
+    let ended = group.finished().await.unwrap();
+    assert_eq!(ended.transfers.completed, 1021, "{ended:?}");
+    let now = priorities(&scene.utility, id).await;
+    assert_eq!(now, vec![Priority::High; 1021]);
+    let changed = scene.utility.prioritize_group(id, Priority::Low).await;
+    assert!(!changed.unwrap(), "it had its end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_was_asked_for_before_its_group_had_another_priority_has_that_one() {
+    let scene = Scene::start().await;
+    put(&scene, (0..1010).map(|n| format!("p/{n:05}"))).await;
+    let listing = Rule::on(Operation::ListObjectsV2).nth(2);
+    let slow = listing.delay(Duration::from_secs(3));
+    scene
+        .server
+        .faults()
+        .play(Script::new().rule(slow))
+        .unwrap();
+    let request = scene.utility.download_prefix(BUCKET, "p/", dir(&scene));
+    let group = request.await.unwrap();
+    crate::until("the second page is asked for", || lists(&scene) == 2).await;
+    let prioritize = || scene.utility.prioritize_group(group.id(), Priority::Low);
+    assert!(prioritize().await.unwrap());
+    assert!(!prioritize().await.unwrap(), "it is so already");
+    let before = group.group().await.unwrap();
+    assert_eq!(
+        (before.found.entries, before.priority),
+        (1000, Priority::Low)
+    );
+    assert_eq!(group.finished().await.unwrap().found.entries, 1010);
+    assert_eq!(lists(&scene), 2, "the page was not asked for again");
+    let low = priorities(&scene.utility, group.id()).await;
+    let low = low.iter().filter(|it| **it == Priority::Low).count();
+    assert!(low >= 10, "{low}");
 }

@@ -37,6 +37,7 @@ mod other_stores;
 mod pause;
 mod plain_http;
 mod prefix;
+mod prefix_copy;
 mod presign;
 mod progress;
 mod queries;
