@@ -3,6 +3,7 @@
 //! listing in a later process, and has one end.
 
 mod carry;
+mod compared;
 mod directory;
 mod entries;
 mod page;

@@ -14,11 +14,12 @@ use crate::check_options::bad;
 use crate::prefix::{bad_prefix, depth_of, make_durable};
 use crate::sync::be_directory;
 use crate::{
-    Error, SubmitError, TransferRequest, TransferUtility, check, check_options, path_json,
+    Error, SubmitError, SyncOptions, TransferRequest, TransferUtility, check, check_options,
+    path_json,
 };
 
-/// The upload of a directory, or the download of a prefix, to be begun as a group
-/// with [`TransferUtility::begin_group`].
+/// The upload of a directory, the download of a prefix, or a sync of the two, to be
+/// begun as a group with [`TransferUtility::begin_group`].
 ///
 /// [`TransferUtility::upload_directory`] and [`TransferUtility::download_prefix`]
 /// build it step by step; this is the form in which requests come from sockets.
@@ -50,6 +51,9 @@ pub struct GroupRequest {
     /// same, and starts them anew.
     #[serde(default)]
     pub restart: bool,
+    /// Only what differs is transferred. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync: Option<SyncOptions>,
 }
 
 impl GroupRequest {
@@ -91,6 +95,7 @@ impl GroupRequest {
             options: TransferOptions::default(),
             group: None,
             restart: false,
+            sync: None,
         }
     }
 
@@ -99,12 +104,30 @@ impl GroupRequest {
         Ok(self.name_at(&self.bucket, &absolute(&self.path)?))
     }
 
+    /// Checks prefix and directory on this machine, as beginning it does first; the
+    /// directory of a download is made if it is missing.
+    pub fn check(&self) -> Result<(), SubmitError> {
+        if !(self.prefix.is_empty() || self.prefix.ends_with('/')) {
+            return Err(bad_prefix());
+        }
+        let dir = absolute(&self.path)?;
+        match self.direction {
+            Direction::Upload => be_directory(&dir),
+            Direction::Download => be_target(&dir),
+            Direction::Copy => Err(bad(
+                "type",
+                "a group uploads a directory or downloads a prefix",
+            )),
+        }
+    }
+
     fn name_at(&self, bucket: &str, dir: &Path) -> String {
         let (dir, prefix) = (dir.display(), &self.prefix);
+        let sync = if self.sync.is_some() { "sync " } else { "" };
         match (&self.group, self.direction) {
             (Some(name), _) => name.clone(),
-            (None, Direction::Download) => format!("s3://{bucket}/{prefix} to {dir}"),
-            (None, _) => format!("{dir} to s3://{bucket}/{prefix}"),
+            (None, Direction::Download) => format!("{sync}s3://{bucket}/{prefix} to {dir}"),
+            (None, _) => format!("{sync}{dir} to s3://{bucket}/{prefix}"),
         }
     }
 
@@ -114,9 +137,7 @@ impl GroupRequest {
         utility: &TransferUtility,
         resolved: bool,
     ) -> Result<ListingRequest, Error> {
-        if !(self.prefix.is_empty() || self.prefix.ends_with('/')) {
-            return Err(bad_prefix().into());
-        }
+        self.check()?;
         let place = match &self.connection {
             Some(connection) if resolved => utility.place_as_it_stands(&self.bucket, connection)?,
             connection => utility.place(&self.bucket, connection.as_ref())?,
@@ -126,20 +147,8 @@ impl GroupRequest {
         let mut options = self.options;
         let mut inode = None;
         match self.direction {
-            Direction::Upload => {
-                be_directory(&dir)?;
-                inode = std::fs::metadata(&dir).ok().map(|meta| meta.ino());
-            }
-            Direction::Download => {
-                make_durable(&dir).map_err(|error| unusable(&dir, &error))?;
-                access(&dir, Access::WRITE_OK | Access::EXEC_OK)
-                    .map_err(|errno| unusable(&dir, &errno.into()))?;
-                options.root_depth = Some(depth_of(&dir));
-            }
-            Direction::Copy => {
-                let why = "a group uploads a directory or downloads a prefix";
-                return Err(bad("type", why).into());
-            }
+            Direction::Download => options.root_depth = Some(depth_of(&dir)),
+            _ => inode = std::fs::metadata(&dir).ok().map(|meta| meta.ino()),
         }
         // What is settled by each file stays open.
         let lacks_key = |key: &_| utility.lacks_key(key);
@@ -161,12 +170,22 @@ impl GroupRequest {
             like,
             spares: false,
             inode,
+            sync: self.sync.map(|sync| SyncOptions {
+                filter: sync.filter.fixed(),
+                ..sync
+            }),
         })
     }
 }
 
 fn absolute(dir: &Path) -> Result<PathBuf, SubmitError> {
     Ok(check::absolute(dir)?.components().collect())
+}
+
+/// Files can be put there.
+fn be_target(dir: &Path) -> Result<(), SubmitError> {
+    make_durable(dir).map_err(|error| unusable(dir, &error))?;
+    access(dir, Access::WRITE_OK | Access::EXEC_OK).map_err(|errno| unusable(dir, &errno.into()))
 }
 
 pub(crate) fn unusable(dir: &Path, error: &std::io::Error) -> SubmitError {

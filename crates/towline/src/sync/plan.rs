@@ -6,16 +6,17 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use towline_core::{Direction, ListedObject, ObjectKey};
+use towline_core::{Direction, GroupId, ListedObject, ObjectKey};
 use towline_engine::{KeyNames, KeyPlace, path_of};
 
 use super::compare::{Look, Looks, Side, ends, looks, side};
 use super::listing::Listing;
 use super::walk::{Found, LocalFile, Missed, Names, NoFile, Walk, without_slash};
 use super::{
-    MTIME_METADATA, SyncCompare, SyncDecision, SyncDeleter, SyncDeletion, SyncFilter, SyncLeftOut,
+    MTIME_METADATA, SyncDecision, SyncDeleter, SyncDeletion, SyncFilter, SyncLeftOut, SyncOptions,
     SyncReason,
 };
+use crate::group::Place;
 use crate::prefix::usable;
 use crate::{Error, TransferRequest, TransferUtility, VerifyResult};
 
@@ -37,6 +38,8 @@ pub struct SyncPlan {
     listing: Listing,
     objects: VecDeque<ListedObject>,
     names: KeyNames,
+    /// The last key that was given a name, below the prefix.
+    last_object: String,
     /// What was left out at the source and may hold what comes next; each begins
     /// with the one before.
     left_out: Vec<String>,
@@ -47,25 +50,41 @@ pub struct SyncPlan {
     top: Option<(u64, u64)>,
     is_complete: bool,
     saw_source: bool,
+    /// The greatest key so far of what was looked at, below the prefix.
+    last: Option<String>,
+    /// What was looked at last had one.
+    last_had_key: bool,
+    /// What the source had so far, and what was left out.
+    found: u64,
+}
+
+/// What came next.
+#[derive(Debug)]
+pub(crate) enum Looked {
+    Decided(SyncDecision),
+    /// Nothing is to be told of it.
+    Nothing,
+    /// There is nothing more.
+    End,
 }
 
 /// What a plan is made of.
 #[derive(Debug)]
-pub(super) struct Parts {
-    pub(super) utility: TransferUtility,
-    pub(super) prefix: String,
-    pub(super) dir: PathBuf,
-    pub(super) like: TransferRequest,
-    pub(super) filter: SyncFilter,
-    pub(super) compare: SyncCompare,
-    pub(super) delete: bool,
-    pub(super) record_mtime: bool,
-    pub(super) folds: bool,
+pub(crate) struct Parts {
+    pub(crate) utility: TransferUtility,
+    pub(crate) prefix: String,
+    pub(crate) dir: PathBuf,
+    pub(crate) like: TransferRequest,
+    pub(crate) how: SyncOptions,
+    pub(crate) delete: bool,
+    pub(crate) folds: bool,
+    /// For which it compares, with what was handed over for it.
+    pub(crate) group: Option<GroupId>,
 }
 
 impl SyncPlan {
-    pub(super) fn of(mut parts: Parts) -> Self {
-        let filter = Arc::new(std::mem::take(&mut parts.filter));
+    pub(crate) fn of(parts: Parts) -> Self {
+        let filter = Arc::new(parts.how.filter.clone());
         let is_upload = parts.like.direction == Direction::Upload;
         let has_dir = is_upload || parts.dir.is_dir();
         let names = match is_upload {
@@ -79,14 +98,60 @@ impl SyncPlan {
             listing: Listing::default(),
             objects: VecDeque::new(),
             names: KeyNames::new(parts.folds),
+            last_object: String::new(),
             left_out: Vec::new(),
             has_dir,
             top: top(&parts.dir),
             is_complete: true,
             saw_source: false,
+            last: None,
+            last_had_key: false,
+            found: 0,
             filter,
             parts,
         }
+    }
+
+    /// Goes on behind a place.
+    pub(crate) fn behind(mut self, place: Place) -> Self {
+        let Place { after, files } = place;
+        self.names = KeyNames::behind(&after, &files);
+        self.last_object.clone_from(&after);
+        self.listing = Listing::behind(format!("{}{after}", self.parts.prefix));
+        self.walk = self.walk.map(|walk| walk.behind(after.clone()));
+        self.last = Some(after);
+        self
+    }
+
+    /// Whether all that comes next lies behind one key, so that it may go on there. A
+    /// walk takes one that is empty or ends in `/` for a directory.
+    pub(crate) async fn may_stop(&mut self) -> Result<bool, Error> {
+        self.fill_files().await?;
+        let is_file = |key: &&str| !key.is_empty() && !key.ends_with('/');
+        let last = self.last.as_deref().filter(|_| self.last_had_key);
+        let Some(after) = last.filter(is_file) else {
+            return Ok(false);
+        };
+        // An object that is not listed yet lies behind the last one that was.
+        let file = self.files.front().and_then(Found::key);
+        let object = self.objects.front().map(|object| self.below(object));
+        let is_behind = |key: Option<&str>| key.is_none_or(|key| key > after);
+        Ok(is_behind(file) && is_behind(object))
+    }
+
+    /// Where it goes on in another process, where it may stop; `None` where all names
+    /// have to be known, since the file system takes names for one another.
+    pub(crate) fn place(&self) -> Option<Place> {
+        let after = self.last.clone().filter(|_| !self.names.compares())?;
+        // They are beginnings of the last object's key, and the last key may be a file's.
+        let begins = |len: &usize| after.get(..*len) == self.last_object.get(..*len);
+        let files = self.names.open_files().into_iter().filter(begins).collect();
+        Some(Place { after, files })
+    }
+
+    /// How much the source had so far, and how much was left out.
+    pub(crate) fn found(&self) -> u64 {
+        self.found
     }
 
     /// The name of the group that the requests belong to.
@@ -128,39 +193,55 @@ impl SyncPlan {
     /// this before it is done cannot go on with the plan.
     pub async fn next(&mut self) -> Result<Option<SyncDecision>, Error> {
         loop {
-            self.fill().await?;
-            if let Some(Found::LeftOut(missed)) = self.files.front()
-                && missed.key.is_none()
-                && let Some(Found::LeftOut(missed)) = self.files.pop_front()
-            {
-                if let Some(decision) = self.missed(missed) {
-                    return Ok(Some(decision));
-                }
-                continue;
-            }
-            let file = self.files.front().and_then(Found::key);
-            let object = self.objects.front().map(|object| self.below(object));
-            let decision = match side(file, object) {
-                Side::Neither => return Ok(None),
-                Side::Object => self.objects.pop_front().map(|it| self.object_alone(it)),
-                Side::File => self.files.pop_front().map(|found| match found {
-                    Found::File(file) => self.file_alone(file),
-                    Found::LeftOut(missed) => self.missed(missed),
-                }),
-                Side::Both => match self.files.pop_front() {
-                    // The object comes next, alone.
-                    Some(Found::LeftOut(missed)) => Some(self.missed(missed)),
-                    Some(Found::File(file)) => match self.objects.pop_front() {
-                        Some(object) => Some(self.both(file, object).await?),
-                        None => None,
-                    },
-                    None => None,
-                },
-            };
-            if let Some(decision) = decision.flatten() {
-                return Ok(Some(decision));
+            match self.look().await? {
+                Looked::Decided(decision) => return Ok(Some(decision)),
+                Looked::Nothing => {}
+                Looked::End => return Ok(None),
             }
         }
+    }
+
+    /// What comes next, also where nothing is to be told of it.
+    pub(crate) async fn look(&mut self) -> Result<Looked, Error> {
+        self.fill().await?;
+        // What has no key comes first in its directory.
+        let file = self.files.front().map(|found| match found {
+            Found::LeftOut(Missed { key: None, dir, .. }) => (dir.as_str(), false),
+            found => (found.key().unwrap_or_default(), true),
+        });
+        let object = self.objects.front().map(|object| self.below(object));
+        let (side, has_key) = match file {
+            Some((dir, false)) if object.is_none_or(|key| key > dir) => (Side::File, false),
+            Some((_, false)) => (Side::Object, true),
+            file => (side(file.map(|(key, _)| key), object), true),
+        };
+        let key = match side {
+            Side::Object => object,
+            _ => file.map(|(key, _)| key),
+        };
+        self.last_had_key = has_key;
+        if has_key && key > self.last.as_deref() {
+            self.last = key.map(str::to_owned);
+        }
+        let decision = match side {
+            Side::Neither => return Ok(Looked::End),
+            Side::Object => self.objects.pop_front().map(|it| self.object_alone(it)),
+            Side::File => self.files.pop_front().map(|found| match found {
+                Found::File(file) => self.file_alone(file),
+                Found::LeftOut(missed) => self.missed(missed),
+            }),
+            Side::Both => match self.files.pop_front() {
+                // The object comes next, alone.
+                Some(Found::LeftOut(missed)) => Some(self.missed(missed)),
+                Some(Found::File(file)) => match self.objects.pop_front() {
+                    Some(object) => Some(self.both(file, object).await?),
+                    None => None,
+                },
+                None => None,
+            },
+        };
+        let decision = decision.flatten();
+        Ok(decision.map_or(Looked::Nothing, Looked::Decided))
     }
 
     /// What follows the prefix in a key; a listing of other keys is refused.
@@ -173,6 +254,11 @@ impl SyncPlan {
 
     /// Has the next of each side, where there is one.
     async fn fill(&mut self) -> Result<(), Error> {
+        self.fill_files().await?;
+        self.fill_objects().await
+    }
+
+    async fn fill_files(&mut self) -> Result<(), Error> {
         while self.files.is_empty() && !self.walked {
             let mut walk = self.walk.take().ok_or(Error::Closed)?;
             let look = move || {
@@ -187,11 +273,15 @@ impl SyncPlan {
             self.walk = Some(walk);
             self.files = found.into();
         }
+        Ok(())
+    }
+
+    async fn fill_objects(&mut self) -> Result<(), Error> {
         while self.objects.is_empty() {
             let parts = &self.parts;
             let page = self
                 .listing
-                .next(&parts.utility, &parts.prefix, &parts.like);
+                .next(&parts.utility, &parts.prefix, &parts.like, parts.group);
             let Some(page) = page.await? else {
                 return Ok(());
             };
@@ -211,7 +301,7 @@ impl SyncPlan {
     fn file_alone(&mut self, file: LocalFile) -> Option<SyncDecision> {
         let (size, modified) = (file.identity.size, Some(file.modified()));
         if self.is_upload() {
-            self.saw_source = true;
+            self.see_source();
             let taken = self.filter.takes_one(size, modified);
             return taken.then(|| self.upload(file, SyncReason::New));
         }
@@ -230,10 +320,12 @@ impl SyncPlan {
     fn object_alone(&mut self, object: ListedObject) -> Option<SyncDecision> {
         let stands_for_directory = object.size == 0 && object.key.ends_with('/');
         if !self.is_upload() {
-            self.saw_source |= !stands_for_directory;
+            if stands_for_directory {
+                return None;
+            }
+            self.see_source();
             let taken = self.filter.takes_one(object.size, object.last_modified);
-            return (taken && !stands_for_directory)
-                .then(|| self.download(&object, SyncReason::New));
+            return taken.then(|| self.download(&object, SyncReason::New));
         }
         if !self.parts.delete
             || stands_for_directory
@@ -276,7 +368,9 @@ impl SyncPlan {
         object: ListedObject,
     ) -> Result<Option<SyncDecision>, Error> {
         let stands_for_directory = object.size == 0 && object.key.ends_with('/');
-        self.saw_source |= self.is_upload() || !stands_for_directory;
+        if self.is_upload() || !stands_for_directory {
+            self.see_source();
+        }
         let look_of_file = Look {
             size: file.identity.size,
             modified: Some(file.modified()),
@@ -294,14 +388,18 @@ impl SyncPlan {
         let place = match direction {
             Direction::Upload | Direction::Copy => None,
             Direction::Download if stands_for_directory => return Ok(None),
-            Direction::Download => Some(self.place(&object)),
+            Direction::Download => Some(self.target_of(&object)),
         };
-        let reason = match looks(self.parts.compare, from, to) {
+        let reason = match looks(self.parts.how.compare, from, to) {
             Looks::Same => None,
             Looks::Differ(reason) => Some(reason),
             Looks::Alike => match self.differ(&file, &object).await {
                 Ok(differ) => differ.then_some(SyncReason::Content),
                 Err(Error::Closed) => return Err(Error::Closed),
+                // A group waits, and compares it again.
+                Err(Error::Request(error)) if error.passes() && self.parts.group.is_some() => {
+                    return Err(error.into());
+                }
                 Err(error) => {
                     self.is_complete = false;
                     let (code, why) = (error.code(), error.to_string());
@@ -331,7 +429,10 @@ impl SyncPlan {
             .verify(&file.path, like.bucket.as_str(), object.key.as_str())
             .access(like.options.access.clone());
         if let Some(connection) = &like.connection {
-            verify = verify.connection(connection.clone());
+            verify = match self.parts.group {
+                Some(group) => verify.of_group(group, connection.clone()),
+                None => verify.connection(connection.clone()),
+            };
         }
         Ok(verify.await?.result != VerifyResult::Equal)
     }
@@ -347,7 +448,7 @@ impl SyncPlan {
             path: file.path,
             ..self.parts.like.clone()
         };
-        if self.parts.record_mtime {
+        if self.parts.how.record_mtime {
             let metadata = &mut request.options.object.metadata;
             metadata.insert(MTIME_METADATA.into(), decimal(file.identity.modified_ns));
         }
@@ -359,15 +460,16 @@ impl SyncPlan {
     }
 
     fn download(&mut self, object: &ListedObject, reason: SyncReason) -> SyncDecision {
-        let place = self.place(object);
+        let place = self.target_of(object);
         self.download_to(place, object, reason)
     }
 
-    fn place(&mut self, object: &ListedObject) -> Result<PathBuf, String> {
+    fn target_of(&mut self, object: &ListedObject) -> Result<PathBuf, String> {
         let below = object
             .key
             .get(self.parts.prefix.len()..)
             .unwrap_or_default();
+        below.clone_into(&mut self.last_object);
         match self.names.place(below, object.size) {
             Ok(KeyPlace::File(path) | KeyPlace::Directory(path)) => Ok(self.parts.dir.join(path)),
             Err(error) => Err(error.to_string()),
@@ -406,6 +508,11 @@ impl SyncPlan {
         }
     }
 
+    fn see_source(&mut self) {
+        self.saw_source = true;
+        self.found += 1;
+    }
+
     /// What a walk came by and is no file; at the destination only what is not
     /// known is told.
     fn missed(&mut self, missed: Missed) -> Option<SyncDecision> {
@@ -414,6 +521,7 @@ impl SyncPlan {
         if !self.is_upload() && !unreadable {
             return None;
         }
+        self.found += 1;
         let is_error = missed.why.is_error();
         let (code, why) = missed.why.told();
         let key = missed.key.map(|below| {
