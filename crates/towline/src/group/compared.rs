@@ -7,8 +7,8 @@ use towline_engine::folds_names;
 
 use super::entries::{Entry, Step, be_the_same, unreadable};
 use super::{ListingRequest, Place, unusable};
-use crate::sync::{Looked, Parts, blocking};
-use crate::{Error, SyncDecision, SyncLeftOut, SyncOptions, SyncPlan, TransferUtility};
+use crate::sync::{Comparison, Looked, Parts, blocking};
+use crate::{Error, SyncDecision, SyncLeftOut, SyncOptions, TransferUtility};
 
 /// So much is looked at in a step,
 const LOOKS: usize = 1000;
@@ -17,15 +17,13 @@ const LONG: Duration = Duration::from_secs(5);
 
 /// A comparison under way.
 pub(super) struct Compared {
-    utility: TransferUtility,
     asked: ListingRequest,
-    plan: SyncPlan,
+    comparison: Comparison,
 }
 
 impl Compared {
     /// From the start, or behind a place.
     pub(super) fn open(
-        utility: &TransferUtility,
         group: GroupId,
         (asked, how): (&ListingRequest, &SyncOptions),
         behind: Option<Place>,
@@ -36,8 +34,7 @@ impl Compared {
             }
             _ => be_the_same(asked).map(|()| false)?,
         };
-        let plan = SyncPlan::of(Parts {
-            utility: utility.clone(),
+        let comparison = Comparison::of(Parts {
             prefix: asked.prefix.clone(),
             dir: asked.dir.clone(),
             like: asked.like.clone(),
@@ -47,37 +44,37 @@ impl Compared {
             group: Some(group),
         });
         Ok(Self {
-            utility: utility.clone(),
             asked: asked.clone(),
-            plan: match behind {
-                Some(place) => plan.behind(place),
-                None => plan,
+            comparison: match behind {
+                Some(place) => comparison.behind(place),
+                None => comparison,
             },
         })
     }
 
-    pub(super) async fn next(&mut self) -> Result<Step, Error> {
+    /// The next step. Whoever drops this before it is done opens it anew.
+    pub(super) async fn next(&mut self, utility: &TransferUtility) -> Result<Step, Error> {
         let mut step = Step::default();
-        let (begun, before) = (Instant::now(), self.plan.found());
+        let (begun, before) = (Instant::now(), self.comparison.found());
         let mut looks = 0;
         while !step.last {
             let is_enough = looks >= LOOKS || begun.elapsed() >= LONG;
-            if is_enough && self.plan.may_stop().await? {
-                step.place = self.plan.place();
+            if is_enough && self.comparison.may_stop(utility).await? {
+                step.place = self.comparison.place();
                 break;
             }
             looks += 1;
-            match self.plan.look().await? {
+            match self.comparison.look(utility).await? {
                 Looked::End => step.last = true,
                 Looked::Nothing => {}
                 Looked::Decided(decision) => self.take(decision, &mut step)?,
             }
         }
-        step.found = self.plan.found() - before;
+        step.found = self.comparison.found() - before;
         if self.asked.like.direction == Direction::Upload {
             // A file system that goes away meanwhile leaves an empty directory.
             let asked = self.asked.clone();
-            blocking(&self.utility, move || be_the_same(&asked)).await??;
+            blocking(utility, move || be_the_same(&asked)).await??;
         }
         Ok(step)
     }

@@ -53,13 +53,12 @@ pub(super) enum Entries {
 impl Entries {
     /// From the start, or behind a place.
     pub(super) fn open(
-        utility: &TransferUtility,
         group: GroupId,
         asked: &ListingRequest,
         behind: Option<Place>,
     ) -> Result<Self, Error> {
         if let Some(how) = &asked.sync {
-            let compared = Compared::open(utility, group, (asked, how), behind)?;
+            let compared = Compared::open(group, (asked, how), behind)?;
             return Ok(Self::Compared(Box::new(compared)));
         }
         if asked.like.direction == Direction::Download {
@@ -95,7 +94,7 @@ impl Entries {
                 *walk = Some(going);
                 files(asked, found, last)
             }
-            Self::Compared(compared) => compared.next().await,
+            Self::Compared(compared) => compared.next(utility).await,
         }
     }
 }

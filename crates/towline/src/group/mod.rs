@@ -1,5 +1,5 @@
 //! Groups that list their own transfers: the files of a directory, the objects
-//! below a prefix. Each is recorded before anything is listed, goes on with its
+//! below a prefix, or what differs of the two. Each is recorded before anything is listed, goes on with its
 //! listing in a later process, and has one end.
 
 mod carry;
@@ -29,7 +29,8 @@ pub(crate) use tend::Groups;
 use crate::{Error, TransferUtility, path_json};
 
 /// A group of transfers that lists them by itself, at one moment: the files of a
-/// directory that are uploaded, or the objects below a prefix that are downloaded.
+/// directory that are uploaded, the objects below a prefix that are downloaded, or of
+/// either those that differ.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Group {

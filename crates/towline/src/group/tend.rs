@@ -276,7 +276,7 @@ impl Tending {
     ) -> Result<Option<Step>, Error> {
         let reading = match &mut self.reading {
             Some(reading) => reading,
-            none => none.insert(Reading::open(utility, group, group.position.as_deref())?),
+            none => none.insert(Reading::open(group, group.position.as_deref())?),
         };
         {
             let mut next = std::pin::pin!(reading.entries.next(utility));
@@ -309,7 +309,7 @@ impl Tending {
         };
         if !passes && resumed {
             // Not every store lists on behind a key.
-            self.reading = Some(Reading::open(utility, group, None)?);
+            self.reading = Some(Reading::open(group, None)?);
             return Ok(Next::Look);
         }
         tracing::debug!(group = %group.id, %error, passes, "a listing failed");
@@ -329,16 +329,12 @@ impl Tending {
 }
 
 impl Reading {
-    fn open(
-        utility: &TransferUtility,
-        group: &GroupRecord,
-        position: Option<&str>,
-    ) -> Result<Self, Error> {
+    fn open(group: &GroupRecord, position: Option<&str>) -> Result<Self, Error> {
         let asked = ListingRequest::read(&group.request)?;
         let place = position.map(Place::read).transpose()?;
         let resumed = place.is_some();
         Ok(Self {
-            entries: Entries::open(utility, group.id, &asked, place)?,
+            entries: Entries::open(group.id, &asked, place)?,
             asked,
             resumed,
             is_new: true,

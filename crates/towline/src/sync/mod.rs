@@ -2,6 +2,7 @@
 //! their keys, page by page, and tells what has to be done.
 
 mod compare;
+mod comparison;
 mod decision;
 mod delete;
 mod filter;
@@ -24,7 +25,7 @@ pub use filter::SyncFilter;
 pub use options::SyncOptions;
 pub use plan::SyncPlan;
 
-pub(crate) use plan::{Looked, Parts, blocking};
+pub(crate) use comparison::{Comparison, Looked, Parts, blocking};
 pub(crate) use walk::{Found, Names, Walk};
 
 use crate::prefix::{bad_prefix, depth_of, make_durable};
@@ -272,7 +273,6 @@ impl SyncRequest {
         like.group = Some(group);
         like.bucket = place.bucket;
         let parts = Parts {
-            utility: self.utility,
             prefix: self.prefix,
             dir,
             like,
@@ -281,7 +281,7 @@ impl SyncRequest {
             folds,
             group: None,
         };
-        Ok(SyncPlan::of(parts))
+        Ok(SyncPlan::of(self.utility, parts))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Plans that go on behind a place tell what the whole one told from there on.
+//! Comparisons that go on behind a place tell what the whole one told from there on.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -9,7 +9,7 @@ use towline_core::{Connection, ConnectionSource, Direction};
 use towline_s3::{Credentials, StaticCredentials};
 use towline_testserver::TestServer;
 
-use super::{Looked, Parts, SyncCompare, SyncDecision, SyncOptions, SyncPlan};
+use super::{Comparison, Looked, Parts, SyncCompare, SyncDecision, SyncOptions};
 use crate::group::Place;
 use crate::{TransferRequest, TransferUtility};
 
@@ -33,13 +33,12 @@ async fn open(server: &TestServer, state: &Path) -> TransferUtility {
         .unwrap()
 }
 
-fn plan(utility: &TransferUtility, dir: &Path, direction: Direction) -> SyncPlan {
+fn begin(dir: &Path, direction: Direction) -> Comparison {
     let like = match direction {
         Direction::Download => TransferRequest::download(BUCKET, "", ""),
         _ => TransferRequest::upload(BUCKET, "", ""),
     };
-    SyncPlan::of(Parts {
-        utility: utility.clone(),
+    Comparison::of(Parts {
         prefix: "p/".into(),
         dir: dir.to_owned(),
         like,
@@ -53,11 +52,14 @@ fn plan(utility: &TransferUtility, dir: &Path, direction: Direction) -> SyncPlan
     })
 }
 
-/// What a plan tells, in words, and after how much of it there is which place.
-async fn told(plan: &mut SyncPlan) -> (Vec<String>, Vec<(usize, Place)>) {
+/// What a comparison tells, in words, and after how much of it there is which place.
+async fn told(
+    utility: &TransferUtility,
+    mut comparison: Comparison,
+) -> (Vec<String>, Vec<(usize, Place)>) {
     let (mut told, mut places) = (Vec::new(), Vec::new());
     loop {
-        let decision = match plan.look().await.unwrap() {
+        let decision = match comparison.look(utility).await.unwrap() {
             Looked::End => return (told, places),
             Looked::Nothing => None,
             Looked::Decided(decision) => Some(decision),
@@ -69,8 +71,8 @@ async fn told(plan: &mut SyncPlan) -> (Vec<String>, Vec<(usize, Place)>) {
             SyncDecision::LeftOut(it) => format!("out {:?} {:?} {}", it.key, it.path, it.code),
             SyncDecision::Delete(_) => panic!("{decision:?}"),
         }));
-        if plan.may_stop().await.unwrap() {
-            places.extend(plan.place().map(|place| (told.len(), place)));
+        if comparison.may_stop(utility).await.unwrap() {
+            places.extend(comparison.place().map(|place| (told.len(), place)));
         }
     }
 }
@@ -84,7 +86,7 @@ fn write(dir: &Path, path: &OsStr) {
 }
 
 #[tokio::test]
-async fn behind_each_place_a_plan_tells_what_the_whole_one_told_behind_it_and_nothing_else() {
+async fn behind_each_place_a_comparison_tells_what_the_whole_one_told_there_and_nothing_else() {
     let server = TestServer::builder().bucket(BUCKET).start().await.unwrap();
     let scene = tempfile::tempdir().unwrap();
     let utility = open(&server, &scene.path().join("state")).await;
@@ -127,12 +129,12 @@ async fn behind_each_place_a_plan_tells_what_the_whole_one_told_behind_it_and_no
             }
         }
         for direction in [Direction::Upload, Direction::Download] {
-            let (all, places) = told(&mut plan(&utility, &dir, direction)).await;
+            let (all, places) = told(&utility, begin(&dir, direction)).await;
             assert!(all.len() > 5 && places.len() > 5, "{all:?} {places:?}");
             for (at, place) in places {
                 let behind = format!("seed {seed}, {direction:?} behind {place:?}");
-                let mut plan = plan(&utility, &dir, direction).behind(place);
-                let (rest, _) = told(&mut plan).await;
+                let resumed = begin(&dir, direction).behind(place);
+                let (rest, _) = told(&utility, resumed).await;
                 assert_eq!(rest, all[at..], "{behind}");
             }
         }

@@ -1,10 +1,11 @@
 //! A sync as a group: it compares by itself, is steered as one, and has one end.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use towline::{
-    Group, ListingPhase, Query, State, SyncCompare, SyncFilter, SyncRequest, TransferUtility,
+    Config, Group, ListingPhase, Query, State, SyncCompare, SyncFilter, SyncRequest,
+    TransferUtility,
 };
 use towline_testserver::{Answer, Operation, Point, Rule, Script};
 
@@ -293,4 +294,40 @@ async fn a_sync_by_checksums_waits_for_a_store_that_gives_no_answer_and_refuses_
     let ended = group.finished().await.unwrap();
     assert_eq!(ended.state, State::Completed, "{ended:?}");
     assert_eq!((ended.found.same, ended.found.refused), (1, 0));
+}
+
+/// It has more to compare, and does not yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_that_waits_for_its_transfers_keeps_no_utility_open() {
+    let mut config = Config::default();
+    config.listed_ahead = 1;
+    let scene = Scene::with(config).await;
+    filled(&scene, numbered(ALL));
+    put(&scene, (1..ALL).map(|n| format!("p/{n:05}"))).await;
+    let unanswered = Rule::on(Operation::PutObject).delay(Duration::from_secs(600));
+    let script = Script::new().rule(unanswered);
+    scene.server.faults().play(script).unwrap();
+    let group = up(&scene).compare(SyncCompare::Size).start().await.unwrap();
+    until(&group, "a step", |it| it.found.entries == 1000).await;
+    let id = group.id();
+    drop(group);
+    let Scene {
+        server,
+        dir,
+        utility,
+    } = scene;
+    drop(utility);
+    server.faults().play(Script::new()).unwrap();
+    let open = || crate::builder(server.endpoint(), dir.path().join("state")).open();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let utility = loop {
+        match open().await {
+            Ok(utility) => break utility,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let group = utility.observe_group(id).await.unwrap();
+    let ended = group.finished().await.unwrap();
+    assert_eq!((ended.found.same, ended.transfers.completed), (1099, 1));
 }
