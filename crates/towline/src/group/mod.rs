@@ -1,6 +1,6 @@
 //! Groups that list their own transfers: the files of a directory, the objects
-//! below a prefix, or what differs of the two. Each is recorded before anything is listed, goes on with its
-//! listing in a later process, and has one end.
+//! below a prefix, or what differs of the two. Each is recorded before anything is
+//! listed, goes on with its listing in a later process, and has one end.
 
 mod carry;
 mod compared;
