@@ -317,9 +317,8 @@ async fn a_sync_that_waits_for_its_transfers_keeps_no_utility_open() {
         utility,
     } = scene;
     drop(utility);
-    server.faults().play(Script::new()).unwrap();
     let open = || crate::builder(server.endpoint(), dir.path().join("state")).open();
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(20);
     let utility = loop {
         match open().await {
             Ok(utility) => break utility,
@@ -327,6 +326,7 @@ async fn a_sync_that_waits_for_its_transfers_keeps_no_utility_open() {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
+    server.faults().play(Script::new()).unwrap();
     let group = utility.observe_group(id).await.unwrap();
     let ended = group.finished().await.unwrap();
     assert_eq!((ended.found.same, ended.transfers.completed), (1099, 1));
