@@ -56,7 +56,7 @@ impl Tally {
         *self.failed.entry(code.to_owned()).or_default() += 1;
     }
 
-    fn count(&mut self, transfer: Option<&Transfer>) {
+    pub(crate) fn count(&mut self, transfer: Option<&Transfer>) {
         match transfer.map(|transfer| (transfer, transfer.state)) {
             Some((transfer, State::Completed)) => {
                 self.done += 1;

@@ -117,6 +117,10 @@ pub struct FoundCounts {
     pub skipped: u64,
     /// Those that can have none.
     pub refused: u64,
+    /// Of a sync: those that are the same on both sides. They are counted and no
+    /// more.
+    #[serde(default)]
+    pub same: u64,
     /// The lengths of those that became transfers.
     pub bytes: u64,
 }
@@ -155,6 +159,8 @@ pub struct GroupPage {
     pub not_listed: Vec<NotListed>,
     /// Files or objects, of all kinds.
     pub entries: u64,
+    /// Those that are the same on both sides.
+    pub same: u64,
     /// The lengths of those that are transfers.
     pub bytes: u64,
     /// Where the listing goes on.
@@ -227,6 +233,7 @@ impl GroupRecord {
         self.found.entries += page.entries;
         self.found.skipped += skipped;
         self.found.refused += page.not_listed.len() as u64 - skipped;
+        self.found.same += page.same;
         self.found.bytes += page.bytes;
         self.steering |= page.resumes;
         self.position.clone_from(&page.position);

@@ -225,6 +225,54 @@ pub(crate) struct GroupRequest {
     /// Cancels an unfinished group of the same name, and starts anew.
     #[schema(required = false)]
     pub(crate) restart: bool,
+    /// Makes it a sync: only what differs is transferred. Default: all.
+    pub(crate) sync: Option<SyncOptions>,
+}
+
+/// How a directory and a prefix are compared.
+#[derive(ToSchema, Serialize)]
+pub(crate) struct SyncOptions {
+    /// What makes a file and an object the same. Default: `size_time`.
+    #[schema(required = false)]
+    pub(crate) compare: SyncCompare,
+    /// What is left out on both sides. Default: nothing.
+    #[schema(required = false)]
+    pub(crate) filter: SyncFilter,
+    /// Uploads get the time of their file's last change as metadata, `towline-mtime`. Default: no.
+    #[schema(required = false)]
+    pub(crate) record_mtime: bool,
+}
+
+/// What makes a file and an object the same: their length, and that the source is not newer; their
+/// length; their length and checksum; nothing.
+#[derive(ToSchema, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SyncCompare {
+    SizeTime,
+    Size,
+    Checksum,
+    Always,
+}
+
+/// Patterns as in a `.gitignore`, and bounds of length and time.
+#[derive(ToSchema, Serialize)]
+pub(crate) struct SyncFilter {
+    /// What matches is left out; a later one that begins with `!` takes back.
+    #[schema(required = false)]
+    pub(crate) exclude: Vec<String>,
+    /// Only what matches one of these is taken. Default: all.
+    #[schema(required = false)]
+    pub(crate) include: Vec<String>,
+    /// In bytes.
+    pub(crate) min_size: Option<u64>,
+    /// In bytes.
+    pub(crate) max_size: Option<u64>,
+    /// Only what was changed within so many milliseconds.
+    pub(crate) newer_than_ms: Option<u64>,
+    /// Only what was changed longer ago than so many milliseconds.
+    pub(crate) older_than_ms: Option<u64>,
+    /// When these are counted from, in milliseconds since 1970. Default: when the group is begun.
+    pub(crate) as_of: Option<i64>,
 }
 
 /// A group that lists its transfers by itself.
@@ -285,6 +333,8 @@ pub(crate) struct FoundCounts {
     pub(crate) skipped: u64,
     /// Those that can have none.
     pub(crate) refused: u64,
+    /// Of a sync: those that are the same on both sides.
+    pub(crate) same: u64,
     /// The lengths of those that became transfers.
     pub(crate) bytes: u64,
 }

@@ -23,9 +23,14 @@ const PAGE: usize = 100;
 /// A query for whole groups, to be read with [`read`].
 macro_rules! select_groups {
     ($rest:literal) => {
+        select_groups!($rest, "same")
+    };
+    ($rest:literal, $same:literal) => {
         concat!(
             "SELECT l.group_id, g.name, request, created_at, updated_at, phase, paused, steering,
-             position, entries, skipped, refused, bytes, error, ended_at, all_well, changed
+             position, entries, skipped, refused, bytes, error, ended_at, all_well, changed, ",
+            $same,
+            "
              FROM listings l JOIN groups g ON g.id = l.group_id ",
             $rest
         )
@@ -57,6 +62,7 @@ fn read(row: &Row<'_>) -> Result<GroupRecord, Trouble> {
             entries: length(row.get(9)?)?,
             skipped: length(row.get(10)?)?,
             refused: length(row.get(11)?)?,
+            same: length(row.get(17)?)?,
             bytes: length(row.get(12)?)?,
         },
         error: rows::optional_json(row, 13)?,
@@ -97,7 +103,7 @@ impl Writer {
         self.db
             .prepare_cached(
                 "INSERT INTO listings VALUES
-                     (?1, ?2, ?3, ?3, ?4, 0, 0, NULL, 0, 0, 0, 0, NULL, NULL, 0, ?5)",
+                     (?1, ?2, ?3, ?3, ?4, 0, 0, NULL, 0, 0, 0, 0, NULL, NULL, 0, ?5, 0)",
             )?
             .execute(params![
                 id,
@@ -207,7 +213,7 @@ impl Writer {
                 "UPDATE listings SET updated_at = ?2, phase = ?3, paused = ?4, steering = ?5,
                      position = ?6, entries = ?7, skipped = ?8, refused = ?9, bytes = ?10,
                      error = ?11, ended_at = ?12, all_well = ?13,
-                     changed = iif(?14, ?15, changed), request = ?16
+                     changed = iif(?14, ?15, changed), request = ?16, same = ?17
                  WHERE group_id = ?1",
             )?
             .execute(params![
@@ -227,6 +233,7 @@ impl Writer {
                 told,
                 self.sequence,
                 group.request,
+                rows::stored_length(found.same)?,
             ])?;
         Ok(())
     }
@@ -248,9 +255,15 @@ impl Writer {
 impl Session {
     /// See [`Store::groups`](towline_core::Store::groups).
     pub(crate) fn groups(&mut self, query: &GroupQuery) -> Result<Vec<GroupRecord>, Trouble> {
-        if !self.knows_listings()? {
-            return Ok(Vec::new());
-        }
+        // A store that is only read may be of an older schema.
+        let schema: i32 = self
+            .db
+            .pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let select = match schema {
+            ..3 => return Ok(Vec::new()),
+            3 => select_groups!("", "0"),
+            4.. => select_groups!(""),
+        };
         let mut conditions = vec!["1"];
         let mut values: Vec<Value> = Vec::new();
         if let Some(id) = query.id {
@@ -274,8 +287,7 @@ impl Session {
         let limit = if query.limit == 0 { PAGE } else { query.limit };
         values.push(row_count(limit).into());
         let sql = format!(
-            "{} WHERE {} ORDER BY l.group_id {} LIMIT ?",
-            select_groups!(""),
+            "{select} WHERE {} ORDER BY l.group_id {} LIMIT ?",
             conditions.join(" AND "),
             if query.newest_first { "DESC" } else { "ASC" },
         );
@@ -286,12 +298,6 @@ impl Session {
             groups.push(read(row)?);
         }
         Ok(groups)
-    }
-
-    /// A store that is only read may be of an older schema.
-    fn knows_listings(&self) -> Result<bool, Trouble> {
-        let known = "SELECT 1 FROM sqlite_schema WHERE name = 'listings'";
-        Ok(self.db.prepare_cached(known)?.exists([])?)
     }
 
     /// Those that changed behind a place, each with its own.

@@ -5,7 +5,7 @@
 pub(crate) const APPLICATION_ID: i32 = i32::from_be_bytes(*b"TOWL");
 
 /// The newest schema known here, in `user_version`.
-pub(crate) const VERSION: i32 = 3;
+pub(crate) const VERSION: i32 = 4;
 
 /// How many incidents are kept of each transfer.
 pub(crate) const INCIDENTS_KEPT: i64 = 64;
@@ -51,6 +51,13 @@ CREATE TABLE not_listed (
     };
 }
 
+/// What a sync compared as the same is counted: since schema 4.
+macro_rules! same {
+    () => {
+        "ALTER TABLE listings ADD COLUMN same INTEGER NOT NULL DEFAULT 0;"
+    };
+}
+
 /// Each schema, and what makes it of the one before.
 pub(crate) const STEPS: &[(i32, &str)] = &[
     // Schema 1 was written by builds of which not all knew these indexes.
@@ -62,6 +69,7 @@ pub(crate) const STEPS: &[(i32, &str)] = &[
              WHERE group_id IS NOT NULL;",
     ),
     (3, listings!()),
+    (4, same!()),
 ];
 
 /// Creates the newest schema in an empty database. The numbers of phases and other
@@ -181,5 +189,6 @@ CREATE TABLE tombstones (
     transfer INTEGER NOT NULL
 ) STRICT;
 ",
-    listings!()
+    listings!(),
+    same!()
 );

@@ -56,15 +56,15 @@ fn the_database_of_another_program_is_foreign() {
 fn a_newer_store_is_refused_with_both_versions() {
     let place = store_with(10);
     let db = Connection::open(database(&place)).unwrap();
-    db.pragma_update(None, "user_version", 4).unwrap();
+    db.pragma_update(None, "user_version", 5).unwrap();
     drop(db);
     let refused = refusal(&place);
     assert!(
         matches!(
             refused,
             StoreError::Newer {
-                found: 4,
-                known: 3,
+                found: 5,
+                known: 4,
                 ..
             }
         ),

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use towline_core::{
-    ConnectError, ErrorRecord, Failure, Fix, GroupId, History, Operation, Reaction, S3, S3Error,
-    S3ErrorKind, react,
+    ConnectError, Connection, ErrorRecord, Failure, Fix, GroupId, History, Operation, Reaction, S3,
+    S3Error, S3ErrorKind, react,
 };
 use towline_s3::S3Client;
 
@@ -249,9 +249,31 @@ impl TransferUtility {
     }
 
     /// Who asks for a group, with what was handed over for it.
-    pub(crate) fn asker_of_group(&self, group: GroupId, place: &Place) -> Result<Asker, Error> {
+    fn asker_of_group(&self, group: GroupId, place: &Place) -> Result<Asker, Error> {
         let client = self.connector().client_of_group(group, &place.connection);
         self.asker_with(client)
+    }
+
+    /// Where a bucket is, and who asks there: for a group over the connection that was
+    /// settled for it.
+    pub(crate) fn place_and_asker(
+        &self,
+        bucket: &str,
+        connection: Option<&Connection>,
+        group: Option<GroupId>,
+    ) -> Result<(Place, Asker), Error> {
+        match (group, connection) {
+            (Some(group), Some(connection)) => {
+                let place = self.place_as_it_stands(bucket, connection)?;
+                let asker = self.asker_of_group(group, &place)?;
+                Ok((place, asker))
+            }
+            (_, connection) => {
+                let place = self.place(bucket, connection)?;
+                let asker = self.asker(&place)?;
+                Ok((place, asker))
+            }
+        }
     }
 
     fn asker_with(&self, client: Result<Arc<S3Client>, ConnectError>) -> Result<Asker, Error> {

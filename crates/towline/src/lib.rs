@@ -295,7 +295,7 @@ pub use request::{Listed, TransferRequest};
 pub use settings::SettingsError;
 pub use sync::{
     MTIME_METADATA, SyncCompare, SyncDecision, SyncDeleted, SyncDeleter, SyncDeletion, SyncFilter,
-    SyncLeftOut, SyncPlan, SyncReason, SyncRequest,
+    SyncLeftOut, SyncOptions, SyncPlan, SyncReason, SyncRequest,
 };
 pub use transfer::Transfer;
 pub use utility::{TransferChange, TransferUtility};
@@ -305,11 +305,11 @@ pub use towline_core::{
     Access, AddressError, Addressing, BucketName, ByteRange, ChangeFilter, Checksum,
     ChecksumAlgorithm, ChecksumKind, Command, ConnectError, Connection, ConnectionSource, Cursor,
     Direction, Encryption, ErrorRecord, Extra, FoundCounts, Grant, Grantee, GroupId, GroupQuery,
-    GroupSums, Incident, KeyReference, ListedObject, ListingPhase, NetworkClass, NetworkPolicy,
-    NotDeleted, NotListed, ObjectAddress, ObjectKey, ObjectOptions, ObjectVersion, ObjectsPage,
-    Only, Operation, Outcome, ParkReason, PartSize, PartSizeError, Permission, Priority, Proof,
-    Query, ReadCondition, Reason, Record, State, StoreError, Timestamp, TransferId,
-    TransferOptions, UploadMode, Verified, WhenSourceChanges, WhenTargetExists,
+    GroupSums, Incident, KeyReference, ListedObject, ListingPhase, NOT_LISTED_KEPT, NetworkClass,
+    NetworkPolicy, NotDeleted, NotListed, ObjectAddress, ObjectKey, ObjectOptions, ObjectVersion,
+    ObjectsPage, Only, Operation, Outcome, ParkReason, PartSize, PartSizeError, Permission,
+    Priority, Proof, Query, ReadCondition, Reason, Record, State, StoreError, Timestamp,
+    TransferId, TransferOptions, UploadMode, Verified, WhenSourceChanges, WhenTargetExists,
 };
 pub use towline_engine::{
     Bandwidth, COMMIT_BOUNDS_MS, Checks, Config, Heeds, Limits, Profile as StoreProfile, Rate,

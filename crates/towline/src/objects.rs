@@ -129,20 +129,11 @@ impl ListRequest {
     }
 
     async fn send(self) -> Result<ObjectsPage, Error> {
-        let utility = &self.utility;
-        let bucket = &self.list.bucket;
-        let (place, asker) = match (self.group, &self.connection) {
-            (Some(group), Some(connection)) => {
-                let place = utility.place_as_it_stands(bucket, connection)?;
-                let asker = utility.asker_of_group(group, &place)?;
-                (place, asker)
-            }
-            (_, connection) => {
-                let place = utility.place(bucket, connection.as_ref())?;
-                let asker = utility.asker(&place)?;
-                (place, asker)
-            }
-        };
+        let (place, asker) = self.utility.place_and_asker(
+            &self.list.bucket,
+            self.connection.as_ref(),
+            self.group,
+        )?;
         let mut list = self.list;
         list.bucket = place.bucket;
         let send = move |s3: std::sync::Arc<towline_s3::S3Client>| {

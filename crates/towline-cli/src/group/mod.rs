@@ -12,7 +12,8 @@ use serde_json::json;
 use towline::{Direction, Group, GroupId, GroupQuery, SqliteReader, State};
 use towline_daemon::{Client, ClientError, FindGroups, FindLeftOut, LeftOutSeen};
 
-pub(crate) use self::begin::run;
+pub(crate) use self::begin::{Asked, run};
+pub(crate) use self::stay::{GroupStayed, exit_of};
 pub(crate) use self::steer::steer;
 use crate::error::Error;
 use crate::output::{Output, one_line};
@@ -274,6 +275,7 @@ fn sentence(group: &Group) -> String {
         (sums.failed, "failed"),
         (sums.canceled, "canceled"),
         (sums.paused, "paused"),
+        (found.same, "the same"),
         (found.skipped, "skipped"),
         (found.refused, "left out"),
     ] {

@@ -9,7 +9,7 @@ use towline_daemon::{ClientError, Event, Follow, GroupVerb, SteerGroup};
 
 use super::{APART, Groups, LOOK};
 use crate::args::Waiting;
-use crate::attach::{REFRESH, Stay, Stayed, never_answered, say_end, too_long, too_long_silent};
+use crate::attach::{REFRESH, Stay, never_answered, say_end, too_long, too_long_silent};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
@@ -25,6 +25,17 @@ pub(crate) struct GroupStay<'a> {
     pub(crate) waiting: &'a Waiting,
     /// What it is to become.
     pub(crate) goal: State,
+}
+
+/// How staying with a group came to its end.
+pub(crate) enum GroupStayed {
+    /// It had its end.
+    Ended(Box<Group>),
+    /// It was removed, and that was said.
+    Removed,
+    /// Why was said; as it was last told.
+    GaveUp(Box<Group>),
+    Interrupted(Exit),
 }
 
 /// How following came to its end.
@@ -55,26 +66,30 @@ impl GroupStay<'_> {
         mut stay: Stay,
         output: &mut Output,
     ) -> Result<Exit, Error> {
-        match self.stay(&mut reach, &mut stay, output).await? {
-            Stayed::Ended(exit) => {
-                reach.lift_caps().await;
-                stay.end(reach, exit, output).await
+        let goal = self.goal;
+        let exit = match self.stay(&mut reach, &mut stay, output).await? {
+            GroupStayed::Ended(group) => {
+                Groups::of(&reach).say_left_out(&group, output).await?;
+                exit_of(&group, goal, output)
             }
-            Stayed::GaveUp(exit) => {
+            GroupStayed::Removed => Exit::Failed,
+            GroupStayed::GaveUp(_) => {
                 reach.leave().await?;
-                Ok(exit)
+                return Ok(Exit::Failed);
             }
-            Stayed::Interrupted(exit) => stay.leave(reach, exit, output).await,
-        }
+            GroupStayed::Interrupted(exit) => return stay.leave(reach, exit, output).await,
+        };
+        reach.lift_caps().await;
+        stay.end(reach, exit, output).await
     }
 
-    async fn stay(
+    /// Stays until the group has its end; says how each transfer did.
+    pub(crate) async fn stay(
         self,
         reach: &mut Reach,
         stay: &mut Stay,
         output: &mut Output,
-    ) -> Result<Stayed, Error> {
-        let goal = self.goal;
+    ) -> Result<GroupStayed, Error> {
         let mut following = Following {
             what: self,
             ended: HashSet::new(),
@@ -87,29 +102,26 @@ impl GroupStay<'_> {
         } = stay;
         let ended = tokio::select! {
             ended = following.follow(reach, progress, output) => ended?,
-            exit = signals.next() => return Ok(Stayed::Interrupted(exit)),
+            exit = signals.next() => return Ok(GroupStayed::Interrupted(exit)),
         };
         progress.clear();
         let group = following.what.group;
         match ended {
             Ended::GaveUp(why) => {
                 output.error(&why);
-                Ok(Stayed::GaveUp(Exit::Failed))
+                Ok(GroupStayed::GaveUp(Box::new(group)))
             }
             Ended::Removed => {
                 output.error(&format!("group {} was removed", group.id));
-                Ok(Stayed::Ended(Exit::Failed))
+                Ok(GroupStayed::Removed)
             }
-            Ended::All => {
-                Groups::of(reach).say_left_out(&group, output).await?;
-                Ok(Stayed::Ended(exit_of(&group, goal, output)))
-            }
+            Ended::All => Ok(GroupStayed::Ended(Box::new(group))),
         }
     }
 }
 
 /// Whether it became what it was to become.
-fn exit_of(group: &Group, goal: State, output: &mut Output) -> Exit {
+pub(crate) fn exit_of(group: &Group, goal: State, output: &mut Output) -> Exit {
     if let (ListingPhase::Failed, Some(error)) = (group.listing, &group.error) {
         output.error(&error.message);
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use towline_testkit::crash::bytes;
 
-use crate::common::{BUCKET, Scene, spawn, stderr};
+use crate::common::{BUCKET, Scene, json_lines, spawn, stderr};
 use crate::{UP, object, only_listed, put, summary, sync, synced, tree, write};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,14 +67,21 @@ async fn one_that_is_refused_stops_no_others_also_where_all_are_left_to_the_back
     upload.kill().unwrap();
     upload.wait().unwrap();
     let output = sync(&scene, "src", UP, &["--detach"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(output.stdout, b"group 1\n");
     scene.server.faults().bandwidth(0);
-    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-    assert!(stderr(&output).contains("left out"), "{}", stderr(&output));
     let begun = Instant::now();
     while object(&scene, "a").is_none() || object(&scene, "c").is_none() {
         assert!(begun.elapsed() < Duration::from_secs(60));
         std::thread::sleep(Duration::from_millis(20));
     }
+    let state = || json_lines(&scene.run(&["groups", "--json", "1"]))[0]["state"].clone();
+    while state() != "failed" {
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let told = scene.run(&["groups", "1"]);
+    assert!(stderr(&told).contains("left out"), "{}", stderr(&told));
     scene.run(&["daemon", "stop"]); // it may have left by itself
     assert_ne!(object(&scene, "b"), Some(b"b".to_vec()));
 }

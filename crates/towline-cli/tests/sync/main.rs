@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod deleting;
+mod group;
 mod killed;
 mod left_out;
 mod many;

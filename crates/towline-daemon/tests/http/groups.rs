@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use towline::{Connection, ConnectionSource, Credentials, GroupRequest, HandedOver};
+use towline::{
+    Connection, ConnectionSource, Credentials, GroupRequest, HandedOver, SyncCompare, SyncOptions,
+};
 use towline_daemon::{BeginGroup, Client};
 use towline_testserver::{Operation, Rule, Script};
 
@@ -139,6 +141,40 @@ async fn a_directory_is_begun_followed_listed_and_removed_as_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sync_is_begun_as_a_group_that_counts_what_is_the_same() {
+    let served = Served::start().await;
+    let dir = filled(&served, "dir", 5);
+    std::fs::write(dir.join("x.tmp"), "not this").unwrap();
+    let put = served.s3.put_object(BUCKET, "p/0003", "bytes".into());
+    put.await.unwrap();
+    let mut request = upload(&dir);
+    let how = json!({ "compare": "size", "filter": { "exclude": ["*.tmp"], "newer_than_ms": 3_600_000 } });
+    request["sync"] = how;
+    let id = begin(&served, &request).json()["group"]["id"].clone();
+    let ended = until(&served, &id, "completed").await;
+    let found = &ended["found"];
+    assert_eq!((&found["entries"], &found["same"]), (&json!(6), &json!(1)));
+    assert_eq!(ended["transfers"]["completed"], 4);
+
+    let document = served.http.get("/v1/openapi.json").json();
+    let schemas = &document["components"]["schemas"];
+    for (name, field) in [("GroupRequest", "sync"), ("FoundCounts", "same")] {
+        assert!(schemas[name]["properties"][field].is_object(), "{name}");
+    }
+    for (field, bad) in [
+        ("filter", json!({ "exclude": ["[a"] })),
+        ("filter", json!({ "no such": 1 })),
+        ("compare", json!("by heart")),
+    ] {
+        request["sync"] = json!({ field: bad });
+        let answer = begin(&served, &request);
+        assert_eq!(answer.status, 400, "{}", answer.json());
+    }
+    let groups = served.http.get("/v1/groups").json()["groups"].clone();
+    assert_eq!(groups.as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_group_is_paused_resumed_and_canceled_as_one() {
     let served = Served::start().await;
     served.s3.faults().offline(true);
@@ -254,6 +290,20 @@ async fn a_group_lists_and_moves_with_the_credentials_that_were_handed_over_for_
         assert_eq!(ended["transfers"]["completed"], 3);
     }
     assert_eq!(std::fs::read(served.path("back/0002")).unwrap(), b"bytes");
+
+    // Comparing asks with them too.
+    let mut how = SyncOptions::default();
+    how.compare = SyncCompare::Checksum;
+    let mut request = GroupRequest::upload(&dir, BUCKET, "p/");
+    request.connection = Some(connection);
+    request.sync = Some(how);
+    let begin = BeginGroup {
+        request,
+        credentials: Some(HandedOver::from(&own)),
+    };
+    let begun = client.begin_group(&begin).await.unwrap();
+    let ended = until(&served, &json!(begun.group.id), "completed").await;
+    assert_eq!(ended["found"]["same"], 3);
 }
 
 /// The events of a stream up to the end of a group: what they tell, in short.

@@ -15,8 +15,8 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use tempfile::TempDir;
 use towline_core::{
-    Change, Changed, Cursor, GroupPage, GroupQuery, Incident, NewGroup, PartRow, Phase, Query,
-    Record, Store, Timestamp, TransferId,
+    Change, Changed, Cursor, FoundCounts, GroupPage, GroupQuery, Incident, NewGroup, PartRow,
+    Phase, Query, Record, Store, Timestamp, TransferId,
 };
 use towline_store_sqlite::{SqliteReader, SqliteStore};
 use towline_testkit::store_contract::{Sample, block_on, completed, part, phase};
@@ -25,7 +25,7 @@ use towline_testkit::store_contract::{Sample, block_on, completed, part, phase};
 const CLOSED: [bool; 2] = [true, false];
 
 /// The schemas before the newest.
-const OLD: [i64; 2] = [1, 2];
+const OLD: [i64; 3] = [1, 2, 3];
 
 #[test]
 fn t37_a_store_of_an_old_schema_opens_and_its_transfers_are_as_they_were() {
@@ -145,12 +145,38 @@ fn who_only_reads_a_store_of_an_old_schema_reads_it_and_changes_nothing() {
 fn a_store_that_was_brought_to_the_newest_schema_has_the_tables_of_a_new_one() {
     let fresh = tempfile::tempdir().unwrap();
     block_on(SqliteStore::open(fresh.path()).unwrap().close()).unwrap();
-    for text in [stores::text(2), stores::text(1), oldest()] {
+    for text in [stores::text(3), stores::text(2), stores::text(1), oldest()] {
         let place = old(&text, true);
         block_on(SqliteStore::open(place.path()).unwrap().close()).unwrap();
         assert_eq!(tables(place.path()), tables(fresh.path()));
         assert_eq!(version(place.path()), version(fresh.path()));
     }
+}
+
+#[test]
+fn a_group_of_schema_3_is_as_it_was_and_has_compared_nothing_as_the_same() {
+    let group = "INSERT INTO groups (id, name) VALUES (900, 'listed');
+                 INSERT INTO listings VALUES (900, '{}', 1, 2, 1, 0, 0, 'behind', 7, 2, 1, 9,
+                     NULL, NULL, 0, 3);";
+    let place = old(&(stores::text(3) + group), true);
+    let reader = SqliteReader::open(place.path()).unwrap();
+    let seen = block_on(reader.groups(GroupQuery::default())).unwrap();
+    drop(reader);
+    let [group] = &seen[..] else {
+        panic!("{seen:?}");
+    };
+    assert_eq!(group.position.as_deref(), Some("behind"));
+    let found = FoundCounts {
+        entries: 7,
+        skipped: 2,
+        refused: 1,
+        same: 0,
+        bytes: 9,
+    };
+    assert_eq!(group.found, found);
+    let store = SqliteStore::open(place.path()).unwrap();
+    let groups = block_on(store.groups(GroupQuery::default())).unwrap();
+    assert_eq!(groups, seen);
 }
 
 #[test]

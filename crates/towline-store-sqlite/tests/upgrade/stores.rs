@@ -7,12 +7,15 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 /// The text of a store of an old schema. The second one added indexes, which some
-/// builds of the first had too.
+/// builds of the first had too, and the third one tables.
 pub(crate) fn text(schema: i64) -> String {
-    let kept = if schema == 2 { 1 } else { schema };
     let says = |schema: i64| format!("PRAGMA user_version = {schema};");
-    let text = std::fs::read_to_string(file(kept)).unwrap();
-    text.replace(&says(kept), &says(schema))
+    let read = |schema| std::fs::read_to_string(file(schema)).unwrap();
+    let first = read(1).replace(&says(1), &says(schema));
+    match schema {
+        3 => first + &read(3),
+        _ => first,
+    }
 }
 
 pub(crate) fn file(schema: i64) -> PathBuf {

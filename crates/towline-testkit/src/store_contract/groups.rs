@@ -149,7 +149,8 @@ pub async fn a_page_of_a_group_is_recorded_with_its_place_or_not_at_all(
     store.create_many(vec![other]).await.unwrap();
     let mut first = page("g", &["a", "b"]);
     first.not_listed = vec![refused("x", false), refused("y", true)];
-    first.entries = 4;
+    first.entries = 7;
+    first.same = 3;
     let created = store.record_page(group, first).await.unwrap().unwrap();
     let ids: Vec<TransferId> = created.iter().map(|it| it.record().id).collect();
     assert_eq!(ids.len(), 2);
@@ -166,9 +167,10 @@ pub async fn a_page_of_a_group_is_recorded_with_its_place_or_not_at_all(
     let now = one(&*store, group).await;
     assert_eq!(now.position.as_deref(), Some("behind b"));
     let found = FoundCounts {
-        entries: 4,
+        entries: 7,
         skipped: 1,
         refused: 1,
+        same: 3,
         bytes: 20,
     };
     assert_eq!(now.found, found);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use towline_core::{Direction, GroupId, ListedObject, LocalFailure, NotListed};
 
+use super::compared::Compared;
 use super::origin::Copies;
 use super::{ListingRequest, Place};
 use crate::prefix::PrefixListing;
@@ -16,8 +17,13 @@ use crate::{Error, SubmitError, TransferRequest, TransferUtility};
 const FILES: usize = 1000;
 
 /// One step of a listing.
+#[derive(Default)]
 pub(super) struct Step {
     pub(super) entries: Vec<Entry>,
+    /// Files or objects, also those that are no entries.
+    pub(super) found: u64,
+    /// Those that are the same on both sides.
+    pub(super) same: u64,
     /// Where it goes on.
     pub(super) place: Option<Place>,
     pub(super) last: bool,
@@ -43,6 +49,7 @@ pub(super) enum Entries {
         /// Taken while it goes on elsewhere.
         walk: Option<Peekable<Walk>>,
     },
+    Compared(Box<Compared>),
 }
 
 impl Entries {
@@ -52,6 +59,10 @@ impl Entries {
         asked: &ListingRequest,
         behind: Option<Place>,
     ) -> Result<Self, Error> {
+        if let Some(how) = &asked.sync {
+            let compared = Compared::open(group, (asked, how), behind)?;
+            return Ok(Self::Compared(Box::new(compared)));
+        }
         match asked.like.direction {
             Direction::Download => {
                 let pages = PrefixListing::of(group, asked.clone(), behind)?;
@@ -93,6 +104,7 @@ impl Entries {
                 *walk = Some(going);
                 files(asked, found, last)
             }
+            Self::Compared(compared) => compared.next(utility).await,
         }
     }
 }
@@ -123,8 +135,11 @@ async fn objects(utility: &TransferUtility, pages: &mut PrefixListing) -> Result
             why: "it stands for a directory".into(),
         })
     });
+    let entries: Vec<Entry> = wanted.chain(without).chain(directories).collect();
     Ok(Step {
-        entries: wanted.chain(without).chain(directories).collect(),
+        found: entries.len() as u64,
+        same: 0,
+        entries,
         place: pages.place(),
         last: pages.is_done(),
     })
@@ -176,6 +191,8 @@ fn files(asked: &ListingRequest, found: Vec<Found>, last: bool) -> Result<Step, 
         });
     }
     Ok(Step {
+        found: entries.len() as u64,
+        same: 0,
         entries,
         place: after.map(|after| Place {
             after,
@@ -186,7 +203,7 @@ fn files(asked: &ListingRequest, found: Vec<Found>, last: bool) -> Result<Step, 
 }
 
 /// The directory is the one that it was.
-fn be_the_same(asked: &ListingRequest) -> Result<(), Error> {
+pub(super) fn be_the_same(asked: &ListingRequest) -> Result<(), Error> {
     match std::fs::metadata(&asked.dir) {
         Ok(meta) if asked.inode.is_none_or(|inode| inode == meta.ino()) => Ok(()),
         Ok(_) => Err(unreadable(asked, "another directory is there now".into())),
@@ -194,7 +211,7 @@ fn be_the_same(asked: &ListingRequest) -> Result<(), Error> {
     }
 }
 
-fn unreadable(asked: &ListingRequest, why: String) -> Error {
+pub(super) fn unreadable(asked: &ListingRequest, why: String) -> Error {
     SubmitError::Source(LocalFailure::SourceUnreadable {
         path: asked.dir.display().to_string(),
         why,

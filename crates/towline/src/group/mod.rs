@@ -1,9 +1,11 @@
 //! Groups that list their own transfers: the files of a directory, the objects
-//! below a prefix, which are downloaded or copied. Each is recorded before anything is listed, goes on with its
-//! listing in a later process, and has one end.
+//! below a prefix, which are downloaded or copied, or what differs of a directory and
+//! a prefix. Each is recorded before anything is listed, goes on with its listing in a
+//! later process, and has one end.
 
 mod building;
 mod carry;
+mod compared;
 mod directory;
 mod entries;
 mod origin;
@@ -34,8 +36,8 @@ use crate::transfer::is_normal;
 use crate::{Error, TransferUtility, path_json};
 
 /// A group of transfers that lists them by itself, at one moment: the files of a
-/// directory that are uploaded, or the objects below a prefix that are downloaded or
-/// copied.
+/// directory that are uploaded, the objects below a prefix that are downloaded or
+/// copied, or of a directory and a prefix those that differ.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Group {

@@ -100,12 +100,14 @@ impl Copies {
     pub(super) async fn next(&mut self, utility: &TransferUtility) -> Result<Step, Error> {
         let objects = self.pages.next(utility).await?.unwrap_or_default();
         Ok(Step {
+            found: objects.len() as u64,
             entries: objects.into_iter().map(|it| self.entry(it)).collect(),
             place: self.pages.after().map(|after| Place {
                 after: after.to_owned(),
                 files: Vec::new(),
             }),
             last: self.pages.is_done(),
+            ..Step::default()
         })
     }
 

@@ -45,7 +45,8 @@ impl Recording<'_> {
         let _one_at_a_time = self.utility.one_submit_at_a_time().await;
         let mut page = GroupPage {
             from_start: self.from_start,
-            entries: settled.len() as u64,
+            entries: step.found,
+            same: step.same,
             position: step.place.as_ref().map(Place::write).transpose()?,
             last: step.last,
             at: submit::now(),
@@ -165,7 +166,8 @@ impl Recording<'_> {
         settled: Settled,
         looked: Looked,
     ) -> Result<Verdict, Error> {
-        if self.again && self.is_there(request).await? {
+        // A sync compares: what it has done and still differs is done again.
+        if self.again && self.asked.sync.is_none() && self.is_there(request).await? {
             return Ok(Verdict::There);
         }
         if self.asked.spares && self.was_done(request, listed).await? {
@@ -179,18 +181,29 @@ impl Recording<'_> {
             Ok(None) => return Ok(Verdict::New(Box::new(settled.into_new()))),
             Ok(Some(again)) => again,
             Err(SubmitError::OptionsDiffer { id, .. }) if settled.restart => Again::Attach(id),
+            // Its file had another time then.
+            Err(SubmitError::OptionsDiffer { id, .. })
+                if self.asked.sync.is_some() && self.is_of_this_name(id).await? =>
+            {
+                self.utility.give_up(id).await?;
+                return Ok(Verdict::New(Box::new(settled.into_new())));
+            }
             Err(error) => return Ok(Verdict::Without(refused(request, &error))),
         };
         if settled.restart {
             self.utility.give_up(again.id()).await?;
             return Ok(Verdict::New(Box::new(settled.into_new())));
         }
-        let record = self.utility.store().get(again.id()).await?;
-        let group = record.and_then(|record| record.spec.group.clone());
-        if group.as_deref() == Some(self.asked.name()) {
-            return Ok(Verdict::Adopted(again));
+        match self.is_of_this_name(again.id()).await? {
+            true => Ok(Verdict::Adopted(again)),
+            false => Ok(Verdict::UnderWay(again)),
         }
-        Ok(Verdict::UnderWay(again))
+    }
+
+    async fn is_of_this_name(&self, id: TransferId) -> Result<bool, Error> {
+        let record = self.utility.store().get(id).await?;
+        let group = record.and_then(|record| record.spec.group.clone());
+        Ok(group.as_deref() == Some(self.asked.name()))
     }
 
     /// Whether this group has a transfer for it.

@@ -14,11 +14,13 @@ use super::{GroupObserver, ListingRequest};
 use crate::prefix::{bad_prefix, depth_of, make_durable};
 use crate::sync::be_directory;
 use crate::{
-    Error, SubmitError, TransferRequest, TransferUtility, check, check_options, path_json,
+    Error, SubmitError, SyncOptions, TransferRequest, TransferUtility, check, check_options,
+    path_json,
 };
 
-/// The upload of a directory, or the download or copy of a prefix, to be begun as a
-/// group with [`TransferUtility::begin_group`].
+/// The upload of a directory, the download or copy of a prefix, or a sync of a
+/// directory and a prefix, to be begun as a group with
+/// [`TransferUtility::begin_group`].
 ///
 /// [`TransferUtility::upload_directory`], [`TransferUtility::download_prefix`] and
 /// [`TransferUtility::copy_prefix`] build it step by step; this is the form in which
@@ -53,6 +55,9 @@ pub struct GroupRequest {
     /// same, and starts them anew.
     #[serde(default)]
     pub restart: bool,
+    /// Only what differs is transferred. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync: Option<SyncOptions>,
 }
 
 impl GroupRequest {
@@ -110,6 +115,7 @@ impl GroupRequest {
             options: TransferOptions::default(),
             group: None,
             restart: false,
+            sync: None,
         }
     }
 
@@ -122,12 +128,30 @@ impl GroupRequest {
         Ok(self.name_at(&self.bucket, &source))
     }
 
+    /// Checks prefix and directory on this machine, as beginning it does; the directory
+    /// of a download is made if it is missing.
+    pub fn check(&self) -> Result<(), SubmitError> {
+        if !(self.prefix.is_empty() || self.prefix.ends_with('/')) {
+            return Err(bad_prefix());
+        }
+        match self.direction {
+            Direction::Upload => be_directory(&absolute(&self.path)?),
+            Direction::Download => be_target(&absolute(&self.path)?),
+            Direction::Copy if self.sync.is_some() => Err(check_options::bad(
+                "sync",
+                "a sync is of files and objects, and a copy has no files",
+            )),
+            Direction::Copy => Ok(()),
+        }
+    }
+
     fn name_at(&self, bucket: &str, dir: &Path) -> String {
         let (dir, prefix) = (dir.display(), &self.prefix);
+        let sync = if self.sync.is_some() { "sync " } else { "" };
         match (&self.group, self.direction) {
             (Some(name), _) => name.clone(),
-            (None, Direction::Download) => format!("s3://{bucket}/{prefix} to {dir}"),
-            (None, _) => format!("{dir} to s3://{bucket}/{prefix}"),
+            (None, Direction::Download) => format!("{sync}s3://{bucket}/{prefix} to {dir}"),
+            (None, _) => format!("{sync}{dir} to s3://{bucket}/{prefix}"),
         }
     }
 
@@ -137,9 +161,6 @@ impl GroupRequest {
         utility: &TransferUtility,
         resolved: bool,
     ) -> Result<ListingRequest, Error> {
-        if !(self.prefix.is_empty() || self.prefix.ends_with('/')) {
-            return Err(bad_prefix().into());
-        }
         let place = match &self.connection {
             Some(connection) if resolved => utility.place_as_it_stands(&self.bucket, connection)?,
             connection => utility.place(&self.bucket, connection.as_ref())?,
@@ -150,18 +171,15 @@ impl GroupRequest {
         let lacks_key = |key: &_| utility.lacks_key(key);
         check_options::settle(&mut settled, self.direction, lacks_key)?;
         let mut inode = None;
+        self.check()?;
         let dir = match self.direction {
             Direction::Upload => {
                 let dir = absolute(&self.path)?;
-                be_directory(&dir)?;
                 inode = std::fs::metadata(&dir).ok().map(|meta| meta.ino());
                 dir
             }
             Direction::Download => {
                 let dir = absolute(&self.path)?;
-                make_durable(&dir).map_err(|error| unusable(&dir, &error))?;
-                access(&dir, Access::WRITE_OK | Access::EXEC_OK)
-                    .map_err(|errno| unusable(&dir, &errno.into()))?;
                 options.root_depth = Some(depth_of(&dir));
                 dir
             }
@@ -193,12 +211,22 @@ impl GroupRequest {
             like,
             spares: false,
             inode,
+            sync: self.sync.map(|sync| SyncOptions {
+                filter: sync.filter.fixed(),
+                ..sync
+            }),
         })
     }
 }
 
 fn absolute(dir: &Path) -> Result<PathBuf, SubmitError> {
     Ok(check::absolute(dir)?.components().collect())
+}
+
+/// Files can be put there.
+fn be_target(dir: &Path) -> Result<(), SubmitError> {
+    make_durable(dir).map_err(|error| unusable(dir, &error))?;
+    access(dir, Access::WRITE_OK | Access::EXEC_OK).map_err(|errno| unusable(dir, &errno.into()))
 }
 
 pub(crate) fn unusable(dir: &Path, error: &std::io::Error) -> SubmitError {

@@ -9,7 +9,7 @@ use towline_core::{
 use towline_s3::Credentials;
 
 use super::GroupObserver;
-use crate::{Error, SubmitError, TransferRequest, TransferUtility, path_json, submit};
+use crate::{Error, SubmitError, SyncOptions, TransferRequest, TransferUtility, path_json, submit};
 
 /// What a group lists, and what its transfers are like.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub(crate) struct ListingRequest {
     /// Uploads: of the directory, as it was.
     #[serde(default)]
     pub(crate) inode: Option<u64>,
+    /// Only what differs is transferred.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sync: Option<SyncOptions>,
 }
 
 /// Where a listing goes on.
@@ -57,10 +60,14 @@ impl ListingRequest {
             let mut asked = asked.clone();
             asked.like.restart = false;
             asked.like.options.priority = Priority::default();
-            (asked.spares, asked.inode) = (false, None);
+            (asked.spares, asked.inode, asked.sync) = (false, None, None);
             serde_json::to_value(asked).ok()
         };
-        plain(self) == plain(other)
+        let compares_so = match (&self.sync, &other.sync) {
+            (Some(one), Some(other)) => one.is_same(other),
+            (one, other) => one.is_some() == other.is_some(),
+        };
+        compares_so && plain(self) == plain(other)
     }
 }
 
@@ -100,15 +107,19 @@ impl TransferUtility {
             // Nobody else waits for as long as S3 takes.
             drop(one_at_a_time);
             if there.listing != ListingPhase::Canceled && !asked.like.restart {
-                if !asked.is_same(&ListingRequest::read(&there.request)?) {
+                let begun = ListingRequest::read(&there.request)?;
+                if asked.is_same(&begun) {
+                    let priority = asked.like.options.priority;
+                    self.prioritize_group(there.id, priority).await?;
+                    self.hand_over_to_group(there.id, credentials).await?;
+                    self.resume_group(there.id).await?;
+                    self.carry_group(there.id, None).await?;
+                    return self.observe_group(there.id).await;
+                }
+                // A sync that compares otherwise takes the place of the one before.
+                if asked.sync.is_none() || begun.sync.is_none() {
                     return Err(taken(there).into());
                 }
-                let priority = asked.like.options.priority;
-                self.prioritize_group(there.id, priority).await?;
-                self.hand_over_to_group(there.id, credentials).await?;
-                self.resume_group(there.id).await?;
-                self.carry_group(there.id, None).await?;
-                return self.observe_group(there.id).await;
             }
             // It has its end before another of its name begins.
             self.carry_group(there.id, credentials).await?;
@@ -117,6 +128,7 @@ impl TransferUtility {
         };
         asked.spares = asked.like.direction == Direction::Download
             && !asked.like.restart
+            && asked.sync.is_none()
             && (newest.is_some_and(|there| there.listing == ListingPhase::Failed)
                 || self.has_unfinished(asked.name()).await?);
         let new = NewGroup {

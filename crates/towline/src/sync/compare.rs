@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use towline_core::{Direction, Timestamp};
 
 /// How a file and an object of one key are compared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SyncCompare {
     /// They are the same if their lengths are, and the source is not newer than the

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use towline_core::NotListed;
+
 use super::{SyncDeletion, SyncReason};
 use crate::TransferRequest;
 
@@ -59,14 +61,14 @@ pub struct SyncLeftOut {
 }
 
 impl SyncLeftOut {
-    /// One whose request was refused, with the code and the words of that.
-    pub fn refused(request: &TransferRequest, code: String, why: String) -> Self {
+    /// One of a group: what it refused, else what it skipped.
+    pub fn of_group(left_out: NotListed) -> Self {
         Self {
-            key: Some(request.key.clone()),
-            path: Some(request.path.clone()),
-            code,
-            why,
-            is_error: true,
+            key: left_out.key,
+            path: left_out.path,
+            code: left_out.code,
+            why: left_out.why,
+            is_error: !left_out.skipped,
         }
     }
 

@@ -115,7 +115,7 @@ impl SyncDeleter {
             Ok(below) => remove_beneath(&dir, &below, &seen).map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
-        match super::plan::blocking(&self.utility, remove).await? {
+        match super::blocking(&self.utility, remove).await? {
             Ok(true) => Ok(SyncDeleted::Gone),
             Ok(false) => Ok(SyncDeleted::Changed),
             Err(why) => Err(unwritable(why)),

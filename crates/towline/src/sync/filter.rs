@@ -1,13 +1,14 @@
 //! Which files and objects are kept in step: patterns as in a `.gitignore`, and
 //! bounds of length and time.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use globset::{GlobBuilder, GlobMatcher};
+use serde::{Deserialize, Serialize};
 use towline_core::Timestamp;
 
-use crate::SubmitError;
 use crate::check_options::bad;
+use crate::{SubmitError, submit};
 
 /// What a [`SyncRequest`](crate::SyncRequest) leaves out, on both sides. Default:
 /// nothing.
@@ -29,19 +30,32 @@ use crate::check_options::bad;
 /// # let _ = filter; Ok(()) }
 /// # example().unwrap();
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct SyncFilter {
-    excludes: Vec<Rule>,
-    includes: Vec<Rule>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    exclude: Vec<Rule>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    include: Vec<Rule>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     min_size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     max_size: Option<u64>,
-    after: Option<Timestamp>,
-    before: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    newer_than_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    older_than_ms: Option<u64>,
+    /// When ages are counted from: fixed once, so that they mean the same in a later
+    /// process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_of: Option<Timestamp>,
 }
 
 /// A line of a `.gitignore`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 struct Rule {
+    text: String,
     glob: GlobMatcher,
     /// It began with `!`.
     is_exception: bool,
@@ -56,7 +70,7 @@ impl SyncFilter {
     ///
     /// Fails where it is no pattern.
     pub fn exclude(mut self, pattern: &str) -> Result<Self, SubmitError> {
-        self.excludes.push(Rule::of(pattern, "exclude")?);
+        self.exclude.push(Rule::of(pattern, "exclude")?);
         Ok(self)
     }
 
@@ -65,7 +79,7 @@ impl SyncFilter {
     pub fn exclude_lines(mut self, lines: &str) -> Result<Self, SubmitError> {
         for line in lines.lines().map(without_spaces_behind) {
             if !line.is_empty() && !line.starts_with('#') {
-                self.excludes.push(Rule::of(line, "exclude")?);
+                self.exclude.push(Rule::of(line, "exclude")?);
             }
         }
         Ok(self)
@@ -75,7 +89,7 @@ impl SyncFilter {
     ///
     /// Fails where it is no pattern.
     pub fn include(mut self, pattern: &str) -> Result<Self, SubmitError> {
-        self.includes.push(Rule::of(pattern, "include")?);
+        self.include.push(Rule::of(pattern, "include")?);
         Ok(self)
     }
 
@@ -93,13 +107,25 @@ impl SyncFilter {
 
     /// Leaves out what was last changed longer ago than this. Default: nothing.
     pub fn newer_than(mut self, age: Duration) -> Self {
-        self.after = Some(ago(age));
-        self
+        self.newer_than_ms = Some(millis(age));
+        self.fixed()
     }
 
     /// Leaves out what was last changed within this time. Default: nothing.
     pub fn older_than(mut self, age: Duration) -> Self {
-        self.before = Some(ago(age));
+        self.older_than_ms = Some(millis(age));
+        self.fixed()
+    }
+
+    /// Counts ages from now on, unless they are counted from an earlier time.
+    pub(crate) fn fixed(mut self) -> Self {
+        self.as_of = Some(self.as_of.unwrap_or_else(submit::now));
+        self
+    }
+
+    /// As it was asked for, whenever that was.
+    pub(crate) fn at_any_time(mut self) -> Self {
+        self.as_of = None;
         self
     }
 
@@ -108,26 +134,30 @@ impl SyncFilter {
         if !self.enters(key, false) {
             return false;
         }
-        let mut included = parts(key, false).map(|part| verdict(&self.includes, part));
-        self.includes.is_empty() || included.any(|verdict| verdict == Some(true))
+        let mut included = parts(key, false).map(|part| verdict(&self.include, part));
+        self.include.is_empty() || included.any(|verdict| verdict == Some(true))
     }
 
     /// Whether anything below a directory may be taken; or whether a file is not
     /// left out.
     pub(super) fn enters(&self, key: &str, is_directory: bool) -> bool {
-        self.excludes.is_empty()
-            || !parts(key, is_directory).any(|part| verdict(&self.excludes, part) == Some(true))
+        self.exclude.is_empty()
+            || !parts(key, is_directory).any(|part| verdict(&self.exclude, part) == Some(true))
     }
 
     /// Whether something of this length and time is taken.
     pub(super) fn takes_one(&self, size: u64, modified: Option<Timestamp>) -> bool {
-        let in_time = |bound: Option<Timestamp>, is_in: fn(Timestamp, Timestamp) -> bool| {
-            bound.is_none_or(|bound| modified.is_none_or(|at| is_in(at, bound)))
+        let as_of = self.as_of.unwrap_or_else(submit::now).as_millis();
+        let in_time = |age: Option<u64>, is_in: fn(i64, i64) -> bool| {
+            let age = age.map(|age| i64::try_from(age).unwrap_or(i64::MAX));
+            age.is_none_or(|age| {
+                modified.is_none_or(|at| is_in(at.as_millis(), as_of.saturating_sub(age)))
+            })
         };
         self.min_size.is_none_or(|least| size >= least)
             && self.max_size.is_none_or(|most| size <= most)
-            && in_time(self.after, |at, bound| at >= bound)
-            && in_time(self.before, |at, bound| at <= bound)
+            && in_time(self.newer_than_ms, |at, bound| at >= bound)
+            && in_time(self.older_than_ms, |at, bound| at <= bound)
     }
 }
 
@@ -156,10 +186,25 @@ impl Rule {
             .build()
             .map_err(|error| wrong(&error.kind().to_string()))?;
         Ok(Self {
+            text: pattern.to_owned(),
             glob: glob.compile_matcher(),
             is_exception,
             is_of_directories,
         })
+    }
+}
+
+impl TryFrom<String> for Rule {
+    type Error = SubmitError;
+
+    fn try_from(text: String) -> Result<Self, SubmitError> {
+        Self::of(&text, "filter")
+    }
+}
+
+impl From<Rule> for String {
+    fn from(rule: Rule) -> Self {
+        rule.text
     }
 }
 
@@ -188,13 +233,14 @@ fn without_spaces_behind(line: &str) -> &str {
     }
 }
 
-fn ago(age: Duration) -> Timestamp {
-    let then = SystemTime::now().checked_sub(age);
-    then.unwrap_or(SystemTime::UNIX_EPOCH).into()
+fn millis(age: Duration) -> u64 {
+    u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     fn excluding(lines: &str) -> SyncFilter {
@@ -270,6 +316,31 @@ mod tests {
         let old = Some(Timestamp::from_millis(0));
         assert!(!filter.clone().newer_than(hour).takes_one(0, old));
         assert!(filter.older_than(hour).takes_one(0, old));
+    }
+
+    #[test]
+    fn a_filter_that_is_kept_means_what_it_meant_also_later() {
+        let hour = Duration::from_secs(3600);
+        let filter = excluding("*.tmp\n!keep.tmp").include("/a/").unwrap();
+        let filter = filter.max_size(5).newer_than(hour);
+        let kept = serde_json::to_string(&filter).unwrap();
+        let read: SyncFilter = serde_json::from_str(&kept).unwrap();
+        for (key, taken) in [
+            ("a/x", true),
+            ("a/x.tmp", false),
+            ("a/keep.tmp", true),
+            ("b", false),
+        ] {
+            assert_eq!(read.takes(key), taken, "{key}");
+        }
+        let begun = read.as_of.unwrap();
+        assert!(!read.takes_one(6, Some(begun)));
+        assert!(read.takes_one(5, Some(begun.plus_secs(-3600))));
+        assert!(!read.takes_one(5, Some(begun.plus_secs(-3601))));
+        let asked = |filter: SyncFilter| serde_json::to_string(&filter.at_any_time()).unwrap();
+        assert_eq!(asked(read), asked(filter));
+        let bad = serde_json::from_str::<SyncFilter>("{\"exclude\":[\"[a\"]}").unwrap_err();
+        assert!(bad.to_string().contains("\"[a\""), "{bad}");
     }
 
     #[test]

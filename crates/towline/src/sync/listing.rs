@@ -1,7 +1,7 @@
 //! The objects below a prefix, page by page, in the order of the bytes of their
 //! keys.
 
-use towline_core::{ListedObject, Operation, S3Error, S3ErrorKind};
+use towline_core::{GroupId, ListedObject, Operation, S3Error, S3ErrorKind};
 
 use crate::{Error, RequestError, TransferRequest, TransferUtility};
 
@@ -16,28 +16,43 @@ pub(super) struct Listing {
 enum Next {
     #[default]
     First,
+    After(String),
     Token(String),
     None,
 }
 
 impl Listing {
-    /// The next page; `None` behind the last. Fails where keys are in another order:
-    /// there are stores that keep them in directories.
+    /// Goes on behind a key.
+    pub(super) fn behind(key: String) -> Self {
+        Self {
+            last: Some(key.clone()),
+            next: Next::After(key),
+        }
+    }
+
+    /// The next page, with what was handed over for a group; `None` behind the last.
+    /// Fails where keys are in another order: there are stores that keep them in
+    /// directories.
     pub(super) async fn next(
         &mut self,
         utility: &TransferUtility,
         prefix: &str,
         like: &TransferRequest,
+        group: Option<GroupId>,
     ) -> Result<Option<Vec<ListedObject>>, Error> {
         let mut list = utility
             .list(like.bucket.as_str())
             .prefix(prefix)
             .access(like.options.access.clone());
         if let Some(connection) = &like.connection {
-            list = list.connection(connection.clone());
+            list = match group {
+                Some(group) => list.of_group(group, connection.clone()),
+                None => list.connection(connection.clone()),
+            };
         }
         let page = match &self.next {
             Next::First => list.await?,
+            Next::After(key) => list.start_after(key.as_str()).await?,
             Next::Token(token) => list.continuation(token.as_str()).await?,
             Next::None => return Ok(None),
         };
@@ -62,7 +77,7 @@ fn out_of_order() -> Error {
     let words = "the listing is not in the order of the bytes of its keys, as S3's is, \
                  so it cannot be compared with a directory step by step";
     let error = S3Error::new(Operation::ListObjects, S3ErrorKind::Malformed, words);
-    RequestError::of(error.into(), 1).into()
+    RequestError::of(error.into(), 1).for_good().into()
 }
 
 #[cfg(test)]

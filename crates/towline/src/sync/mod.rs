@@ -2,11 +2,15 @@
 //! their keys, page by page, and tells what has to be done.
 
 mod compare;
+mod comparison;
 mod decision;
 mod delete;
 mod filter;
 mod listing;
+mod options;
 mod plan;
+#[cfg(test)]
+mod resumed;
 mod walk;
 
 use std::path::{Path, PathBuf};
@@ -18,22 +22,26 @@ pub use compare::{SyncCompare, SyncReason};
 pub use decision::{SyncDecision, SyncLeftOut};
 pub use delete::{SyncDeleted, SyncDeleter, SyncDeletion};
 pub use filter::SyncFilter;
+pub use options::SyncOptions;
 pub use plan::SyncPlan;
 
-use crate::prefix::{bad_prefix, depth_of, make_durable};
-pub(crate) use plan::blocking;
+pub(crate) use comparison::{Comparison, Looked, Parts, blocking};
 pub(crate) use walk::{Found, Names, Walk};
 
-use crate::{Error, SubmitError, TransferRequest, TransferUtility, check, check_options};
+use crate::prefix::{bad_prefix, depth_of, make_durable};
+use crate::{
+    Error, GroupObserver, GroupRequest, SubmitError, TransferRequest, TransferUtility, check,
+    check_options,
+};
 
 /// The name in an object's own metadata of the time at which its file was last
 /// changed, in seconds since 1970 with nine decimals; see
 /// [`SyncRequest::record_mtime`].
 pub const MTIME_METADATA: &str = "towline-mtime";
 
-/// A directory and a prefix that are to be compared. Ask for its
-/// [`plan`](Self::plan).
-#[must_use = "ask for its plan"]
+/// A directory and a prefix that are to be compared. [`start`](Self::start) it as a
+/// group, or ask for its [`plan`](Self::plan).
+#[must_use = "start it, or ask for its plan"]
 #[derive(Debug)]
 pub struct SyncRequest {
     utility: TransferUtility,
@@ -41,10 +49,8 @@ pub struct SyncRequest {
     dir: PathBuf,
     /// What every request is like.
     like: TransferRequest,
-    filter: SyncFilter,
-    compare: SyncCompare,
+    how: SyncOptions,
     delete: bool,
-    record_mtime: bool,
     dry_run: bool,
 }
 
@@ -57,12 +63,17 @@ impl TransferUtility {
     /// [`key_of`](crate::key_of) reads it; a name that no key is written as is its
     /// own key. No symbolic link is followed.
     ///
-    /// The plan does nothing itself: submit its requests, with
-    /// [`submit`](TransferUtility::submit) or elsewhere.
+    /// [`start`](SyncRequest::start) makes one [group](crate::Group) of it, which
+    /// compares by itself and goes on with that in a later process. A
+    /// [`plan`](SyncRequest::plan) tells each decision and does nothing itself.
     ///
     /// ```no_run
     /// # async fn example(utility: towline::TransferUtility) -> Result<(), towline::Error> {
     /// use towline::SyncDecision;
+    ///
+    /// let group = utility.sync_up("/data/photos", "my-bucket", "photos/").start().await?;
+    /// let ended = group.finished().await?;
+    /// println!("{} sent, {} the same", ended.transfers.completed, ended.found.same);
     ///
     /// let mut plan = utility.sync_up("/data/photos", "my-bucket", "photos/").plan().await?;
     /// while let Some(decision) = plan.next().await? {
@@ -107,10 +118,8 @@ impl SyncRequest {
             prefix,
             dir: dir.to_owned(),
             like,
-            filter: SyncFilter::default(),
-            compare: SyncCompare::default(),
+            how: SyncOptions::default(),
             delete: false,
-            record_mtime: false,
             dry_run: false,
         }
     }
@@ -118,18 +127,24 @@ impl SyncRequest {
     /// What is left out on both sides: it is neither transferred nor deleted.
     /// Default: nothing.
     pub fn filter(mut self, filter: SyncFilter) -> Self {
-        self.filter = filter;
+        self.how.filter = filter;
+        self
+    }
+
+    /// All of how they are compared, as plain data.
+    pub fn how(mut self, how: SyncOptions) -> Self {
+        self.how = how;
         self
     }
 
     /// How a file and an object are compared. Default: by length and time.
     pub fn compare(mut self, how: SyncCompare) -> Self {
-        self.compare = how;
+        self.how.compare = how;
         self
     }
 
-    /// Tells also what the destination has and the source does not, to be deleted
-    /// with [`SyncPlan::deleter`]. Default: no.
+    /// A plan tells also what the destination has and the source does not, to be
+    /// deleted with [`SyncPlan::deleter`]. Default: no.
     pub fn delete(mut self, delete: bool) -> Self {
         self.delete = delete;
         self
@@ -139,7 +154,7 @@ impl SyncRequest {
     /// compared, as metadata: [`MTIME_METADATA`]. A listing does not tell metadata,
     /// so nothing is compared by it. Default: no.
     pub fn record_mtime(mut self, record: bool) -> Self {
-        self.record_mtime = record;
+        self.how.record_mtime = record;
         self
     }
 
@@ -161,7 +176,8 @@ impl SyncRequest {
         self
     }
 
-    /// Cancels unfinished transfers of the same and starts them anew.
+    /// Cancels an unfinished group of the same, and unfinished transfers, and starts
+    /// them anew.
     pub fn restart(mut self, restart: bool) -> Self {
         self.like.restart = restart;
         self
@@ -173,6 +189,42 @@ impl SyncRequest {
     pub fn dry_run(mut self, dry_run: bool) -> Self {
         self.dry_run = dry_run;
         self
+    }
+
+    /// Records it as a group, which compares the two by itself, in the order of their
+    /// keys, and transfers what differs; or goes on with the one that is there. The
+    /// directory of a download is made if it is missing.
+    ///
+    /// A later process goes on behind what was compared. What is the same on both
+    /// sides is counted in [`FoundCounts::same`](crate::FoundCounts) and leaves nothing else behind.
+    ///
+    /// The same call again is the same group while that is unfinished; a call that
+    /// compares otherwise cancels that one first, and compares anew. Whatever failed
+    /// before goes on where it still differs.
+    ///
+    /// A group deletes nothing: with [`delete`](Self::delete) or
+    /// [`dry_run`](Self::dry_run) this fails with [`SubmitError::BadOption`].
+    pub async fn start(self) -> Result<GroupObserver, Error> {
+        for (asked, option) in [(self.delete, "delete"), (self.dry_run, "dry_run")] {
+            if asked {
+                let why = "a group transfers and does nothing else: ask for the plan";
+                return Err(check_options::bad(option, why).into());
+            }
+        }
+        let like = self.like;
+        let request = match like.direction {
+            Direction::Download => GroupRequest::download(like.bucket, self.prefix, self.dir),
+            _ => GroupRequest::upload(self.dir, like.bucket, self.prefix),
+        };
+        let request = GroupRequest {
+            connection: like.connection,
+            options: like.options,
+            group: like.group,
+            restart: like.restart,
+            sync: Some(self.how),
+            ..request
+        };
+        self.utility.begin_group(request).await
     }
 
     /// Checks prefix and directory; the directory of a download is made if it is
@@ -220,18 +272,16 @@ impl SyncRequest {
         let group = like.group.take().unwrap_or_else(group);
         like.group = Some(group);
         like.bucket = place.bucket;
-        let parts = plan::Parts {
-            utility: self.utility,
+        let parts = Parts {
             prefix: self.prefix,
             dir,
             like,
-            filter: self.filter,
-            compare: self.compare,
+            how: self.how,
             delete: self.delete,
-            record_mtime: self.record_mtime,
             folds,
+            group: None,
         };
-        Ok(SyncPlan::of(parts))
+        Ok(SyncPlan::of(self.utility, parts))
     }
 }
 

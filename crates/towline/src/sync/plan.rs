@@ -1,26 +1,8 @@
-//! The plan: files and objects side by side in the order of their keys, and a
-//! decision for each.
+//! The plan: each decision of a comparison, told one by one.
 
-use std::collections::VecDeque;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use towline_core::{Direction, ListedObject, ObjectKey};
-use towline_engine::{KeyNames, KeyPlace, path_of};
-
-use super::compare::{Look, Looks, Side, ends, looks, side};
-use super::listing::Listing;
-use super::walk::{Found, LocalFile, Missed, Names, NoFile, Walk, without_slash};
-use super::{
-    MTIME_METADATA, SyncCompare, SyncDecision, SyncDeleter, SyncDeletion, SyncFilter, SyncLeftOut,
-    SyncReason,
-};
-use crate::prefix::usable;
-use crate::{Error, TransferRequest, TransferUtility, VerifyResult};
-
-/// So many files are looked for at a time.
-const FILES: usize = 1000;
+use super::comparison::{Comparison, Looked, Parts};
+use super::{SyncDecision, SyncDeleter};
+use crate::{Error, TransferUtility};
 
 /// A directory and a prefix, compared step by step; see
 /// [`SyncRequest::plan`](crate::SyncRequest::plan). A page of the listing and a
@@ -28,96 +10,48 @@ const FILES: usize = 1000;
 /// the way to them.
 #[derive(Debug)]
 pub struct SyncPlan {
-    parts: Parts,
-    filter: Arc<SyncFilter>,
-    /// Taken while it goes on elsewhere; `None` for good behind its last file.
-    walk: Option<Walk>,
-    walked: bool,
-    files: VecDeque<Found>,
-    listing: Listing,
-    objects: VecDeque<ListedObject>,
-    names: KeyNames,
-    /// What was left out at the source and may hold what comes next; each begins
-    /// with the one before.
-    left_out: Vec<String>,
-    /// The directory of a download is there, so what is in it is looked at.
-    has_dir: bool,
-    /// Which directory it was at first: a file system that goes away while it is
-    /// walked leaves an empty one.
-    top: Option<(u64, u64)>,
-    is_complete: bool,
-    saw_source: bool,
-}
-
-/// What a plan is made of.
-#[derive(Debug)]
-pub(super) struct Parts {
-    pub(super) utility: TransferUtility,
-    pub(super) prefix: String,
-    pub(super) dir: PathBuf,
-    pub(super) like: TransferRequest,
-    pub(super) filter: SyncFilter,
-    pub(super) compare: SyncCompare,
-    pub(super) delete: bool,
-    pub(super) record_mtime: bool,
-    pub(super) folds: bool,
+    utility: TransferUtility,
+    comparison: Comparison,
 }
 
 impl SyncPlan {
-    pub(super) fn of(mut parts: Parts) -> Self {
-        let filter = Arc::new(std::mem::take(&mut parts.filter));
-        let is_upload = parts.like.direction == Direction::Upload;
-        let has_dir = is_upload || parts.dir.is_dir();
-        let names = match is_upload {
-            true => Names::KeysOrThemselves,
-            false => Names::Keys,
-        };
+    pub(super) fn of(utility: TransferUtility, parts: Parts) -> Self {
         Self {
-            walk: has_dir.then(|| Walk::new(&parts.dir, filter.clone(), names)),
-            walked: !has_dir,
-            files: VecDeque::new(),
-            listing: Listing::default(),
-            objects: VecDeque::new(),
-            names: KeyNames::new(parts.folds),
-            left_out: Vec::new(),
-            has_dir,
-            top: top(&parts.dir),
-            is_complete: true,
-            saw_source: false,
-            filter,
-            parts,
+            utility,
+            comparison: Comparison::of(parts),
         }
     }
 
     /// The name of the group that the requests belong to.
     pub fn group(&self) -> &str {
-        self.parts.like.group.as_deref().unwrap_or_default()
+        let like = &self.comparison.parts().like;
+        like.group.as_deref().unwrap_or_default()
     }
 
     /// Whether all that was to be read so far was read: where a directory or file
     /// could not be, what is missing there may not be missing, so nothing should
     /// be deleted.
     pub fn is_complete(&self) -> bool {
-        self.is_complete
+        self.comparison.is_complete()
     }
 
     /// Whether the source had anything so far that its name does not leave out;
     /// what stands for a directory is nothing. An
     /// empty source may be the wrong one, so nothing should be deleted by it.
     pub fn saw_source(&self) -> bool {
-        self.saw_source
+        self.comparison.saw_source()
     }
 
     /// Who deletes what this plan tells.
     pub fn deleter(&self) -> SyncDeleter {
-        let like = &self.parts.like;
+        let parts = self.comparison.parts();
         SyncDeleter {
-            utility: self.parts.utility.clone(),
-            direction: like.direction,
-            bucket: like.bucket.clone(),
-            connection: like.connection.clone(),
-            access: like.options.access.clone(),
-            dir: self.parts.dir.clone(),
+            utility: self.utility.clone(),
+            direction: parts.like.direction,
+            bucket: parts.like.bucket.clone(),
+            connection: parts.like.connection.clone(),
+            access: parts.like.options.access.clone(),
+            dir: parts.dir.clone(),
         }
     }
 
@@ -128,353 +62,11 @@ impl SyncPlan {
     /// this before it is done cannot go on with the plan.
     pub async fn next(&mut self) -> Result<Option<SyncDecision>, Error> {
         loop {
-            self.fill().await?;
-            if let Some(Found::LeftOut(missed)) = self.files.front()
-                && missed.key.is_none()
-                && let Some(Found::LeftOut(missed)) = self.files.pop_front()
-            {
-                if let Some(decision) = self.missed(missed) {
-                    return Ok(Some(decision));
-                }
-                continue;
-            }
-            let file = self.files.front().and_then(Found::key);
-            let object = self.objects.front().map(|object| self.below(object));
-            let decision = match side(file, object) {
-                Side::Neither => return Ok(None),
-                Side::Object => self.objects.pop_front().map(|it| self.object_alone(it)),
-                Side::File => self.files.pop_front().map(|found| match found {
-                    Found::File(file) => self.file_alone(file),
-                    Found::LeftOut(missed) => self.missed(missed),
-                }),
-                Side::Both => match self.files.pop_front() {
-                    // The object comes next, alone.
-                    Some(Found::LeftOut(missed)) => Some(self.missed(missed)),
-                    Some(Found::File(file)) => match self.objects.pop_front() {
-                        Some(object) => Some(self.both(file, object).await?),
-                        None => None,
-                    },
-                    None => None,
-                },
-            };
-            if let Some(decision) = decision.flatten() {
-                return Ok(Some(decision));
+            match self.comparison.look(&self.utility).await? {
+                Looked::Decided(decision) => return Ok(Some(decision)),
+                Looked::Nothing => {}
+                Looked::End => return Ok(None),
             }
         }
-    }
-
-    /// What follows the prefix in a key; a listing of other keys is refused.
-    fn below<'a>(&self, object: &'a ListedObject) -> &'a str {
-        object
-            .key
-            .get(self.parts.prefix.len()..)
-            .unwrap_or_default()
-    }
-
-    /// Has the next of each side, where there is one.
-    async fn fill(&mut self) -> Result<(), Error> {
-        while self.files.is_empty() && !self.walked {
-            let mut walk = self.walk.take().ok_or(Error::Closed)?;
-            let look = move || {
-                let found: Vec<Found> = walk.by_ref().take(FILES).collect();
-                (found, walk)
-            };
-            let (found, walk) = blocking(&self.parts.utility, look).await?;
-            self.walked = found.len() < FILES;
-            if self.walked && top(&self.parts.dir) != self.top {
-                self.is_complete = false;
-            }
-            self.walk = Some(walk);
-            self.files = found.into();
-        }
-        while self.objects.is_empty() {
-            let parts = &self.parts;
-            let page = self
-                .listing
-                .next(&parts.utility, &parts.prefix, &parts.like);
-            let Some(page) = page.await? else {
-                return Ok(());
-            };
-            for object in page {
-                if self.filter.takes(self.below(&object)) {
-                    self.objects.push_back(object);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn is_upload(&self) -> bool {
-        self.parts.like.direction == Direction::Upload
-    }
-
-    fn file_alone(&mut self, file: LocalFile) -> Option<SyncDecision> {
-        let (size, modified) = (file.identity.size, Some(file.modified()));
-        if self.is_upload() {
-            self.saw_source = true;
-            let taken = self.filter.takes_one(size, modified);
-            return taken.then(|| self.upload(file, SyncReason::New));
-        }
-        if !self.parts.delete || !self.filter.takes_one(size, modified) {
-            return None;
-        }
-        Some(SyncDecision::Delete(SyncDeletion {
-            key: format!("{}{}", self.parts.prefix, file.key),
-            path: file.path,
-            bytes: size,
-            etag: None,
-            seen: Some(file.identity),
-        }))
-    }
-
-    fn object_alone(&mut self, object: ListedObject) -> Option<SyncDecision> {
-        let stands_for_directory = object.size == 0 && object.key.ends_with('/');
-        if !self.is_upload() {
-            self.saw_source |= !stands_for_directory;
-            let taken = self.filter.takes_one(object.size, object.last_modified);
-            return (taken && !stands_for_directory)
-                .then(|| self.download(&object, SyncReason::New));
-        }
-        if !self.parts.delete
-            || stands_for_directory
-            || !self.filter.takes_one(object.size, object.last_modified)
-        {
-            return None;
-        }
-        let below = self.below(&object);
-        let path = self.parts.dir.join(path_of(below));
-        while self
-            .left_out
-            .pop_if(|left_out| !below.starts_with(left_out.as_str()))
-            .is_some()
-        {}
-        let holds = |left_out: &String| {
-            let rest = &below[left_out.len()..];
-            rest.is_empty() || rest.starts_with('/') || left_out.is_empty()
-        };
-        if self.left_out.iter().any(holds) {
-            return Some(SyncDecision::LeftOut(SyncLeftOut {
-                key: Some(object.key),
-                path: Some(path),
-                code: "BelowLeftOut".into(),
-                why: "it is not deleted: its place at the source was left out".into(),
-                is_error: false,
-            }));
-        }
-        Some(SyncDecision::Delete(SyncDeletion {
-            key: object.key,
-            path,
-            bytes: object.size,
-            etag: object.etag,
-            seen: None,
-        }))
-    }
-
-    async fn both(
-        &mut self,
-        file: LocalFile,
-        object: ListedObject,
-    ) -> Result<Option<SyncDecision>, Error> {
-        let stands_for_directory = object.size == 0 && object.key.ends_with('/');
-        self.saw_source |= self.is_upload() || !stands_for_directory;
-        let look_of_file = Look {
-            size: file.identity.size,
-            modified: Some(file.modified()),
-        };
-        let look_of_object = Look {
-            size: object.size,
-            modified: object.last_modified,
-        };
-        let direction = self.parts.like.direction;
-        let (from, to) = ends(direction, look_of_file, look_of_object);
-        if !self.filter.takes_one(from.size, from.modified) {
-            return Ok(None);
-        }
-        // Also of what stays: it has its name, and no other key can.
-        let place = match direction {
-            Direction::Upload | Direction::Copy => None,
-            Direction::Download if stands_for_directory => return Ok(None),
-            Direction::Download => Some(self.place(&object)),
-        };
-        let reason = match looks(self.parts.compare, from, to) {
-            Looks::Same => None,
-            Looks::Differ(reason) => Some(reason),
-            Looks::Alike => match self.differ(&file, &object).await {
-                Ok(differ) => differ.then_some(SyncReason::Content),
-                Err(Error::Closed) => return Err(Error::Closed),
-                Err(error) => {
-                    self.is_complete = false;
-                    let (code, why) = (error.code(), error.to_string());
-                    return Ok(Some(SyncLeftOut::by_error(
-                        object.key, file.path, code, why,
-                    )));
-                }
-            },
-        };
-        Ok(Some(match (reason, place) {
-            (None, _) => SyncDecision::Same {
-                key: object.key,
-                path: file.path,
-                bytes: object.size,
-            },
-            (Some(reason), None) => self.upload(file, reason),
-            (Some(reason), Some(place)) => self.download_to(place, &object, reason),
-        }))
-    }
-
-    /// Whether the bytes differ, or cannot be shown to be equal.
-    async fn differ(&self, file: &LocalFile, object: &ListedObject) -> Result<bool, Error> {
-        let like = &self.parts.like;
-        let mut verify = self
-            .parts
-            .utility
-            .verify(&file.path, like.bucket.as_str(), object.key.as_str())
-            .access(like.options.access.clone());
-        if let Some(connection) = &like.connection {
-            verify = verify.connection(connection.clone());
-        }
-        Ok(verify.await?.result != VerifyResult::Equal)
-    }
-
-    fn upload(&self, file: LocalFile, reason: SyncReason) -> SyncDecision {
-        let key = format!("{}{}", self.parts.prefix, file.key);
-        if let Err(error) = ObjectKey::new(key.as_str()) {
-            let error = crate::SubmitError::from(error);
-            return SyncLeftOut::by_error(key, file.path, error.code(), error.to_string());
-        }
-        let mut request = TransferRequest {
-            key,
-            path: file.path,
-            ..self.parts.like.clone()
-        };
-        if self.parts.record_mtime {
-            let metadata = &mut request.options.object.metadata;
-            metadata.insert(MTIME_METADATA.into(), decimal(file.identity.modified_ns));
-        }
-        SyncDecision::Upload {
-            request: Box::new(request),
-            bytes: file.identity.size,
-            reason,
-        }
-    }
-
-    fn download(&mut self, object: &ListedObject, reason: SyncReason) -> SyncDecision {
-        let place = self.place(object);
-        self.download_to(place, object, reason)
-    }
-
-    fn place(&mut self, object: &ListedObject) -> Result<PathBuf, String> {
-        let below = object
-            .key
-            .get(self.parts.prefix.len()..)
-            .unwrap_or_default();
-        match self.names.place(below, object.size) {
-            Ok(KeyPlace::File(path) | KeyPlace::Directory(path)) => Ok(self.parts.dir.join(path)),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-
-    fn download_to(
-        &self,
-        place: Result<PathBuf, String>,
-        object: &ListedObject,
-        reason: SyncReason,
-    ) -> SyncDecision {
-        let key = object.key.clone();
-        let path = match place {
-            Ok(path) => path,
-            Err(why) => {
-                let path = self.parts.dir.join(path_of(self.below(object)));
-                return SyncLeftOut::by_error(key, path, "TargetClash", why);
-            }
-        };
-        let depth = self.parts.like.options.root_depth.unwrap_or_default();
-        if self.has_dir
-            && let Err(why) = usable(&path, depth)
-        {
-            return SyncLeftOut::by_error(key, path, "TargetUnwritable", why);
-        }
-        SyncDecision::Download {
-            request: Box::new(TransferRequest {
-                key,
-                path,
-                listed: (reason == SyncReason::New).then(|| object.into()),
-                ..self.parts.like.clone()
-            }),
-            bytes: object.size,
-            reason,
-        }
-    }
-
-    /// What a walk came by and is no file; at the destination only what is not
-    /// known is told.
-    fn missed(&mut self, missed: Missed) -> Option<SyncDecision> {
-        let unreadable = matches!(missed.why, NoFile::Unreadable(_));
-        self.is_complete &= !unreadable;
-        if !self.is_upload() && !unreadable {
-            return None;
-        }
-        let is_error = missed.why.is_error();
-        let (code, why) = missed.why.told();
-        let key = missed.key.map(|below| {
-            let name = without_slash(&below).to_owned();
-            while self
-                .left_out
-                .pop_if(|left_out| !name.starts_with(left_out.as_str()))
-                .is_some()
-            {}
-            self.left_out.push(name);
-            format!("{}{below}", self.parts.prefix)
-        });
-        Some(SyncDecision::LeftOut(SyncLeftOut {
-            key,
-            path: Some(missed.path),
-            code: code.into(),
-            why,
-            is_error,
-        }))
-    }
-}
-
-/// Device and inode of a directory.
-fn top(dir: &Path) -> Option<(u64, u64)> {
-    let meta = std::fs::metadata(dir).ok()?;
-    Some((meta.dev(), meta.ino()))
-}
-
-/// Does blocking work where the transfers run: whoever waits needs no runtime.
-pub(crate) async fn blocking<T: Send + 'static>(
-    utility: &TransferUtility,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Error> {
-    let runtime = utility.engine().runtime().ok_or(Error::Closed)?;
-    match runtime.spawn_blocking(work).await {
-        Ok(done) => Ok(done),
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(Error::Closed), // it was closed meanwhile
-        },
-    }
-}
-
-/// Nanoseconds as seconds with nine decimals.
-fn decimal(nanos: i64) -> String {
-    let sign = if nanos < 0 { "-" } else { "" };
-    let (secs, nanos) = (
-        nanos.unsigned_abs() / 1_000_000_000,
-        nanos.unsigned_abs() % 1_000_000_000,
-    );
-    format!("{sign}{secs}.{nanos:09}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::decimal;
-
-    #[test]
-    fn times_are_seconds_with_nine_decimals() {
-        assert_eq!(decimal(0), "0.000000000");
-        assert_eq!(decimal(1_700_000_000_000_000_001), "1700000000.000000001");
-        assert_eq!(decimal(-500_000_000), "-0.500000000");
     }
 }

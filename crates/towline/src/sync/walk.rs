@@ -77,6 +77,8 @@ pub(crate) struct LocalFile {
 pub(crate) struct Missed {
     /// Of a directory that cannot be read with `/`; `None` where it has none.
     pub(crate) key: Option<String>,
+    /// What the keys in its directory begin with, where it has none itself.
+    pub(crate) dir: String,
     pub(crate) path: PathBuf,
     pub(crate) why: NoFile,
 }
@@ -236,7 +238,16 @@ impl Iterator for Walk {
                     let is_taken = self.filter.enters(without_slash(&key), false);
                     is_taken.then(|| left_out(Some(key), entry.path, why))
                 }
-                (Kind::No(why), None) => Some(left_out(None, entry.path, why)),
+                (Kind::No(why), None) => {
+                    let dir = prefix.clone();
+                    let (key, path) = (None, entry.path);
+                    Some(Found::LeftOut(Missed {
+                        key,
+                        dir,
+                        path,
+                        why,
+                    }))
+                }
                 (Kind::Directory | Kind::File, None) => None,
             };
             if found.is_some() {
@@ -247,7 +258,13 @@ impl Iterator for Walk {
 }
 
 fn left_out(key: Option<String>, path: PathBuf, why: NoFile) -> Found {
-    Found::LeftOut(Missed { key, path, why })
+    let dir = String::new();
+    Found::LeftOut(Missed {
+        key,
+        dir,
+        path,
+        why,
+    })
 }
 
 /// The key of a directory, as patterns and names have it.

@@ -12,7 +12,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use towline_core::{
-    Access, Connection, Extra, GetObject, LocalFailure, Proof, Record, StoreError, TransferId,
+    Access, Connection, Extra, GetObject, GroupId, LocalFailure, Proof, Record, StoreError,
+    TransferId,
 };
 
 pub use outcome::{Verification, VerifyDoubt, VerifyProof, VerifyResult};
@@ -37,6 +38,7 @@ pub struct VerifyRequest {
     utility: TransferUtility,
     subject: Subject,
     connection: Option<Connection>,
+    group: Option<GroupId>,
     version_id: Option<String>,
     access: Option<Access>,
     download: bool,
@@ -104,6 +106,7 @@ impl TransferUtility {
             utility: self.clone(),
             subject,
             connection: None,
+            group: None,
             version_id: None,
             access: None,
             download: false,
@@ -131,6 +134,12 @@ impl VerifyRequest {
     pub fn connection(mut self, connection: Connection) -> Self {
         self.connection = Some(connection);
         self
+    }
+
+    /// For a group, over the connection that was settled for it.
+    pub(crate) fn of_group(mut self, group: GroupId, connection: Connection) -> Self {
+        self.group = Some(group);
+        self.connection(connection)
     }
 
     /// Fetches the object and compares byte by byte, storing none. Default: no.
@@ -164,8 +173,9 @@ impl VerifyRequest {
             (_, None) => return Err(Error::Closed), // it was read above
         };
         let connection = self.connection.or(recorded.connection);
-        let place = self.utility.place(&bucket, connection.as_ref())?;
-        let asker = self.utility.asker(&place)?;
+        let (place, asker) =
+            self.utility
+                .place_and_asker(&bucket, connection.as_ref(), self.group)?;
         let path = check::absolute(&path)?;
         if path.is_dir() {
             return Err(SubmitError::Directory { path }.into());

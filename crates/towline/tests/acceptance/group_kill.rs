@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use towline::{Config, GroupId, Query, SqliteReader, State, TransferChange, TransferUtility};
+use towline::{
+    Config, GroupId, Query, SqliteReader, State, SyncCompare, SyncRequest, TransferChange,
+    TransferUtility,
+};
 use towline_testserver::{Operation, Rule, Script, TestServer};
 
 use crate::{BUCKET, Scene};
@@ -14,7 +17,8 @@ use crate::{BUCKET, Scene};
 const ENDPOINT: &str = "TOWLINE_CHILD_ENDPOINT";
 const STATE: &str = "TOWLINE_CHILD_STATE";
 const DIR: &str = "TOWLINE_CHILD_DIR";
-const KIND: &str = "TOWLINE_CHILD_KIND";
+/// What it begins.
+const WHAT: &str = "TOWLINE_CHILD_WHAT";
 
 /// More than a page of a listing, and than a step of a walk.
 const ALL: usize = 1100;
@@ -29,10 +33,13 @@ async fn child_that_is_killed_with_a_group() {
     };
     let path = |name| PathBuf::from(std::env::var_os(name).unwrap());
     let utility = open(endpoint, path(STATE)).await;
-    let _group = match std::env::var(KIND).unwrap().as_str() {
-        "upload" => utility.upload_directory(path(DIR), BUCKET, "p/").await,
-        "download" => utility.download_prefix(BUCKET, "p/", path(DIR)).await,
-        _ => utility.copy_prefix(BUCKET, "p/", BUCKET, "q/").await,
+    let by_size = |sync: SyncRequest| sync.compare(SyncCompare::Size).start();
+    let _group = match std::env::var(WHAT).unwrap().as_str() {
+        "directory" => utility.upload_directory(path(DIR), BUCKET, "p/").await,
+        "prefix" => utility.download_prefix(BUCKET, "p/", path(DIR)).await,
+        "copy" => utility.copy_prefix(BUCKET, "p/", BUCKET, "q/").await,
+        "sync up" => by_size(utility.sync_up(path(DIR), BUCKET, "p/")).await,
+        _ => by_size(utility.sync_down(BUCKET, "p/", path(DIR))).await,
     }
     .unwrap();
     std::future::pending().await
@@ -55,7 +62,7 @@ impl Drop for Killed {
     }
 }
 
-fn child(server: &TestServer, state: &Path, dir: &Path, kind: &str) -> Killed {
+fn child(server: &TestServer, state: &Path, dir: &Path, what: &str) -> Killed {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args(["--exact", "group_kill::child_that_is_killed_with_a_group"])
@@ -63,7 +70,7 @@ fn child(server: &TestServer, state: &Path, dir: &Path, kind: &str) -> Killed {
         .env(ENDPOINT, server.endpoint())
         .env(STATE, state)
         .env(DIR, dir)
-        .env(KIND, kind)
+        .env(WHAT, what)
         .stdout(Stdio::null());
     Killed(command.spawn().unwrap())
 }
@@ -122,7 +129,7 @@ async fn a_prefix_whose_process_is_killed_while_it_lists_goes_on_by_itself_where
         scene.dir.path().join("killed"),
         scene.dir.path().join("dir"),
     );
-    let process = child(&scene.server, &state, &dir, "download");
+    let process = child(&scene.server, &state, &dir, "prefix");
     let history = scene.server.history();
     let lists = || history.count(Operation::ListObjectsV2);
     crate::until("the second page is asked for", || lists() == 2).await;
@@ -166,7 +173,7 @@ async fn a_directory_whose_process_is_killed_while_it_is_walked_goes_on_by_itsel
     let stalled = stalled.delay(Duration::from_secs(600));
     let faults = scene.server.faults();
     faults.play(Script::new().rule(stalled)).unwrap();
-    let process = child(&scene.server, &state, &dir, "upload");
+    let process = child(&scene.server, &state, &dir, "directory");
     let history = scene.server.history();
     crate::until("one is sent", || history.count(Operation::PutObject) > 0).await;
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -231,4 +238,76 @@ async fn a_prefix_copy_whose_process_is_killed_while_it_lists_goes_on_and_copies
         assert!(key.starts_with("q/"), "{key}");
         assert_eq!(scene.server.versions(BUCKET, &key).len(), 1, "{key}");
     }
+}
+
+/// Killed before what lies behind the first thousand is compared.
+async fn sync_is_killed(what: &str, moves: Operation) {
+    let scene = Scene::start().await;
+    let (state, dir) = (
+        scene.dir.path().join("killed"),
+        scene.dir.path().join("dir"),
+    );
+    std::fs::create_dir(&dir).unwrap();
+    // Each tenth is the same on both sides.
+    for n in 0..ALL {
+        let (key, is_same) = (format!("p/{n:05}"), n % 10 == 0);
+        if is_same || moves == Operation::GetObject {
+            let put = scene.server.put_object(BUCKET, &key, "bytes".into());
+            put.await.unwrap();
+        }
+        if is_same || moves == Operation::PutObject {
+            std::fs::write(dir.join(format!("{n:05}")), "bytes").unwrap();
+        }
+    }
+    // One of the first thousand is never answered, so the rest is not compared.
+    let stalled = Rule::on(moves).key("p/00301");
+    let stalled = stalled.delay(Duration::from_secs(600));
+    let faults = scene.server.faults();
+    faults.play(Script::new().rule(stalled)).unwrap();
+    let process = child(&scene.server, &state, &dir, what);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !state.join("towline.db").exists() || completed(&state).await.len() < 100 {
+        assert!(
+            Instant::now() < deadline,
+            "never: some are recorded as done"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    drop(process);
+    let done = completed(&state).await;
+    assert!(done.len() < 900);
+
+    faults.play(Script::new()).unwrap();
+    let history = scene.server.history();
+    history.clear();
+    let utility = open(scene.server.endpoint(), state).await;
+    let group = utility.observe_group(GroupId::new(1)).await.unwrap();
+    let group = group.finished().await.unwrap();
+    assert_eq!(group.state, State::Completed, "{group:?}");
+    assert_eq!((group.found.entries, group.found.same), (1100, 110));
+    assert_eq!(group.transfers.completed, 990);
+    let lists = history.requests();
+    let lists: Vec<_> = lists
+        .iter()
+        .filter(|it| it.operation == Operation::ListObjectsV2)
+        .collect();
+    assert_eq!(lists.len(), 1, "it goes on behind what it had compared");
+    let again = |key: &Option<String>| key.as_ref().is_some_and(|key| done.contains(key));
+    let again = history.count_where(|it| it.operation == moves && again(&it.key));
+    assert_eq!(again, 0, "nothing is moved twice");
+    for n in 0..ALL {
+        let key = format!("p/{n:05}");
+        assert_eq!(scene.server.versions(BUCKET, &key).len(), 1, "{key}");
+        assert_eq!(std::fs::read(dir.join(&key[2..])).unwrap(), b"bytes");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_up_whose_process_is_killed_while_it_compares_goes_on_by_itself_where_it_was() {
+    sync_is_killed("sync up", Operation::PutObject).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_down_whose_process_is_killed_while_it_compares_goes_on_by_itself_where_it_was() {
+    sync_is_killed("sync down", Operation::GetObject).await;
 }

@@ -28,7 +28,7 @@ fn filled(scene: &Scene, count: usize) -> PathBuf {
     dir(scene)
 }
 
-async fn put(scene: &Scene, keys: impl IntoIterator<Item = String>) {
+pub(crate) async fn put(scene: &Scene, keys: impl IntoIterator<Item = String>) {
     for key in keys {
         let bytes = key.clone().into();
         scene.server.put_object(BUCKET, &key, bytes).await.unwrap();
@@ -40,7 +40,11 @@ async fn upload(utility: &TransferUtility, dir: &PathBuf) -> GroupObserver {
 }
 
 /// Waits until a group is in some way.
-async fn until(group: &GroupObserver, what: &str, holds: impl Fn(&Group) -> bool) -> Group {
+pub(crate) async fn until(
+    group: &GroupObserver,
+    what: &str,
+    holds: impl Fn(&Group) -> bool,
+) -> Group {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let now = group.group().await.unwrap();

@@ -50,6 +50,7 @@ mod sizes;
 mod stream_kill;
 mod streams;
 mod sync;
+mod sync_groups;
 mod verify;
 
 use std::path::PathBuf;

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use tokio::task::JoinSet;
-use towline::{SyncDeleted, SyncDeleter, SyncDeletion};
+use towline::{SyncDeleted, SyncDeleter, SyncDeletion, SyncPlan};
 
 use super::report::{Report, line};
 use super::run::Run;
@@ -21,6 +21,7 @@ impl Run<'_> {
     /// nothing at all is done; an exit ends the command.
     pub(super) async fn allow(
         &self,
+        found: &SyncPlan,
         draft: &Draft,
         stay: &mut Stay,
         output: &mut Output,
@@ -30,12 +31,12 @@ impl Run<'_> {
             return Ok(None);
         }
         let refuse = |why: String| Err(Error::Failed(format!("{why}; nothing was done")));
-        if !self.plan.is_complete() {
+        if !found.is_complete() {
             return refuse(
                 "--delete: not all could be read, so what to delete is not known".into(),
             );
         }
-        if !self.plan.saw_source() {
+        if !found.saw_source() {
             let source = self.ends.source();
             return refuse(format!(
                 "--delete: {source} is empty, and all would be deleted"
@@ -87,7 +88,7 @@ impl Run<'_> {
 /// Deletes what was written down. An exit ends the command before the end.
 pub(super) async fn delete(
     spool: &mut Spool,
-    deleter: SyncDeleter,
+    deleter: &SyncDeleter,
     report: &mut Report,
     stay: &mut Stay,
     output: &mut Output,

@@ -3,16 +3,17 @@
 mod args;
 mod deletions;
 mod dry;
+mod outcome;
 mod report;
-mod rest;
 mod run;
 mod spool;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
-use towline::{SyncFilter, SyncRequest, Timestamp, TransferOptions, TransferUtility};
+use towline::{
+    GroupRequest, SyncFilter, SyncOptions, SyncPlan, SyncRequest, TransferOptions, TransferUtility,
+};
 
 pub(crate) use args::Sync;
 
@@ -21,7 +22,7 @@ use crate::apart;
 use crate::args::Common;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::identity;
+use crate::group::Asked;
 use crate::output::Output;
 use crate::url::S3Url;
 
@@ -31,33 +32,53 @@ const RETRIES: u32 = 8;
 pub(crate) async fn run(args: Sync, common: &Common, output: &mut Output) -> Result<Exit, Error> {
     let ends = Ends::of(&args)?;
     check(&args, &ends)?;
-    let filter = filter(&args)?;
-    let (connection, credentials) = identity::connection(common)?;
-    let began = Timestamp::from(SystemTime::now());
-    // Lists beside whoever owns the state.
-    let (lister, _listing) = apart::open(common, RETRIES).await?;
-    let plan = ends.request(&args, &lister)?.filter(filter).plan().await?;
-    let exit = if args.dry_run {
-        dry::run(plan, &ends, common, output).await
-    } else {
-        let (apart, dir) = state_dir(&args.running, common)?;
-        let run = run::Run {
-            plan,
-            ends: &ends,
-            args: &args,
-            connection,
-            credentials,
-            dir,
-            spool: None,
-            report: report::Report::default(),
-            began,
-        };
-        let exit = run.run(output).await;
-        drop(apart);
-        exit
+    let how = how(&args)?;
+    if args.dry_run {
+        let planned = plan(&args, &ends, how, common).await?;
+        let exit = dry::run(planned.plan, &ends, common, output).await;
+        planned.lister.close().await?;
+        return exit;
+    }
+    let request = ends.group(&args, how.clone())?;
+    request.check()?;
+    let asked = Asked::of(request, common)?;
+    if args.running.detach {
+        return asked.detach(common, output).await;
+    }
+    let planned = match args.delete {
+        true => Some(plan(&args, &ends, how, common).await?),
+        false => None,
     };
-    lister.close().await?;
-    exit
+    let (_apart, dir) = state_dir(&args.running, common)?;
+    let run = run::Run {
+        ends: &ends,
+        args: &args,
+        dir,
+        report: report::Report::default(),
+    };
+    run.run(asked, planned, output).await
+}
+
+/// A plan, and who lists for it: beside whoever owns the state.
+struct Planned {
+    plan: SyncPlan,
+    lister: TransferUtility,
+    _apart: tempfile::TempDir,
+}
+
+async fn plan(
+    args: &Sync,
+    ends: &Ends,
+    how: SyncOptions,
+    common: &Common,
+) -> Result<Planned, Error> {
+    let (lister, apart) = apart::open(common, RETRIES).await?;
+    let plan = ends.request(args, &lister)?.how(how).plan().await?;
+    Ok(Planned {
+        plan,
+        lister,
+        _apart: apart,
+    })
 }
 
 /// From where to where.
@@ -106,22 +127,44 @@ impl Ends {
     }
 
     fn request(&self, args: &Sync, lister: &TransferUtility) -> Result<SyncRequest, Error> {
-        let mut options = TransferOptions::default();
-        options.object = args.storing.options();
-        options.priority = args.running.priority();
-        options.access.customer_key = key_in_file(args.sse_c_key_file.as_deref())?;
         let request = match self {
             Self::Up(dir, url) => lister.sync_up(dir, url.bucket.as_str(), url.rest.as_str()),
             Self::Down(url, dir) => lister.sync_down(url.bucket.as_str(), url.rest.as_str(), dir),
         };
         Ok(request
-            .options(options)
-            .compare(args.compare.into())
+            .options(options(args)?)
             .delete(args.delete)
-            .record_mtime(!args.no_mtime)
-            .restart(args.restart)
             .dry_run(args.dry_run))
     }
+
+    fn group(&self, args: &Sync, how: SyncOptions) -> Result<GroupRequest, Error> {
+        let mut request = match self {
+            Self::Up(dir, url) => GroupRequest::upload(dir, url.bucket.as_str(), url.rest.as_str()),
+            Self::Down(url, dir) => {
+                GroupRequest::download(url.bucket.as_str(), url.rest.as_str(), dir)
+            }
+        };
+        request.options = options(args)?;
+        request.restart = args.restart;
+        request.sync = Some(how);
+        Ok(request)
+    }
+}
+
+fn options(args: &Sync) -> Result<TransferOptions, Error> {
+    let mut options = TransferOptions::default();
+    options.object = args.storing.options();
+    options.priority = args.running.priority();
+    options.access.customer_key = key_in_file(args.sse_c_key_file.as_deref())?;
+    Ok(options)
+}
+
+fn how(args: &Sync) -> Result<SyncOptions, Error> {
+    let mut how = SyncOptions::default();
+    how.compare = args.compare.into();
+    how.filter = filter(args)?;
+    how.record_mtime = !args.no_mtime;
+    Ok(how)
 }
 
 fn check(args: &Sync, ends: &Ends) -> Result<(), Error> {

@@ -1,10 +1,10 @@
 //! What is said of a sync: decisions one by one, and one summary at the end.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use towline::{SyncDeletion, SyncLeftOut};
+use towline::{NOT_LISTED_KEPT, SyncDeletion, SyncLeftOut};
 
 use crate::attach::Tally;
 use crate::exit::Exit;
@@ -20,11 +20,23 @@ pub(super) struct Report {
     pub(super) left_out: BTreeMap<String, u64>,
     /// Something is not as it should be.
     pub(super) went_wrong: bool,
+    /// What a plan told, which its group comes by too: as many as a group keeps.
+    told: HashSet<(String, Option<String>, Option<PathBuf>)>,
 }
 
 impl Report {
     pub(super) fn leave_out(&mut self, bucket: &str, left_out: &SyncLeftOut, output: &mut Output) {
+        let SyncLeftOut {
+            code, key, path, ..
+        } = left_out;
+        let what = (code.clone(), key.clone(), path.clone());
+        if self.told.contains(&what) {
+            return;
+        }
         *self.left_out.entry(left_out.code.clone()).or_default() += 1;
+        if (self.told.len() as u64) < 2 * NOT_LISTED_KEPT {
+            self.told.insert(what);
+        }
         self.went_wrong |= left_out.is_error;
         let (key, path) = (left_out.key.as_deref(), left_out.path.as_deref());
         if output.is_json() {
@@ -40,6 +52,12 @@ impl Report {
             true => output.error(&words),
             false => output.remark(&words),
         }
+    }
+
+    /// So many more, of which nothing else is known.
+    pub(super) fn leave_out_more(&mut self, count: u64, output: &mut Output) {
+        *self.left_out.entry("NotKept".into()).or_default() += count;
+        output.remark(&format!("and {count} more"));
     }
 
     /// A deletion that failed.

@@ -1,114 +1,118 @@
-//! Carries a plan out: transfers some thousands at a time, then deletions.
+//! Carries a sync out: as one group, then deletions.
 
 use std::path::PathBuf;
 
-use towline::{
-    Connection, Direction, HandedOver, Query, SqliteReader, State, SyncDecision, SyncLeftOut,
-    SyncPlan, Timestamp, TransferRequest,
-};
-use towline_daemon::{Submit, Submitted};
+use towline::{SyncDecision, SyncDeleter};
 
 use super::deletions::delete;
 use super::report::Report;
 use super::spool::{Draft, Spool};
-use super::{Ends, Sync};
-use crate::attach::{Attachment, Stay, Stayed};
+use super::{Ends, Planned, Sync};
+use crate::attach::Stay;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::halving::{Refused, detach, submit};
+use crate::group::{Asked, GroupName, GroupStayed, Groups, exit_of};
 use crate::output::Output;
-use crate::reach::{Reach, Wishes};
-
-/// So many transfers are under way together, at most.
-pub(super) const TOGETHER: usize = 5000;
+use crate::progress::Progress;
+use crate::reach::Reach;
 
 /// A sync on its way.
 pub(super) struct Run<'a> {
-    pub(super) plan: SyncPlan,
     pub(super) ends: &'a Ends,
     pub(super) args: &'a Sync,
-    pub(super) connection: Connection,
-    pub(super) credentials: Option<HandedOver>,
     /// The state.
     pub(super) dir: PathBuf,
-    /// With `--delete`: the whole plan, which was allowed.
-    pub(super) spool: Option<Spool>,
     pub(super) report: Report,
-    /// When this run did.
-    pub(super) began: Timestamp,
+}
+
+/// What is to be deleted once all that had to be transferred was, and by whom.
+struct Deletions {
+    spool: Spool,
+    deleter: SyncDeleter,
+    /// The plan has transfers, too.
+    transfers: bool,
+}
+
+/// What became of the group.
+enum Carried {
+    Ended(Exit),
+    GaveUp,
+    /// The command ends with this.
+    Left(Exit),
 }
 
 impl Run<'_> {
-    pub(super) async fn run(mut self, output: &mut Output) -> Result<Exit, Error> {
+    /// With `--delete` there is a plan, which is shown and allowed first.
+    pub(super) async fn run(
+        mut self,
+        asked: Asked,
+        planned: Option<Planned>,
+        output: &mut Output,
+    ) -> Result<Exit, Error> {
         let mut stay = Stay::new(output)?;
+        let Some(mut planned) = planned else {
+            return self.carry_out(asked, None, stay, output).await;
+        };
         stay.clear();
-        if self.args.delete {
-            let drawn = tokio::select! {
-                draft = self.draw_up(output) => draft?,
-                exit = stay.signals.next() => return Ok(exit),
-            };
-            if let Some(exit) = self.allow(&drawn, &mut stay, output).await? {
-                return Ok(exit);
-            }
-            self.spool = Some(drawn.finish()?);
+        let drawn = tokio::select! {
+            draft = self.draw_up(&mut planned, output) => draft?,
+            exit = stay.signals.next() => return Ok(exit),
+        };
+        if let Some(exit) = self.allow(&planned.plan, &drawn, &mut stay, output).await? {
+            return Ok(exit);
         }
+        if !planned.plan.saw_source() && !self.ends.is_upload() {
+            return Err(nothing_there(self.ends));
+        }
+        let deletions = Deletions {
+            transfers: drawn.transfers > 0,
+            spool: drawn.finish()?,
+            deleter: planned.plan.deleter(),
+        };
+        let exit = self.carry_out(asked, Some(deletions), stay, output).await;
+        planned.lister.close().await?;
+        exit
+    }
+
+    async fn carry_out(
+        mut self,
+        asked: Asked,
+        deletions: Option<Deletions>,
+        mut stay: Stay,
+        output: &mut Output,
+    ) -> Result<Exit, Error> {
         // Where nothing has to be moved, nobody's state is needed.
-        let mut reach: Option<Reach> = None;
+        let is_needed = match &deletions {
+            Some(deletions) => deletions.transfers || self.is_unfinished(&asked).await?,
+            None => true,
+        };
+        let mut reach = None;
         let mut exit = Exit::Done;
-        loop {
-            let step = tokio::select! {
-                requests = self.collect(output) => requests?,
-                exit = stay.signals.next() => return leave(stay, reach, exit, output).await,
-            };
-            let Some(requests) = step else { break };
-            self.report.submitted += requests.len() as u64;
-            if self.args.running.detach {
-                self.leave_to_the_background(requests, output).await?;
-                continue;
-            }
-            let reached = self.reached(&mut reach).await?;
-            let Some(submitted) = self.submit(reached, requests, output).await? else {
-                continue;
-            };
-            let attached = Attachment {
-                transfers: submitted.transfers,
-                cursor: submitted.cursor,
-                credentials: self.credentials.clone(),
-                waiting: &self.args.waiting,
-                goal: State::Completed,
-            };
-            match attached.stay(reached, &mut stay, output).await? {
-                Stayed::Ended(Exit::Done) => {}
-                Stayed::Ended(other) => exit = other,
-                Stayed::GaveUp(exit) => {
+        if is_needed {
+            let wishes = asked.wishes(&self.args.running)?;
+            let reached = reach.insert(Reach::open(self.dir.clone(), wishes).await?);
+            stay.progress = Progress::new(output);
+            match self.carry(asked, reached, &mut stay, output).await? {
+                Carried::Ended(ended) => exit = ended,
+                Carried::GaveUp => {
+                    let exit = self.report.end(&stay.tally, Exit::Failed, false, output);
                     if let Some(reach) = reach {
                         reach.leave().await?;
                     }
-                    return Ok(self.report.end(&stay.tally, exit, false, output));
+                    return Ok(exit);
                 }
-                Stayed::Interrupted(exit) => return leave(stay, reach, exit, output).await,
+                Carried::Left(exit) => return leave(stay, reach, exit, output).await,
             }
         }
-        if !self.plan.saw_source() && !self.ends.is_upload() {
-            return Err(nothing_there(self.ends));
-        }
-        if !self.args.running.detach {
-            match self.end_the_rest(&mut reach, &mut stay, output).await? {
-                Stayed::Ended(Exit::Done) => {}
-                Stayed::Ended(other) => exit = other,
-                Stayed::GaveUp(gave_up) => exit = gave_up,
-                Stayed::Interrupted(exit) => return leave(stay, reach, exit, output).await,
-            }
-        }
-        if let Some(mut spool) = self.spool.take() {
+        if let Some(mut deletions) = deletions {
             if exit == Exit::Done && !self.report.went_wrong {
-                let deleter = self.plan.deleter();
+                let Deletions { spool, deleter, .. } = &mut deletions;
                 let report = &mut self.report;
-                let left = delete(&mut spool, deleter, report, &mut stay, output).await?;
+                let left = delete(spool, deleter, report, &mut stay, output).await?;
                 if let Some(exit) = left {
                     return leave(stay, reach, exit, output).await;
                 }
-            } else if spool.next_deletion()?.is_some() {
+            } else if deletions.spool.next_deletion()?.is_some() {
                 output.error("nothing was deleted: not all that had to be transferred was");
                 exit = Exit::Failed;
             }
@@ -123,174 +127,62 @@ impl Run<'_> {
         }
     }
 
-    /// Whoever owns the state; this process, where nobody does.
-    pub(super) async fn reached<'r>(
-        &self,
-        reach: &'r mut Option<Reach>,
-    ) -> Result<&'r mut Reach, Error> {
-        match reach {
-            Some(reach) => Ok(reach),
-            none => {
-                let direction = match self.ends.is_upload() {
-                    true => Direction::Upload,
-                    false => Direction::Download,
-                };
-                let wishes = Wishes::of_group(self.plan.group(), direction, &self.args.running);
-                Ok(none.insert(Reach::open(self.dir.clone(), wishes).await?))
+    /// Has the group begun, or gone on with, and stays with it.
+    async fn carry(
+        &mut self,
+        asked: Asked,
+        reach: &mut Reach,
+        stay: &mut Stay,
+        output: &mut Output,
+    ) -> Result<Carried, Error> {
+        let staying = match asked.begin(reach, stay, &self.args.waiting).await? {
+            Ok(staying) => staying,
+            Err(exit) => return Ok(Carried::Left(exit)),
+        };
+        let goal = staying.goal;
+        match staying.stay(reach, stay, output).await? {
+            GroupStayed::Ended(group) => {
+                self.count(&group, &mut stay.tally, output).await?;
+                Ok(Carried::Ended(exit_of(&group, goal, output)))
             }
+            GroupStayed::Removed => Ok(Carried::Ended(Exit::Failed)),
+            GroupStayed::GaveUp(group) => {
+                self.count(&group, &mut stay.tally, output).await?;
+                Ok(Carried::GaveUp)
+            }
+            GroupStayed::Interrupted(exit) => Ok(Carried::Left(exit)),
         }
     }
 
-    /// Writes the whole plan down.
-    async fn draw_up(&mut self, output: &mut Output) -> Result<Draft, Error> {
+    /// Whether an earlier run left the group unfinished.
+    async fn is_unfinished(&self, asked: &Asked) -> Result<bool, Error> {
+        let name = GroupName::Name(asked.name()?);
+        let newest = Groups::open(&self.dir).await?.named(&name).await?;
+        Ok(newest.is_some_and(|group| group.ended_at.is_none()))
+    }
+
+    /// Writes down what is to be deleted, and counts the rest.
+    async fn draw_up(
+        &mut self,
+        planned: &mut Planned,
+        output: &mut Output,
+    ) -> Result<Draft, Error> {
         let mut draft = Draft::new()?;
-        while let Some(decision) = self.plan.next().await? {
+        while let Some(decision) = planned.plan.next().await? {
             match decision {
-                SyncDecision::Upload { request, bytes, .. }
-                | SyncDecision::Download { request, bytes, .. } => {
-                    draft.transfer(&request, bytes)?;
+                SyncDecision::Upload { bytes, .. } | SyncDecision::Download { bytes, .. } => {
+                    draft.transfers += 1;
+                    draft.bytes += bytes;
                 }
                 SyncDecision::Delete(deletion) => draft.delete(&deletion)?,
-                other => self.pass_over(other, output),
+                SyncDecision::Same { .. } => self.report.same += 1,
+                SyncDecision::LeftOut(left_out) => {
+                    self.report.leave_out(self.ends.bucket(), &left_out, output);
+                }
+                _ => {}
             }
         }
         Ok(draft)
-    }
-
-    /// The next requests; `None` behind the last.
-    async fn collect(
-        &mut self,
-        output: &mut Output,
-    ) -> Result<Option<Vec<TransferRequest>>, Error> {
-        let mut requests = Vec::new();
-        while requests.len() < TOGETHER {
-            match self.next_request(output).await? {
-                Some(request) => requests.push(request),
-                None => break,
-            }
-        }
-        Ok(Some(requests).filter(|requests| !requests.is_empty()))
-    }
-
-    async fn next_request(
-        &mut self,
-        output: &mut Output,
-    ) -> Result<Option<TransferRequest>, Error> {
-        if let Some(spool) = &mut self.spool {
-            return spool.next_request();
-        }
-        while let Some(decision) = self.plan.next().await? {
-            match decision {
-                SyncDecision::Upload { request, .. } | SyncDecision::Download { request, .. } => {
-                    return Ok(Some(*request));
-                }
-                other => self.pass_over(other, output),
-            }
-        }
-        Ok(None)
-    }
-
-    fn pass_over(&mut self, decision: SyncDecision, output: &mut Output) {
-        match decision {
-            SyncDecision::Same { .. } => self.report.same += 1,
-            SyncDecision::LeftOut(left_out) => {
-                self.report.leave_out(self.ends.bucket(), &left_out, output);
-            }
-            _ => {}
-        }
-    }
-
-    fn submit_of(&self, requests: Vec<TransferRequest>) -> Submit {
-        let with_connection = |mut request: TransferRequest| {
-            request.connection = Some(self.connection.clone());
-            request
-        };
-        Submit {
-            requests: requests.into_iter().map(with_connection).collect(),
-            credentials: self.credentials.clone(),
-        }
-    }
-
-    /// Submits requests; what is refused is left out. An unfinished transfer of an
-    /// earlier sync that was asked for otherwise, as the file had another time, is
-    /// started anew.
-    async fn submit(
-        &mut self,
-        reach: &mut Reach,
-        requests: Vec<TransferRequest>,
-        output: &mut Output,
-    ) -> Result<Option<Submitted>, Error> {
-        let (mut submitted, refused) = submit(reach, self.submit_of(requests)).await?;
-        let anew = self.begun_otherwise(refused, output).await?;
-        let (started, refused) = submit(reach, self.submit_of(anew)).await?;
-        for refused in refused {
-            self.refuse(refused, output);
-        }
-        if let Some(started) = started {
-            match &mut submitted {
-                Some(submitted) => submitted.transfers.extend(started.transfers),
-                None => submitted = Some(started),
-            }
-        }
-        Ok(submitted)
-    }
-
-    /// The same with `--detach`.
-    async fn leave_to_the_background(
-        &mut self,
-        requests: Vec<TransferRequest>,
-        output: &mut Output,
-    ) -> Result<(), Error> {
-        let refused = detach(&self.dir, self.submit_of(requests), output).await?;
-        let anew = self.begun_otherwise(refused, output).await?;
-        for refused in detach(&self.dir, self.submit_of(anew), output).await? {
-            self.refuse(refused, output);
-        }
-        Ok(())
-    }
-
-    /// Of what was refused, what an earlier sync had asked for otherwise.
-    async fn begun_otherwise(
-        &mut self,
-        refused: Vec<Refused>,
-        output: &mut Output,
-    ) -> Result<Vec<TransferRequest>, Error> {
-        let mut anew = Vec::new();
-        for mut refused in refused {
-            if refused.code == "OptionsDiffer" && self.is_of_earlier(&refused.request).await? {
-                refused.request.restart = true;
-                anew.push(refused.request);
-            } else {
-                self.refuse(refused, output);
-            }
-        }
-        Ok(anew)
-    }
-
-    fn refuse(&mut self, refused: Refused, output: &mut Output) {
-        self.report.submitted -= 1;
-        let left_out = SyncLeftOut::refused(&refused.request, refused.code, refused.why);
-        self.report.leave_out(self.ends.bucket(), &left_out, output);
-    }
-
-    /// Whether what is unfinished was asked for by the same sync.
-    async fn is_of_earlier(&self, request: &TransferRequest) -> Result<bool, Error> {
-        let (key, path) = match self.ends.is_upload() {
-            true => (Some(request.key.clone()), None),
-            false => (None, Some(request.path.clone())),
-        };
-        let query = Query {
-            direction: Some(request.direction),
-            bucket: Some(request.bucket.clone()),
-            key,
-            path,
-            newest_first: true,
-            limit: 1,
-            ..Query::default()
-        };
-        let found = SqliteReader::open(&self.dir)?.find(query).await?;
-        let newest = found.transfers.first();
-        Ok(newest.is_some_and(|record| record.spec.group == request.group))
     }
 }
 

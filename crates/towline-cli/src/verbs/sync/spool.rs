@@ -1,17 +1,16 @@
-//! A plan that is kept on disk until it may be carried out, so that what is
-//! deleted is what was shown, and memory does not grow with it.
+//! The deletions of a plan, kept on disk until they may be carried out, so that what
+//! is deleted is what was shown, and memory does not grow with it.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Seek, Write};
 
 use serde_json::{from_str, to_writer};
-use towline::{SyncDeletion, TransferRequest};
+use towline::SyncDeletion;
 
 use crate::error::Error;
 
 /// What is being written down.
 pub(super) struct Draft {
-    requests: BufWriter<File>,
     deletions: BufWriter<File>,
     pub(super) transfers: u64,
     pub(super) bytes: u64,
@@ -20,26 +19,17 @@ pub(super) struct Draft {
 
 /// What was written down.
 pub(super) struct Spool {
-    requests: BufReader<File>,
     deletions: BufReader<File>,
 }
 
 impl Draft {
     pub(super) fn new() -> Result<Self, Error> {
         Ok(Self {
-            requests: BufWriter::new(tempfile::tempfile().map_err(failed)?),
             deletions: BufWriter::new(tempfile::tempfile().map_err(failed)?),
             transfers: 0,
             bytes: 0,
             to_delete: 0,
         })
-    }
-
-    pub(super) fn transfer(&mut self, request: &TransferRequest, bytes: u64) -> Result<(), Error> {
-        self.transfers += 1;
-        self.bytes += bytes;
-        to_writer(&mut self.requests, request).map_err(|error| failed(error.into()))?;
-        self.requests.write_all(b"\n").map_err(failed)
     }
 
     pub(super) fn delete(&mut self, deletion: &SyncDeletion) -> Result<(), Error> {
@@ -50,19 +40,12 @@ impl Draft {
 
     pub(super) fn finish(self) -> Result<Spool, Error> {
         Ok(Spool {
-            requests: rewound(self.requests)?,
             deletions: rewound(self.deletions)?,
         })
     }
 }
 
 impl Spool {
-    pub(super) fn next_request(&mut self) -> Result<Option<TransferRequest>, Error> {
-        let line = next_line(&mut self.requests)?;
-        let request = line.map(|line| from_str(&line)).transpose();
-        request.map_err(|error| failed(error.into()))
-    }
-
     pub(super) fn next_deletion(&mut self) -> Result<Option<SyncDeletion>, Error> {
         let line = next_line(&mut self.deletions)?;
         let deletion = line.map(|line| from_str(&line)).transpose();
