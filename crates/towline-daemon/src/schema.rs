@@ -241,6 +241,10 @@ pub(crate) struct SyncOptions {
     /// Uploads get the time of their file's last change as metadata, `towline-mtime`. Default: no.
     #[schema(required = false)]
     pub(crate) record_mtime: bool,
+    /// Uploads: what is the same is uploaded again where its metadata, tags, class or headers are not those
+    /// that the options ask for. Default: no.
+    #[schema(required = false)]
+    pub(crate) properties: bool,
 }
 
 /// What makes a file and an object the same: their length, and that the source is not newer; their

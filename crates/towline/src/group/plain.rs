@@ -12,7 +12,7 @@ use towline_s3::Credentials;
 use super::origin::Origin;
 use super::{GroupObserver, ListingRequest};
 use crate::prefix::{bad_prefix, depth_of, make_durable};
-use crate::sync::be_directory;
+use crate::sync::{be_directory, check_properties};
 use crate::{
     Error, SubmitError, SyncOptions, TransferRequest, TransferUtility, check, check_options,
     path_json,
@@ -170,6 +170,9 @@ impl GroupRequest {
         let mut settled = options.clone();
         let lacks_key = |key: &_| utility.lacks_key(key);
         check_options::settle(&mut settled, self.direction, lacks_key)?;
+        if self.sync.as_ref().is_some_and(|sync| sync.properties) {
+            check_properties(self.direction, &options.object)?;
+        }
         let mut inode = None;
         self.check()?;
         let dir = match self.direction {

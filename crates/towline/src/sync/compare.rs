@@ -36,6 +36,8 @@ pub enum SyncReason {
     Newer,
     /// Their bytes differ, or cannot be shown to be equal.
     Content,
+    /// The object's metadata, tags, class or headers are not what is asked for.
+    Properties,
     /// It was asked for without comparing.
     Always,
 }
@@ -48,6 +50,7 @@ impl SyncReason {
             Self::Size => "size",
             Self::Newer => "newer",
             Self::Content => "content",
+            Self::Properties => "properties",
             Self::Always => "always",
         }
     }

@@ -14,6 +14,7 @@ use super::listing::Listing;
 use super::walk::{Found, LocalFile, Missed, Names, NoFile, Walk, without_slash};
 use super::{
     MTIME_METADATA, SyncDecision, SyncDeletion, SyncFilter, SyncLeftOut, SyncOptions, SyncReason,
+    properties,
 };
 use crate::group::Place;
 use crate::prefix::usable;
@@ -354,24 +355,21 @@ impl Comparison {
             Direction::Download if stands_for_directory => return Ok(None),
             Direction::Download => Some(self.target_of(&object)),
         };
-        let reason = match looks(self.parts.how.compare, from, to) {
-            Looks::Same => None,
-            Looks::Differ(reason) => Some(reason),
-            Looks::Alike => match self.differ(utility, &file, &object).await {
-                Ok(differ) => differ.then_some(SyncReason::Content),
-                Err(Error::Closed) => return Err(Error::Closed),
-                // A group waits, and compares it again.
-                Err(Error::Request(error)) if error.passes() && self.parts.group.is_some() => {
-                    return Err(error.into());
-                }
-                Err(error) => {
-                    self.is_complete = false;
-                    let (code, why) = (error.code(), error.to_string());
-                    return Ok(Some(SyncLeftOut::by_error(
-                        object.key, file.path, code, why,
-                    )));
-                }
-            },
+        let looks = looks(self.parts.how.compare, from, to);
+        let reason = match self.reason(utility, looks, &file, &object).await {
+            Ok(reason) => reason,
+            Err(Error::Closed) => return Err(Error::Closed),
+            // A group waits, and compares it again.
+            Err(Error::Request(error)) if error.passes() && self.parts.group.is_some() => {
+                return Err(error.into());
+            }
+            Err(error) => {
+                self.is_complete = false;
+                let (code, why) = (error.code(), error.to_string());
+                return Ok(Some(SyncLeftOut::by_error(
+                    object.key, file.path, code, why,
+                )));
+            }
         };
         Ok(Some(match (reason, place) {
             (None, _) => SyncDecision::Same {
@@ -382,6 +380,26 @@ impl Comparison {
             (Some(reason), None) => self.upload(file, reason),
             (Some(reason), Some(place)) => self.download_to(place, &object, reason),
         }))
+    }
+
+    /// Why it is to be transferred, by what the looks tell and what S3 is asked for.
+    async fn reason(
+        &self,
+        utility: &TransferUtility,
+        looks: Looks,
+        file: &LocalFile,
+        object: &ListedObject,
+    ) -> Result<Option<SyncReason>, Error> {
+        match looks {
+            Looks::Differ(reason) => return Ok(Some(reason)),
+            Looks::Alike if self.differ(utility, file, object).await? => {
+                return Ok(Some(SyncReason::Content));
+            }
+            Looks::Alike | Looks::Same => {}
+        }
+        let asked = self.parts.how.properties;
+        let differ = asked && properties::differ(utility, &self.parts, &object.key).await?;
+        Ok(differ.then_some(SyncReason::Properties))
     }
 
     /// Whether the bytes differ, or cannot be shown to be equal.

@@ -9,6 +9,7 @@ mod filter;
 mod listing;
 mod options;
 mod plan;
+mod properties;
 #[cfg(test)]
 mod resumed;
 mod walk;
@@ -26,6 +27,7 @@ pub use options::SyncOptions;
 pub use plan::SyncPlan;
 
 pub(crate) use comparison::{Comparison, Looked, Parts, blocking};
+pub(crate) use properties::check as check_properties;
 pub(crate) use walk::{Found, Names, Walk};
 
 use crate::prefix::{bad_prefix, depth_of, make_durable};
@@ -158,6 +160,17 @@ impl SyncRequest {
         self
     }
 
+    /// Uploads: an object that is the same otherwise is uploaded again where its
+    /// metadata, tags, storage class, website redirect or headers (`Content-Type` and
+    /// its like) are not what the [`options`](Self::options) ask for. What they do not ask for is not compared;
+    /// metadata and tags are compared as wholes, without [`MTIME_METADATA`]. Each of those objects is
+    /// asked about, and for its tags where some are asked for. Fails at the call where
+    /// nothing is asked for. Default: no.
+    pub fn properties(mut self, compare: bool) -> Self {
+        self.how.properties = compare;
+        self
+    }
+
     /// Options of every transfer. Default: the usual ones.
     pub fn options(mut self, options: TransferOptions) -> Self {
         self.like.options = options;
@@ -237,6 +250,9 @@ impl SyncRequest {
             .utility
             .place(&self.like.bucket, self.like.connection.as_ref())?;
         let dir: PathBuf = check::absolute(&self.dir)?.components().collect();
+        if self.how.properties {
+            properties::check(self.like.direction, &self.like.options.object)?;
+        }
         let mut like = self.like;
         let mut folds = false;
         match like.direction {

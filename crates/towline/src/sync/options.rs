@@ -18,6 +18,10 @@ pub struct SyncOptions {
     /// Uploads get the time of their file's last change as metadata, see
     /// [`MTIME_METADATA`](crate::MTIME_METADATA). Default: no.
     pub record_mtime: bool,
+    /// Uploads: an object that is the same otherwise is uploaded again where its metadata,
+    /// tags, class or headers are not what is asked for; see
+    /// [`SyncRequest::properties`](crate::SyncRequest::properties). Default: no.
+    pub properties: bool,
 }
 
 impl SyncOptions {

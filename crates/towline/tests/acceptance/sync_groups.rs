@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use towline::{
-    Config, Group, ListingPhase, Query, State, SyncCompare, SyncFilter, SyncRequest,
-    TransferUtility,
+    Config, Group, ListingPhase, Query, State, SyncCompare, SyncDecision, SyncFilter, SyncReason,
+    SyncRequest, TransferOptions, TransferUtility,
 };
 use towline_testserver::{Answer, Operation, Point, Rule, Script};
 
@@ -330,4 +330,55 @@ async fn a_sync_that_waits_for_its_transfers_keeps_no_utility_open() {
     let group = utility.observe_group(id).await.unwrap();
     let ended = group.finished().await.unwrap();
     assert_eq!((ended.found.same, ended.transfers.completed), (1099, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_by_properties_sends_again_what_has_not_those_that_are_asked_for() {
+    let scene = Scene::start().await;
+    filled(&scene, numbered(5));
+    let asked = |team: &str, tag: &str| {
+        let mut options = TransferOptions::default();
+        let object = &mut options.object;
+        object.metadata.insert("Team".into(), team.into());
+        object.tags.insert("tag".into(), tag.into());
+        object.cache_control = Some("no-store".into());
+        options
+    };
+    let sync = |team, tag| {
+        let sync = up(&scene).record_mtime(true).options(asked(team, tag));
+        ended(sync.properties(true))
+    };
+    let counts = |group: &Group| (group.transfers.completed, group.found.same);
+    assert_eq!(counts(&sync("one", "a").await), (5, 0));
+    scene.server.history().clear();
+    assert_eq!(counts(&sync("one", "a").await), (0, 5));
+    assert_eq!(count(&scene, Operation::HeadObject), 5);
+    assert_eq!(count(&scene, Operation::GetObjectTagging), 5);
+    assert_eq!(counts(&sync("one", "b").await), (5, 0));
+    scene.server.history().clear();
+    assert_eq!(counts(&sync("two", "b").await), (5, 0));
+    assert_eq!(
+        count(&scene, Operation::GetObjectTagging),
+        0,
+        "one difference is enough"
+    );
+    // By its plan too, which says why.
+    let changed = up(&scene).options(asked("two", "c")).properties(true);
+    let mut plan = changed.plan().await.unwrap();
+    while let Some(decision) = plan.next().await.unwrap() {
+        match decision {
+            SyncDecision::Upload { reason, .. } => assert_eq!(reason, SyncReason::Properties),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(plan.is_complete());
+    // What is not asked for is not compared.
+    assert_eq!(counts(&ended(up(&scene)).await), (0, 5));
+
+    let refused = async |sync: SyncRequest| {
+        let refused = sync.properties(true).start().await.unwrap_err();
+        assert!(refused.to_string().contains("properties"), "{refused}");
+    };
+    refused(up(&scene)).await;
+    refused(down(&scene).options(asked("one", "a"))).await;
 }

@@ -59,6 +59,9 @@ pub(crate) struct Sync {
     pub(crate) older_than: Option<Duration>,
     #[command(flatten)]
     pub(crate) storing: Storing,
+    /// Uploads: also what is the same, where its metadata, tags or class are not those asked for
+    #[arg(long)]
+    pub(crate) properties: bool,
     /// Uploads: do not record the time of each file's last change as metadata
     #[arg(long)]
     pub(crate) no_mtime: bool,

@@ -164,6 +164,7 @@ fn how(args: &Sync) -> Result<SyncOptions, Error> {
     how.compare = args.compare.into();
     how.filter = filter(args)?;
     how.record_mtime = !args.no_mtime;
+    how.properties = args.properties;
     Ok(how)
 }
 
@@ -174,9 +175,10 @@ fn check(args: &Sync, ends: &Ends) -> Result<(), Error> {
         return Err(Error::Usage(words.into()));
     }
     let stored = args.storing.options();
-    if !ends.is_upload() && (stored != towline::ObjectOptions::default() || args.no_mtime) {
-        let words =
-            "--metadata, --acl, --storage-class, --tag, --sse and --no-mtime are of uploads";
+    if !ends.is_upload()
+        && (stored != towline::ObjectOptions::default() || args.no_mtime || args.properties)
+    {
+        let words = "--metadata, --acl, --storage-class, --tag, --sse, --properties and --no-mtime are of uploads";
         return Err(Error::Usage(words.into()));
     }
     Ok(())
