@@ -214,6 +214,8 @@ impl Leftovers {
                 return Err(does_not_end());
             }
         }
+        // Some stores list them by their ids.
+        found.sort_by(|one, next| one.key.cmp(&next.key));
         // Asked after they were listed: whatever of our own was open then, the
         // store knows by now.
         let mut held: Option<(String, Vec<Record>)> = None;

@@ -1,4 +1,6 @@
 //! What the system tells of a process.
+// Each test binary uses a part of it.
+#![allow(dead_code)]
 
 use std::path::Path;
 

@@ -15,11 +15,8 @@ const TICK_MS: i64 = 1000;
 
 /// Compares an object with the one that is copied.
 pub(crate) fn judge(size: u64, origin: &ObjectIdentity, head: &ObjectHead) -> Judgement {
-    if head.size.is_some_and(|there| there != size) {
-        return Judgement::Other(format!(
-            "it has {:?} bytes, its source has {size}",
-            head.size
-        ));
+    if let Some(there) = head.size.filter(|there| *there != size) {
+        return Judgement::Other(format!("it has {there} bytes, its source has {size}"));
     }
     let ours = |verified, checksum| {
         Judgement::Ours(Proof {

@@ -136,8 +136,8 @@ pub(crate) fn judge(
     if let Some(origin) = &context.record.origin {
         return copy::judge(size, origin, head);
     }
-    if head.size.is_some_and(|there| there != size) {
-        return Judgement::Other(format!("it has {:?} bytes, ours has {size}", head.size));
+    if let Some(there) = head.size.filter(|there| *there != size) {
+        return Judgement::Other(format!("it has {there} bytes, ours has {size}"));
     }
     let whole = whole.or_else(|| whole_of(parts));
     for (sum, kind) in &head.checksums {

@@ -105,7 +105,10 @@ impl ForeignServer {
                 "-s3",
                 "-volume.max=50",
                 "-master.volumeSizeLimitMB=1024",
+                "-master.telemetry=false",
             ])
+            // Else these have ports that are the same for any two of them.
+            .args(["-s3.port.iceberg=0", "-s3.port.lance=0"])
             .arg(format!("-filer.port={filer}"))
             .arg(format!("-s3.port={port}"))
             .arg(format!("-s3.config={}", config.display()));

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used)] // in tests it is the assertion
 
 mod options;
+mod seaweedfs;
 mod verify;
 
 use std::collections::BTreeMap;

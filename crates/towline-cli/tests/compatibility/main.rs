@@ -3,7 +3,11 @@
 
 #![allow(clippy::unwrap_used)] // in tests it is the assertion
 
+#[path = "../common/mod.rs"]
 mod common;
+mod memory;
+#[path = "../black_box/process.rs"]
+mod process;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
