@@ -149,7 +149,8 @@ def measured(command, env, memory):
         group.rmdir()
     if ended[1] != 0:
         said.seek(0)
-        raise SystemExit(f"{command[0]} failed: {said.read().decode(errors='replace')[-2000:]}")
+        code = os.waitstatus_to_exitcode(ended[1])
+        raise SystemExit(f"{command[0]} failed with {code}: {said.read().decode(errors='replace')[-2000:]}")
     return wall, ended[2].ru_utime + ended[2].ru_stime, peak / 1024
 
 
@@ -186,7 +187,8 @@ def main():
     set_up()
     clients = asked.clients.split(",")
     state = pathlib.Path(asked.state or CACHE)
-    files = pathlib.Path(tempfile.mkdtemp(prefix="towline-bench-", dir="/dev/shm"))
+    # What is written to a file system in memory counts as memory of who writes it.
+    files = pathlib.Path(tempfile.mkdtemp(prefix="towline-bench-", dir=state if asked.memory else "/dev/shm"))
     table = {}
     try:
         for work_way in asked.work.split(","):

@@ -46,7 +46,7 @@ impl Session {
         }
         let bounds = params![after.n.cast_signed(), row_count(limit)];
         let mut order: Vec<(i64, Changed)> = Vec::new();
-        // The phases are numbered in `codes.rs`; the order is that of the first filter.
+        // As `Only::takes` says it, in the numbers of `codes.rs`: 7 waits, from 50 on it rests.
         let select = match filter.only {
             Only::All => select_records!(
                 "WHERE state_changed > ?1 AND (?3 IS NULL OR group_id = ?3)
