@@ -8,6 +8,7 @@
 //! is decided in `towline-core`.
 
 mod body;
+mod canonical;
 #[cfg(feature = "aws-config")]
 mod chain;
 mod client;
@@ -18,6 +19,7 @@ mod connect;
 mod connector;
 mod credentials;
 mod customer_key;
+mod day_key;
 mod endpoint;
 mod environment;
 mod error;

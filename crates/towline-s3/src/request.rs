@@ -1,7 +1,7 @@
 //! One request: built, signed, sent, and its answer taken as far as its head.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
@@ -491,15 +491,20 @@ pub(crate) fn address(place: &Location, key: Option<&str>, query: &Query) -> Str
 
 fn user_agent(operation: Operation) -> HeaderValue {
     use Operation::*;
-    let mark = match operation {
+    static PLAIN: LazyLock<HeaderValue> = LazyLock::new(|| user_agent_with(""));
+    static MULTIPART: LazyLock<HeaderValue> = LazyLock::new(|| user_agent_with(" md/multipart"));
+    match operation {
         CreateMultipartUpload
         | UploadPart
         | CompleteMultipartUpload
         | AbortMultipartUpload
         | ListParts
-        | ListMultipartUploads => " md/multipart",
-        _ => "",
-    };
+        | ListMultipartUploads => MULTIPART.clone(),
+        _ => PLAIN.clone(),
+    }
+}
+
+fn user_agent_with(mark: &str) -> HeaderValue {
     let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
     let text = format!("{USER_AGENT} ({os}; {arch}){mark}");
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(USER_AGENT))

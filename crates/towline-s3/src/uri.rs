@@ -38,7 +38,7 @@ impl Query {
 
     pub(crate) fn pair(mut self, name: &str, value: &str) -> Self {
         self.separate();
-        self.0.push_str(name);
+        self.0.extend(utf8_percent_encode(name, STRICT));
         self.0.push('=');
         self.0.extend(utf8_percent_encode(value, STRICT));
         self
