@@ -35,7 +35,7 @@ use crate::credentials::{Credentials, CredentialsError};
 use crate::endpoint::DEFAULT_REGION;
 use crate::environment::Environment;
 use crate::proxy::ProxyRules;
-use crate::tls;
+use crate::tls::Trust;
 
 /// The most of an answer.
 const MAX_ANSWER: usize = 1 << 20;
@@ -163,8 +163,8 @@ impl OurHttp {
             source: Some(Box::new(error)),
         };
         let proxies = Arc::new(ProxyRules::read(env).map_err(unusable)?);
-        let tls = tls::config(bundle.as_deref()).map_err(unusable)?;
-        let connector = Connector::new(tls, proxies, Duration::from_secs(10));
+        let trust = Trust::with(bundle.as_deref()).map_err(unusable)?;
+        let connector = Connector::new(trust, proxies, Duration::from_secs(10));
         Ok(Self {
             http: pool(&connector, Duration::from_secs(4)),
             limit: TIME,

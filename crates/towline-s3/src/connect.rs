@@ -15,7 +15,6 @@ use std::time::Duration;
 use http::{HeaderValue, Uri};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
-use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
@@ -23,6 +22,7 @@ use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 
 use crate::proxy::{Proxy, ProxyRules};
+use crate::tls::Trust;
 use crate::wire::{Conn, Pool, Wire};
 
 /// The most of a proxy's answer to CONNECT.
@@ -72,7 +72,7 @@ impl ConnectFailure {
 #[derive(Clone)]
 pub(crate) struct Connector {
     http: HttpConnector<Resolver>,
-    tls: Arc<ClientConfig>,
+    trust: Arc<Trust>,
     proxies: Arc<ProxyRules>,
     limit: Duration,
     pool: Arc<Pool>,
@@ -80,7 +80,7 @@ pub(crate) struct Connector {
 
 impl Connector {
     /// `limit` bounds all addresses together, and TLS on its own.
-    pub(crate) fn new(tls: Arc<ClientConfig>, proxies: Arc<ProxyRules>, limit: Duration) -> Self {
+    pub(crate) fn new(trust: Arc<Trust>, proxies: Arc<ProxyRules>, limit: Duration) -> Self {
         let mut http = HttpConnector::new_with_resolver(Resolver::default());
         http.enforce_http(false);
         http.set_nodelay(true);
@@ -94,7 +94,7 @@ impl Connector {
         http.set_connect_timeout(Some(limit));
         Self {
             http,
-            tls,
+            trust,
             proxies,
             limit,
             pool: Arc::default(),
@@ -169,7 +169,7 @@ impl Connector {
         };
         let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
             .map_err(|_| failed(io::Error::other("the host is no name for TLS")))?;
-        TlsConnector::from(self.tls.clone())
+        TlsConnector::from(self.trust.config())
             .connect(name, stream)
             .await
             .map_err(failed)

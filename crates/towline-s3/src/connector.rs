@@ -22,7 +22,7 @@ use crate::endpoint::{DEFAULT_REGION, Endpoint, is_region};
 use crate::environment::Environment;
 use crate::handed::{Handed, Holder};
 use crate::proxy::ProxyRules;
-use crate::tls;
+use crate::tls::Trust;
 use crate::wire::{Connections, Pool};
 
 type Registry = Arc<RwLock<HashMap<String, Arc<dyn CredentialsProvider>>>>;
@@ -205,7 +205,7 @@ impl S3Connector {
         // As AWS's tools have it, the profile's wish does not count elsewhere.
         let wished = profile.is_some_and(|p| p.flag("s3.use_accelerate_endpoint"));
         connection.accelerate |= wished && connection.endpoint.is_none();
-        self.check(&connection)?;
+        self.checked(&connection)?;
         Ok(connection)
     }
 
@@ -219,9 +219,11 @@ impl S3Connector {
         Ok(ConfigFiles::read(&self.env)?.names())
     }
 
-    /// What can be told of a connection without making a client.
-    pub fn check(&self, connection: &Connection) -> Result<(), ConnectError> {
-        self.checked(connection).map(drop)
+    /// What can be told of a connection, and of a bucket over it, without making a
+    /// client.
+    pub fn check(&self, connection: &Connection, bucket: &str) -> Result<(), ConnectError> {
+        let region = connection.region.as_deref().unwrap_or(DEFAULT_REGION);
+        self.checked(connection)?.locate(bucket, region).map(drop)
     }
 
     fn checked(&self, connection: &Connection) -> Result<Endpoint, ConnectError> {
@@ -284,8 +286,8 @@ impl S3Connector {
     ) -> Result<S3Client, ConnectError> {
         let endpoint = self.checked(connection)?;
         let proxies = Arc::new(ProxyRules::read(&self.env)?);
-        let tls = tls::config(self.ca_bundle(connection)?.as_deref())?;
-        let connector = connect::Connector::new(tls, proxies, self.connect_timeout);
+        let trust = Trust::with(self.ca_bundle(connection)?.as_deref())?;
+        let connector = connect::Connector::new(trust, proxies, self.connect_timeout);
         let connector = connector.counted(&self.pool);
         Ok(S3Client::new(
             connection,

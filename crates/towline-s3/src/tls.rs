@@ -2,47 +2,71 @@
 //! bundled ones only where the system has none. TLS 1.2 and 1.3.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use towline_core::ConnectError;
 
-/// A configuration that trusts the system's roots and those of `bundle`.
-/// `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the system's.
-pub(crate) fn config(bundle: Option<&Path>) -> Result<Arc<ClientConfig>, ConnectError> {
+/// Trusts the system's roots and those of a bundle. `SSL_CERT_FILE` and
+/// `SSL_CERT_DIR` replace the system's.
+pub(crate) struct Trust {
+    bundle: RootCertStore,
+    config: OnceLock<Arc<ClientConfig>>,
+}
+
+impl Trust {
+    /// Fails where there is a bundle that cannot be used.
+    pub(crate) fn with(bundle: Option<&Path>) -> Result<Arc<Self>, ConnectError> {
+        Ok(Arc::new(Self {
+            bundle: bundle
+                .map(read)
+                .transpose()?
+                .unwrap_or_else(RootCertStore::empty),
+            config: OnceLock::new(),
+        }))
+    }
+
+    /// Made when it is first asked for: to read the roots of a system takes 10 ms, and
+    /// who needs no TLS needs none of them.
+    pub(crate) fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(self.config.get_or_init(|| {
+            let mut roots = RootCertStore::empty();
+            let native = rustls_native_certs::load_native_certs();
+            for error in &native.errors {
+                tracing::warn!(%error, "a system certificate cannot be read");
+            }
+            roots.add_parsable_certificates(native.certs);
+            if roots.is_empty() {
+                tracing::debug!("no system certificates, using the bundled ones");
+                roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+            }
+            roots.extend(self.bundle.roots.iter().cloned());
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let config = ClientConfig::builder_with_provider(provider)
+                .with_safe_default_protocol_versions()
+                .expect("the provider supports TLS 1.2 and 1.3")
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+            Arc::new(config)
+        }))
+    }
+}
+
+fn read(bundle: &Path) -> Result<RootCertStore, ConnectError> {
+    let bad = |why: String| ConnectError::BadFile {
+        path: bundle.display().to_string(),
+        why,
+    };
     let mut roots = RootCertStore::empty();
-    let native = rustls_native_certs::load_native_certs();
-    for error in &native.errors {
-        tracing::warn!(%error, "a system certificate cannot be read");
+    let certs = CertificateDer::pem_file_iter(bundle).map_err(|e| bad(e.to_string()))?;
+    for cert in certs {
+        let cert = cert.map_err(|e| bad(e.to_string()))?;
+        roots.add(cert).map_err(|e| bad(e.to_string()))?;
     }
-    roots.add_parsable_certificates(native.certs);
-    if roots.is_empty() {
-        tracing::debug!("no system certificates, using the bundled ones");
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    match roots.is_empty() {
+        true => Err(bad("it has no certificate".into())),
+        false => Ok(roots),
     }
-    if let Some(path) = bundle {
-        let bad = |why: String| ConnectError::BadFile {
-            path: path.display().to_string(),
-            why,
-        };
-        let mut count = 0;
-        let certs = CertificateDer::pem_file_iter(path).map_err(|e| bad(e.to_string()))?;
-        for cert in certs {
-            let cert = cert.map_err(|e| bad(e.to_string()))?;
-            roots.add(cert).map_err(|e| bad(e.to_string()))?;
-            count += 1;
-        }
-        if count == 0 {
-            return Err(bad("it has no certificate".into()));
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("the provider supports TLS 1.2 and 1.3")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
 }

@@ -65,8 +65,7 @@ impl TransferUtility {
         connection: &Connection,
         bucket: &str,
     ) -> Result<Connection, ConnectError> {
-        self.connector().check(connection)?;
-        towline_s3::check_bucket(connection, bucket)?;
+        self.connector().check(connection, bucket)?;
         Ok(connection.clone())
     }
 }

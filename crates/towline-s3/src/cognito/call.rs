@@ -17,7 +17,7 @@ use crate::client::{Http, pool};
 use crate::connect::Connector;
 use crate::credentials::CredentialsError;
 use crate::proxy::ProxyRules;
-use crate::tls;
+use crate::tls::Trust;
 
 /// Its name in [`CredentialsError::Service`].
 const SERVICE: &str = "Cognito";
@@ -149,8 +149,8 @@ fn client(this: &CognitoIdentity) -> Result<Http, CredentialsError> {
         let bundle = environment.get("AWS_CA_BUNDLE");
         let bundle = bundle.map(|path| environment.path(path));
         let proxies = Arc::new(ProxyRules::read(environment)?);
-        let tls = tls::config(bundle.as_deref())?;
-        let connector = Connector::new(tls, proxies, Duration::from_secs(10));
+        let trust = Trust::with(bundle.as_deref())?;
+        let connector = Connector::new(trust, proxies, Duration::from_secs(10));
         Ok(pool(&connector, Duration::from_secs(4)))
     };
     let http = made().map_err(|error| failed(error.to_string(), Some(Box::new(error))))?;
