@@ -314,6 +314,7 @@ async fn write(
     let mut left = range.end - range.start;
     let mut writing = Writing::new(
         context.files.clone(),
+        context.open.turns.clone(),
         Arc::clone(file),
         range.start,
         algorithm,

@@ -10,12 +10,14 @@ use towline_core::{Failure, Proof};
 use super::slow::Rates;
 use super::{identity, temp_gone};
 use crate::act::Context;
-use crate::files::{OpenFile, TargetDir};
+use crate::files::{OpenFile, TargetDir, Turns};
 
 /// What a download has open in this process.
 #[derive(Default)]
 pub(crate) struct Open {
     file: tokio::sync::Mutex<Option<Arc<dyn OpenFile>>>,
+    /// Of writing to it.
+    pub(super) turns: Turns,
     pub(super) rates: Rates,
     /// Bytes written since the last sync.
     unsynced: AtomicU64,

@@ -7,13 +7,14 @@ use bytes::Bytes;
 use towline_core::{Checksum, ChecksumAlgorithm};
 
 use crate::budget::BUFFER;
-use crate::files::{Files, OpenFile, Work};
+use crate::files::{Files, OpenFile, Turns, Work};
 use crate::hash::Hasher;
 
 /// Works off the runtime's threads, so that a slow disk holds up nobody else,
 /// and a buffer at a time, so that no thread waits for a slow network.
 pub(super) struct Writing {
     files: Files,
+    turns: Turns,
     gathered: Vec<Bytes>,
     len: usize,
     at_work: AtWork,
@@ -37,6 +38,7 @@ struct Place {
 impl Writing {
     pub(super) fn new(
         files: Files,
+        turns: Turns,
         file: Arc<dyn OpenFile>,
         at: u64,
         algorithm: ChecksumAlgorithm,
@@ -44,6 +46,7 @@ impl Writing {
         let hasher = Hasher::new(algorithm);
         Self {
             files,
+            turns,
             gathered: Vec::new(),
             len: 0,
             at_work: AtWork::No(Place { file, at, hasher }),
@@ -70,7 +73,7 @@ impl Writing {
         let mut place = self.place().await?;
         let gathered = std::mem::take(&mut self.gathered);
         self.len = 0;
-        self.at_work = AtWork::Yes(self.files.begin_brief(move || {
+        self.at_work = AtWork::Yes(self.files.begin_in_turn(&self.turns, move || {
             for bytes in gathered {
                 towline_core::failpoint!("write.begins");
                 place.hasher.update(&bytes);

@@ -36,6 +36,7 @@ pub use system::{identity_of, kind_if_special};
 pub use target::numbered;
 pub(crate) use target::{Put, TargetDir, target_failure};
 
+pub(crate) use self::brief::Turns;
 use self::brief::{Brief, Pending};
 use crate::tasks::Tasks;
 
@@ -116,6 +117,18 @@ impl Files {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> T {
         self.begin_brief(work).end().await
+    }
+
+    /// Begins with brief work, once those are done that wait for their turn.
+    pub(crate) fn begin_in_turn<T: Send + 'static>(
+        &self,
+        turns: &Turns,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Work<T> {
+        match self.are_simulated() {
+            true => self.begin(work),
+            false => Work::Brief(self.brief.begin_in_turn(turns, work)),
+        }
     }
 
     /// Whether there are no threads, as in a simulation.
