@@ -75,8 +75,9 @@ impl EventLoop {
     }
 
     /// Holds it no more.
-    fn let_go(&mut self, id: TransferId) -> Option<Live> {
+    fn let_go(&mut self, id: TransferId) -> Option<Box<Live>> {
         let live = self.live.remove(&id)?;
+        self.sites.let_go(live.site);
         self.lanes.of(live.priority).let_go(live.is_parked());
         self.scheduler.leave(id);
         Some(live)
@@ -198,6 +199,7 @@ impl EventLoop {
         let transfer = Transfer::load(record, parts, self.config.retry_limit)
             .with_late_limit(self.config.late_answer_limit);
         let site = self.sites.of(transfer.record());
+        self.sites.hold(site);
         let mut live = Live::new(transfer, s3, profile, site);
         live.progress = Arc::new(Progress::counted(self.meter.bytes(direction)));
         live.stream = self.streams.get(&id).cloned();
@@ -206,7 +208,7 @@ impl EventLoop {
         }
         let priority = live.priority;
         self.lanes.of(priority).hold(live.is_parked());
-        self.live.insert(id, live);
+        self.live.insert(id, Box::new(live));
         self.scheduler.join(id, priority);
         for lane in self.lanes.all().filter(|lane| lane.backlog.loading) {
             lane.backlog.touched.insert(id);

@@ -21,6 +21,8 @@ pub(crate) struct SiteId(usize);
 
 /// A bucket, reached in one way.
 pub(crate) struct Site {
+    /// Transfers that are held for it.
+    held: usize,
     pub(crate) reach: Reach,
     pub(crate) pace: Pace,
     /// What a request that only asks whether anybody answers can be about.
@@ -108,6 +110,7 @@ impl Sites {
         let key = (record.spec.connection.clone(), bucket.to_owned());
         *self.ids.entry(key).or_insert_with(|| {
             self.all.push(Site {
+                held: 0,
                 reach: Reach::default(),
                 pace: Pace::new(&self.requests),
                 sample: None,
@@ -121,9 +124,19 @@ impl Sites {
         &mut self.all[id.0]
     }
 
-    /// Whether any of them takes another request.
+    /// A transfer of this one is held.
+    pub(crate) fn hold(&mut self, id: SiteId) {
+        self.get(id).held += 1;
+    }
+
+    pub(crate) fn let_go(&mut self, id: SiteId) {
+        self.get(id).held -= 1;
+    }
+
+    /// Whether any that somebody is held for takes another request.
     pub(crate) fn have_room(&self) -> bool {
-        self.all.iter().any(|site| site.pace.has_room())
+        let takes_more = |site: &Site| site.held > 0 && site.pace.has_room();
+        self.all.iter().any(takes_more)
     }
 
     pub(crate) fn each(&mut self) -> impl Iterator<Item = (SiteId, &mut Site)> {
