@@ -191,7 +191,7 @@ impl Gate {
     fn check(&self) -> Result<(), LocalFailure> {
         towline_core::failpoint!("body.last-buffer");
         let SourceRange { path, planned, .. } = &self.source;
-        check_source(&*self.files, path, &*self.file, *planned)
+        check_source(&*self.files, path, *planned)
     }
 
     /// Its bytes are not those of the first reading, though nothing else tells.

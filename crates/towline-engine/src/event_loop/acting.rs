@@ -147,7 +147,8 @@ impl EventLoop {
             let mut end = end;
             end.event = act::perform(act, context).await;
         };
-        self.machine.tasks.spawn(work.instrument(attempt));
+        // It is 8 KiB large, and a runtime moves what it is given ten times.
+        self.machine.tasks.spawn(Box::pin(work.instrument(attempt)));
     }
 
     pub(super) fn on_act_ended(&mut self, id: TransferId, act: ActId, event: Option<Event>) {

@@ -154,7 +154,8 @@ pub(crate) struct EventLoop {
     looked_at: Now,
     parts_per_transfer: usize,
     /// In an order, so that a seed of the simulation repeats all that follows.
-    live: BTreeMap<TransferId, Live>,
+    /// Boxed: a tree moves what stands beside what comes and goes.
+    live: BTreeMap<TransferId, Box<Live>>,
     lanes: Lanes,
     watchers: BTreeMap<TransferId, watch::Sender<Snapshot>>,
     /// Counts what became durable, for those who follow the store.
@@ -349,7 +350,7 @@ impl EventLoop {
             Message::Close { reply } => {
                 towline_core::failpoint!("close.begins");
                 self.closing = Some(reply);
-                self.live.values_mut().for_each(Live::stop);
+                self.live.values_mut().for_each(|live| live.stop());
                 self.close_streams();
             }
         }
@@ -540,7 +541,7 @@ impl EventLoop {
         tracing::error!(%error, "the store failed; every transfer stops here");
         self.broken = true;
         self.pending.clear();
-        self.live.values_mut().for_each(Live::give_up);
+        self.live.values_mut().for_each(|live| live.give_up());
         self.close_streams();
         self.watchers.clear();
         // Who waits for changes finds out that none will come.
@@ -549,7 +550,7 @@ impl EventLoop {
 
     fn is_closed(&self) -> bool {
         self.closing.is_some()
-            && self.live.values().all(Live::is_idle)
+            && self.live.values().all(|live| live.is_idle())
             && (self.broken || self.pending.is_empty())
     }
 }

@@ -335,7 +335,7 @@ impl EventLoop {
             return;
         }
         let live = self.live.values().find(|live| live.waits_at == site);
-        let live = live.map(sample_of);
+        let live = live.map(|live| sample_of(live));
         let at = self.sites.get(site);
         at.sample = live.or(at.sample.take().filter(|_| !self.aside.is_empty()));
         let Some(sample) = at.sample.clone() else {

@@ -70,6 +70,9 @@ impl Target {
 /// The directory at a path of names beneath another one. What is missing is made.
 pub(super) fn open(root: &Path, below: &Path) -> io::Result<File> {
     let root = File::open(root)?;
+    if below == Path::new("") {
+        return Ok(root);
+    }
     let dir = at_once(&root, below).unwrap_or_else(|| step_by_step(&root, below, true, |_| Ok(())));
     Ok(dir?)
 }

@@ -15,6 +15,11 @@ pub trait Disk: Debug + Send + Sync + 'static {
     /// What is there, behind symbolic links too.
     fn stat(&self, path: &Path) -> io::Result<Stat>;
 
+    /// Whether a file could be opened for reading now.
+    fn may_read(&self, path: &Path) -> io::Result<()> {
+        self.open_source(path).map(drop)
+    }
+
     /// Opens a file for reading, without waiting for a FIFO's other end.
     fn open_source(&self, path: &Path) -> io::Result<Arc<dyn OpenFile>>;
 

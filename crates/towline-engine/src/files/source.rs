@@ -19,7 +19,10 @@ pub fn inspect_source(path: &Path) -> Result<Fingerprint, LocalFailure> {
 
 /// The same, on any disk.
 pub(crate) fn inspect(disk: &dyn Disk, path: &Path) -> Result<Fingerprint, LocalFailure> {
-    open_source(disk, path).map(|(_, fingerprint)| fingerprint)
+    let found = look_at_source(disk, path)?;
+    disk.may_read(path)
+        .map_err(|error| source_failure(path, &error))?;
+    Ok(found)
 }
 
 /// The same of one that is known to be readable.
@@ -80,18 +83,17 @@ impl Planned {
     }
 }
 
-/// Whether an open source is still what was planned, under its name too.
+/// Whether the source that was opened as planned is so still: its name says so, since
+/// it is that of the same file.
 pub(crate) fn check_source(
     disk: &dyn Disk,
     path: &Path,
-    file: &dyn OpenFile,
     planned: Planned,
 ) -> Result<(), LocalFailure> {
-    let failed = |error: io::Error| source_failure(path, &error);
-    for stat in [file.stat(), disk.stat(path)] {
-        planned.allows(path, stat.map_err(failed)?.fingerprint)?;
-    }
-    Ok(())
+    let stat = disk
+        .stat(path)
+        .map_err(|error| source_failure(path, &error))?;
+    planned.allows(path, stat.fingerprint)
 }
 
 /// A source that is not what was planned, and in what it differs.

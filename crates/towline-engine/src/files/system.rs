@@ -6,10 +6,10 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::SystemTime;
 
-use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, RenameFlags, StatxFlags};
+use rustix::fs::{Access, AtFlags, FallocateFlags, Mode, OFlags, RenameFlags, StatxFlags};
 use rustix::io::Errno;
 use towline_core::{FileIdentity, Fingerprint};
 
@@ -23,6 +23,10 @@ pub(crate) struct System;
 impl Disk for System {
     fn stat(&self, path: &Path) -> io::Result<Stat> {
         std::fs::metadata(path).map(|meta| stat(&meta))
+    }
+
+    fn may_read(&self, path: &Path) -> io::Result<()> {
+        Ok(rustix::fs::access(path, Access::READ_OK)?)
     }
 
     fn open_source(&self, path: &Path) -> io::Result<Arc<dyn OpenFile>> {
@@ -182,8 +186,8 @@ impl OpenDir for Directory {
     fn sync(&self) -> io::Result<()> {
         self.dir.sync_all()?;
         match &self.beneath {
-            Some((root, below)) => beneath::sync_above(root, below),
-            None => Ok(()),
+            Some((root, below)) if *below != Path::new("") => beneath::sync_above(root, below),
+            _ => Ok(()),
         }
     }
 }
@@ -210,6 +214,8 @@ pub fn identity_of(meta: &Metadata) -> FileIdentity {
 }
 
 fn stat(meta: &Metadata) -> Stat {
+    // Whose process this is stays as it is.
+    static US: LazyLock<u32> = LazyLock::new(|| rustix::process::geteuid().as_raw());
     Stat {
         fingerprint: Fingerprint {
             device: meta.dev(),
@@ -220,7 +226,7 @@ fn stat(meta: &Metadata) -> Stat {
         },
         special: kind_if_special(meta),
         names: meta.nlink(),
-        is_ours: meta.uid() == rustix::process::geteuid().as_raw(),
+        is_ours: meta.uid() == *US,
         allocated: meta.blocks().saturating_mul(512),
     }
 }
