@@ -490,11 +490,11 @@ mod checksum_text {
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         let text: Option<Text> = value.map(|(sum, kind)| {
-            let hex = sum
-                .as_bytes()
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
+            let bytes = sum.as_bytes();
+            let mut hex = String::with_capacity(2 * bytes.len());
+            for digit in bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]) {
+                hex.extend(char::from_digit(digit.into(), 16));
+            }
             (sum.algorithm(), kind, hex)
         });
         text.serialize(serializer)

@@ -319,10 +319,11 @@ impl Session {
     }
 
     pub(crate) fn sum_group(&mut self, group: GroupId) -> Result<GroupSums, Trouble> {
+        // Summed up here: to group them, SQLite would sort a copy of all.
         let mut statement = self.db.prepare_cached(
-            "SELECT phase, count(*),
-                    sum(iif(phase = 100, coalesce(plan_size, source_size, bytes_done), bytes_done))
-             FROM transfers INDEXED BY transfers_by_group WHERE group_id = ?1 GROUP BY phase",
+            "SELECT phase,
+                    iif(phase = 100, coalesce(plan_size, source_size, bytes_done), bytes_done)
+             FROM transfers INDEXED BY transfers_by_group WHERE group_id = ?1",
         )?;
         let mut found = statement.query([row_id(group)])?;
         let mut sums = GroupSums::default();
@@ -331,7 +332,7 @@ impl Session {
                 ..50 => Phase::Queued,
                 code => codes::phase_of(code, 0).ok_or_else(|| unknown("phase"))?,
             };
-            sums.add(phase, length(row.get(1)?)?, length(row.get(2)?)?);
+            sums.add(phase, 1, length(row.get(1)?)?);
         }
         Ok(sums)
     }

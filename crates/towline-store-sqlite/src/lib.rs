@@ -10,6 +10,7 @@
 
 mod changes;
 mod codes;
+mod commit;
 mod count;
 mod groups;
 mod intern;

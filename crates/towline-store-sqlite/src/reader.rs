@@ -153,12 +153,13 @@ impl Session {
              WHERE phase < 50 AND id > ?1 ORDER BY id",
         )?;
         let mut found = statement.query([rows::row_id(after)])?;
+        let mut read = rows::record_statement(&self.db)?;
         let mut records = Vec::new();
         while records.len() < limit
             && let Some(row) = found.next()?
         {
             if self.priorities.of(row.get(1)?) == priority {
-                records.extend(rows::record(&self.db, row.get(0)?, &mut self.parsed)?);
+                records.extend(rows::record_with(&mut read, row.get(0)?, &mut self.parsed)?);
             }
         }
         drop(moment);
@@ -255,9 +256,38 @@ impl Session {
 
     pub(crate) fn find_each(&mut self, queries: &[Query]) -> Result<Vec<Page>, Trouble> {
         self.db.prepare_cached("BEGIN")?.execute([])?;
-        let pages = queries.iter().map(|query| self.find(query)).collect();
+        let pages = queries.iter().map(|query| match self.has_none(query)? {
+            true => Ok(Page::default()),
+            false => self.find(query),
+        });
+        let pages = pages.collect();
         self.db.prepare_cached("COMMIT")?.execute([])?;
         pages
+    }
+
+    /// Whether there is surely nothing that a query asks for: most objects and files
+    /// were never transferred, and that is found without a statement of its own.
+    fn has_none(&self, query: &Query) -> Result<bool, Trouble> {
+        let some = match (&query.bucket, &query.key, &query.path) {
+            (Some(bucket), Some(key), _) => self
+                .db
+                .prepare_cached(
+                    "SELECT 1 FROM transfers WHERE key = ?2
+                     AND bucket = (SELECT id FROM buckets WHERE value = ?1) LIMIT 1",
+                )?
+                .exists([bucket, key])?,
+            (_, _, Some(path)) => {
+                let (directory, file) = rows::split_path(path);
+                self.db
+                    .prepare_cached(
+                        "SELECT 1 FROM transfers WHERE file = ?2
+                         AND directory = (SELECT id FROM directories WHERE value = ?1) LIMIT 1",
+                    )?
+                    .exists([directory, file])?
+            }
+            _ => true,
+        };
+        Ok(!some)
     }
 
     /// The last transfer that a query looks at, where it is not to look at all.

@@ -169,10 +169,21 @@ pub(crate) fn read_changing(row: &Row<'_>, at: usize, record: &mut Record) -> Re
     Ok(())
 }
 
+/// The statement that writes the changing columns, for [`write_changing`].
+pub(crate) fn changing_statement(db: &Db) -> Result<CachedStatement<'_>, Trouble> {
+    Ok(db.prepare_cached(concat!(
+        "UPDATE transfers SET (",
+        changing!(),
+        ", changed, state_changed) = (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
+          ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27,
+          iif(?28, ?27, state_changed)) WHERE id = ?1"
+    ))?)
+}
+
 /// Writes the changing columns; `changed` is the number of this change, and of
 /// the change of state too if it is one.
 pub(crate) fn write_changing(
-    db: &Db,
+    statement: &mut CachedStatement<'_>,
     record: &Record,
     changed: i64,
     state_changed: bool,
@@ -188,14 +199,7 @@ pub(crate) fn write_changing(
     let object = object.map(to_json).transpose()?;
     let error = record.error.as_ref().map(to_json).transpose()?;
     let proof = record.proof.as_ref().map(to_json).transpose()?;
-    db.prepare_cached(concat!(
-        "UPDATE transfers SET (",
-        changing!(),
-        ", changed, state_changed) = (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
-          ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27,
-          iif(?28, ?27, state_changed)) WHERE id = ?1"
-    ))?
-    .execute(params![
+    statement.execute(params![
         row_id(record.id),
         record.updated_at.as_millis(),
         phase,
@@ -253,7 +257,20 @@ fn stored_part_size(plan: PartPlan) -> Result<i64, Trouble> {
 
 /// One record by its id.
 pub(crate) fn record(db: &Db, id: i64, parsed: &mut Parsed) -> Result<Option<Record>, Trouble> {
-    let mut statement = db.prepare_cached(select_records!("WHERE t.id = ?1"))?;
+    record_with(&mut record_statement(db)?, id, parsed)
+}
+
+/// The statement that reads one record, for [`record_with`].
+pub(crate) fn record_statement(db: &Db) -> Result<CachedStatement<'_>, Trouble> {
+    Ok(db.prepare_cached(select_records!("WHERE t.id = ?1"))?)
+}
+
+/// One of many records by its id.
+pub(crate) fn record_with(
+    statement: &mut CachedStatement<'_>,
+    id: i64,
+    parsed: &mut Parsed,
+) -> Result<Option<Record>, Trouble> {
     let mut rows = statement.query([id])?;
     rows.next()?.map(|row| read_record(row, parsed)).transpose()
 }

@@ -1,14 +1,11 @@
 //! What each request does inside its savepoint.
 
 use rusqlite::params;
-use towline_core::{
-    Change, Created, Incident, NewTransfer, PartRow, Record, StoreError, TransferId,
-    TransferOptions,
-};
+use towline_core::{Created, Incident, NewTransfer, Record, StoreError, TransferId};
 
 use crate::codes;
 use crate::intern::References;
-use crate::rows::{self, changing};
+use crate::rows;
 use crate::schema;
 use crate::trouble::Trouble;
 use crate::writer::Writer;
@@ -85,94 +82,6 @@ impl Writer {
                 group,
             ])?;
         Ok(Created::New(Record::new(rows::transfer_id(id)?, new)))
-    }
-
-    pub(crate) fn commit(&mut self, batch: Vec<(TransferId, Vec<Change>)>) -> Result<(), Trouble> {
-        batch
-            .iter()
-            .try_for_each(|(id, changes)| self.commit_one(*id, changes))
-    }
-
-    /// Folds the changes with [`Record::apply`], so that they mean the same
-    /// here as in the state machine.
-    fn commit_one(&mut self, id: TransferId, changes: &[Change]) -> Result<(), Trouble> {
-        let row = rows::row_id(id);
-        let mut record = rows::blank(id, self.no_spec.clone());
-        {
-            let select = concat!("SELECT ", changing!(), " FROM transfers WHERE id = ?1");
-            let mut statement = self.db.prepare_cached(select)?;
-            let mut found = statement.query([row])?;
-            let found = found
-                .next()?
-                .ok_or(Trouble::Refused(StoreError::Unknown(id)))?;
-            rows::read_changing(found, 0, &mut record)?;
-        }
-        let before = record.phase;
-        for change in changes {
-            match change {
-                Change::Parts(parts) => self.add_parts(row, record.bytes_done, parts)?,
-                Change::PartsLost(parts) => self.lose_parts(row, record.bytes_done, parts)?,
-                Change::Network(policy) => self.set(row, |its| its.network = *policy)?,
-                Change::Priority(priority) => self.set(row, |its| its.priority = *priority)?,
-                change if change.drops_parts() => {
-                    let drop = "DELETE FROM parts WHERE transfer = ?1";
-                    self.db.prepare_cached(drop)?.execute([row])?;
-                }
-                _ => {}
-            }
-            record.apply(change);
-        }
-        self.sequence += 1;
-        rows::write_changing(&self.db, &record, self.sequence, record.phase != before)
-    }
-
-    /// Its options are other ones from now on; those of its fellows stay.
-    fn set(&mut self, row: i64, set: impl FnOnce(&mut TransferOptions)) -> Result<(), Trouble> {
-        let (before, stored): (i64, String) = self
-            .db
-            .prepare_cached(
-                "SELECT t.options, o.value FROM transfers t JOIN options o ON o.id = t.options
-                 WHERE t.id = ?1",
-            )?
-            .query_row([row], |found| Ok((found.get(0)?, found.get(1)?)))?;
-        let mut options: TransferOptions = rows::from_json(&stored)?;
-        set(&mut options);
-        let after = self.interner.take_options(&self.db, &options)?;
-        self.interner.give_back_options(before);
-        self.db
-            .prepare_cached("UPDATE transfers SET options = ?2 WHERE id = ?1")?
-            .execute([row, after])?;
-        Ok(())
-    }
-
-    fn add_parts(&self, row: i64, done: u64, parts: &[PartRow]) -> Result<(), Trouble> {
-        let sum = parts
-            .iter()
-            .try_fold(done, |sum, part| sum.checked_add(part.len));
-        rows::stored_length(sum.unwrap_or(u64::MAX))?;
-        let mut statement = rows::part_statement(&self.db)?;
-        for part in parts {
-            if !rows::write_part(&mut statement, row, part)? {
-                let what = format!("part {} of transfer {row} is recorded already", part.number);
-                return Err(Trouble::contradiction(what));
-            }
-        }
-        Ok(())
-    }
-
-    fn lose_parts(&self, row: i64, done: u64, parts: &[PartRow]) -> Result<(), Trouble> {
-        let delete = "DELETE FROM parts WHERE transfer = ?1 AND number = ?2 AND len = ?3";
-        let mut statement = self.db.prepare_cached(delete)?;
-        let mut left = Some(done);
-        for part in parts {
-            left = left.and_then(|left| left.checked_sub(part.len));
-            let len = rows::stored_length(part.len)?;
-            if left.is_none() || statement.execute(params![row, part.number.get(), len])? != 1 {
-                let what = format!("part {} of transfer {row} is not recorded so", part.number);
-                return Err(Trouble::contradiction(what));
-            }
-        }
-        Ok(())
     }
 
     pub(crate) fn remove(&mut self, ids: &[TransferId]) -> Result<usize, Trouble> {

@@ -144,7 +144,7 @@ impl Writer {
         for request in batch {
             finish.push(match request {
                 Request::Create(new, reply) => self.perform(reply, |w| w.create(new)),
-                Request::Commit(batch, reply) => self.perform(reply, |w| w.commit(batch)),
+                Request::Commit(batch, reply) => self.perform(reply, |w| w.commit(&batch)),
                 Request::Remove(ids, reply) => self.perform(reply, |w| w.remove(&ids)),
                 Request::Note(id, incident, reply) => {
                     self.perform(reply, |w| w.note(id, &incident))
