@@ -10,6 +10,7 @@ mod access;
 mod address;
 mod checksum;
 mod connection;
+mod crc;
 mod cursor;
 pub mod failpoint;
 mod failure;
