@@ -17,7 +17,7 @@ use crate::files::{OpenFile, TargetDir, Turns};
 pub(crate) struct Open {
     file: tokio::sync::Mutex<Option<Arc<dyn OpenFile>>>,
     /// Of writing to it.
-    pub(super) turns: Arc<Turns>,
+    pub(super) turns: Turns,
     pub(super) rates: Rates,
     /// Bytes written since the last sync.
     unsynced: AtomicU64,

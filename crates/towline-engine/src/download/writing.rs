@@ -10,11 +10,11 @@ use crate::budget::BUFFER;
 use crate::files::{Files, OpenFile, Turns, Work};
 use crate::hash::Hasher;
 
-/// Works off the runtime's threads where the disk is slow, so that it holds up nobody
-/// else, and a buffer at a time, so that no thread waits for a slow network.
+/// Works off the runtime's threads, so that a slow disk holds up nobody else,
+/// and a buffer at a time, so that no thread waits for a slow network.
 pub(super) struct Writing {
     files: Files,
-    turns: Arc<Turns>,
+    turns: Turns,
     gathered: Vec<Bytes>,
     len: usize,
     at_work: AtWork,
@@ -38,7 +38,7 @@ struct Place {
 impl Writing {
     pub(super) fn new(
         files: Files,
-        turns: Arc<Turns>,
+        turns: Turns,
         file: Arc<dyn OpenFile>,
         at: u64,
         algorithm: ChecksumAlgorithm,
@@ -73,7 +73,7 @@ impl Writing {
         let mut place = self.place().await?;
         let gathered = std::mem::take(&mut self.gathered);
         self.len = 0;
-        let work = self.files.begin_in_turn(&self.turns, move || {
+        self.at_work = AtWork::Yes(self.files.begin_in_turn(&self.turns, move || {
             for bytes in gathered {
                 towline_core::failpoint!("write.begins");
                 place.hasher.update(&bytes);
@@ -82,8 +82,7 @@ impl Writing {
                 place.at += bytes.len() as u64;
             }
             Ok(place)
-        });
-        self.at_work = AtWork::Yes(work.await);
+        }));
         Ok(())
     }
 

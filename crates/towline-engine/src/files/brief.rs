@@ -24,8 +24,23 @@ pub(super) struct Brief(Arc<Mutex<Queue>>);
 
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<Box<dyn FnOnce() + Send>>,
+    waiting: VecDeque<Piece>,
     threads: usize,
+}
+
+type Piece = Box<dyn FnOnce() + Send>;
+
+/// Pieces that are done one after the other, those of one file: the kernel lets one
+/// write at a time into it, and a thread that waits for that burns a CPU. Clones share
+/// it.
+#[derive(Clone, Default)]
+pub(crate) struct Turns(Arc<Mutex<Waiting>>);
+
+#[derive(Default)]
+struct Waiting {
+    pieces: VecDeque<Piece>,
+    /// A thread does them, or will.
+    taken_on: bool,
 }
 
 impl Brief {
@@ -34,21 +49,40 @@ impl Brief {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Pending<T> {
-        let (done, result) = oneshot::channel();
-        let work = move || {
-            // A panic is for who waits for it.
-            let _ = done.send(catch_unwind(AssertUnwindSafe(work)));
-        };
+        let (piece, result) = told(work);
+        self.add(piece);
+        let brief = self.clone();
+        Pending { brief, result }
+    }
+
+    /// The same, once those are done that wait for their turn.
+    pub(super) fn begin_in_turn<T: Send + 'static>(
+        &self,
+        turns: &Turns,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Pending<T> {
+        let (piece, result) = told(work);
+        if turns.add(piece) {
+            let turns = turns.clone();
+            self.add(Box::new(move || {
+                while let Some(piece) = turns.next() {
+                    piece();
+                }
+            }));
+        }
+        let brief = self.clone();
+        Pending { brief, result }
+    }
+
+    fn add(&self, piece: Piece) {
         let nobody_works = {
             let mut queue = self.queue();
-            queue.waiting.push_back(Box::new(work));
+            queue.waiting.push_back(piece);
             queue.threads == 0
         };
         if nobody_works {
             self.add_thread();
         }
-        let brief = self.clone();
-        Pending { brief, result }
     }
 
     fn add_thread(&self) {
@@ -62,7 +96,7 @@ impl Brief {
     }
 
     /// `None` when nothing is left, and the thread that asks goes.
-    fn next(&self) -> Option<Box<dyn FnOnce() + Send>> {
+    fn next(&self) -> Option<Piece> {
         for _ in 0..YIELDS {
             if let next @ Some(_) = self.queue().waiting.pop_front() {
                 return next;
@@ -79,6 +113,38 @@ impl Brief {
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Work whose end is told.
+fn told<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> (Piece, oneshot::Receiver<std::thread::Result<T>>) {
+    let (done, result) = oneshot::channel();
+    let piece = move || {
+        // A panic is for who waits for it.
+        let _ = done.send(catch_unwind(AssertUnwindSafe(work)));
+    };
+    (Box::new(piece), result)
+}
+
+impl Turns {
+    /// Whether nobody does them yet.
+    fn add(&self, piece: Piece) -> bool {
+        let mut waiting = self.waiting();
+        waiting.pieces.push_back(piece);
+        !std::mem::replace(&mut waiting.taken_on, true)
+    }
+
+    fn next(&self) -> Option<Piece> {
+        let mut waiting = self.waiting();
+        let next = waiting.pieces.pop_front();
+        waiting.taken_on = next.is_some();
+        next
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -165,6 +231,54 @@ mod tests {
         };
         assert!(panics.await.unwrap_err().is_panic());
         assert_eq!(brief.begin(|| 7).end().await, 7);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_done_in_turn_is_never_done_twice_at_a_time_and_in_order() {
+        let brief = Brief::default();
+        let turns = Turns::default();
+        let done = Arc::new(Mutex::new(Vec::new()));
+        let one = |n: u64| {
+            let done = Arc::clone(&done);
+            brief.begin_in_turn(&turns, move || {
+                let mut done = done.try_lock().expect("nobody else is at it");
+                // Longer than who waits has patience for.
+                std::thread::sleep(PATIENCE * (2 * u32::from(n % 10 == 0)));
+                done.push(n);
+            })
+        };
+        let mut ends = Vec::new();
+        for n in 0..100 {
+            ends.push(tokio::spawn(one(n).end()));
+            if n % 7 == 0 {
+                tokio::time::sleep(PATIENCE).await;
+            }
+        }
+        for end in ends {
+            end.await.unwrap();
+        }
+        assert_eq!(*done.lock().unwrap(), (0..100).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn what_hangs_holds_up_only_those_behind_it_in_turn() {
+        let brief = Brief::default();
+        let turns = Turns::default();
+        let (go_on, waits) = mpsc::channel::<()>();
+        let hung = tokio::spawn(
+            brief
+                .begin_in_turn(&turns, move || waits.recv().unwrap())
+                .end(),
+        );
+        let behind = tokio::spawn(brief.begin_in_turn(&turns, || 7).end());
+        tokio::task::yield_now().await;
+        for n in 0..100 {
+            assert_eq!(brief.begin(move || n).end().await, n);
+        }
+        assert!(!behind.is_finished());
+        go_on.send(()).unwrap();
+        hung.await.unwrap();
+        assert_eq!(behind.await.unwrap(), 7);
     }
 
     #[tokio::test]

@@ -11,7 +11,6 @@ mod room;
 mod source;
 mod system;
 mod target;
-mod turns;
 
 use std::io;
 use std::ops::Deref;
@@ -37,9 +36,8 @@ pub use system::{identity_of, kind_if_special};
 pub use target::numbered;
 pub(crate) use target::{Put, TargetDir, target_failure};
 
+pub(crate) use self::brief::Turns;
 use self::brief::{Brief, Pending};
-use self::turns::InPlace;
-pub(crate) use self::turns::Turns;
 use crate::tasks::Tasks;
 
 /// The file system that an engine works on, and where that work is done.
@@ -48,7 +46,6 @@ pub(crate) struct Files {
     disk: Arc<dyn Disk>,
     tasks: Tasks,
     brief: Brief,
-    in_place: InPlace,
     /// A file system was met that knows no files without a name.
     all_have_names: Arc<AtomicBool>,
 }
@@ -64,7 +61,6 @@ impl Files {
             disk,
             tasks,
             brief: Brief::default(),
-            in_place: InPlace::default(),
             all_have_names: Arc::default(),
         }
     }
@@ -123,6 +119,18 @@ impl Files {
         self.begin_brief(work).end().await
     }
 
+    /// Begins with brief work, once those are done that wait for their turn.
+    pub(crate) fn begin_in_turn<T: Send + 'static>(
+        &self,
+        turns: &Turns,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Work<T> {
+        match self.are_simulated() {
+            true => self.begin(work),
+            false => Work::Brief(self.brief.begin_in_turn(turns, work)),
+        }
+    }
+
     /// Whether there are no threads, as in a simulation.
     pub(crate) fn are_simulated(&self) -> bool {
         self.disk.simulated_delay().is_some()
@@ -131,7 +139,6 @@ impl Files {
 
 /// Blocking work that was begun.
 pub(crate) enum Work<T> {
-    Done(T),
     OnThread(JoinHandle<T>),
     Brief(Pending<T>),
     Simulated(oneshot::Receiver<T>),
@@ -141,7 +148,6 @@ impl<T> Work<T> {
     /// Waits for it.
     pub(crate) async fn end(self) -> T {
         match self {
-            Self::Done(value) => value,
             Self::OnThread(work) => match work.await {
                 Ok(result) => result,
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
