@@ -83,7 +83,7 @@ fn leave_no_core() {
 /// It keeps about twice of the largest block that it saw come and go; this one is never
 /// touched, so it takes no memory itself.
 fn keep_freed_memory() {
-    drop(std::hint::black_box(Vec::<u8>::with_capacity(4 << 20)));
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(2 << 20)));
 }
 
 async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Error> {
