@@ -99,12 +99,13 @@ export async function open() {
   if (!dialog) build();
   say(find('#limits-problem'), '');
   shown = Object.fromEntries(CAPS.map(([key]) => [key, find(`#limit-${key}`).value]));
-  dialog.showModal();
   try {
     show(await api.get('/v1/limits'));
   } catch (error) {
     say(find('#limits-problem'), error.message);
   }
+  // Not before: what is typed in the meantime would be written over.
+  if (!dialog.open) dialog.showModal();
 }
 
 export const start = () => find('#open-limits').addEventListener('click', open);
