@@ -179,7 +179,7 @@ fn the_queue_is_searched_and_filtered_and_limits_are_set_while_it_runs() {
     browser.click("#open-limits");
     browser.until(
         "the limits are known",
-        "document.querySelector('#limit-requests').value !== ''",
+        "document.querySelector('#limits').open && document.querySelector('#limit-requests').value !== ''",
     );
     browser.fill("#limit-requests", "0");
     browser.click("#limits button[type=submit]");
@@ -194,7 +194,7 @@ fn the_queue_is_searched_and_filtered_and_limits_are_set_while_it_runs() {
     browser.click("#open-limits");
     browser.until(
         "they are set",
-        "document.querySelector('#limit-requests').value === '3'",
+        "document.querySelector('#limits').open && document.querySelector('#limit-requests').value === '3'",
     );
     browser.until(
         "one cap is set",
