@@ -50,7 +50,8 @@ def instructions(binary, name, times, out):
 def count(binary, name, recorded, out):
     """How many one repetition takes."""
     first = instructions(binary, name, FIRST, out)
-    more = max(4, ENOUGH // recorded) if recorded else 4
+    about = recorded or max(1, (instructions(binary, name, FIRST + 4, out) - first) // 4)
+    more = max(4, ENOUGH // about)
     return (instructions(binary, name, FIRST + more, out) - first) // more
 
 
@@ -115,10 +116,9 @@ def main():
     if off:
         if tools() != with_tools:
             print(f"\nCounted here with {tools()}; those on record with {with_tools}.")
-        sys.exit(
-            "\nWhat grew without need is to be mended. What has a reason goes on record with it, and into the commit:\n"
-            f"    bench/instructions.py --record 'why it is so'"
-        )
+        print("\nWhat grew without need is to be mended. What has a reason goes on record with it, and into the commit:")
+        print("    bench/instructions.py --record 'why it is so'")
+        sys.exit(1)
 
 
 def tell(name, recorded, now, change, outs):

@@ -12,7 +12,10 @@ mod pure;
 /// One repetition; whatever it needs was prepared before. Each does the same.
 pub type Repetition = Box<dyn FnMut()>;
 
-const ALL: [(&str, fn() -> Repetition); 11] = [
+/// A name, and what prepares its repetitions.
+type Measured = (&'static str, fn() -> Repetition);
+
+const ALL: [Measured; 11] = [
     ("plan-of-10000-parts", pure::plan),
     ("life-of-a-small-upload", pure::small_upload),
     ("life-of-1000-parts", pure::large_upload),
