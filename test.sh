@@ -96,4 +96,11 @@ if cargo tree --quiet -p towline-cli -e normal,build,features | grep failpoints;
 step "the demo"
 # The binary that the tests used; `cargo run` alone would build with other features of its dependencies.
 "$CARGO_TARGET_DIR/release/towline" demo
+
+step "instructions of what is hot"
+# The numbers on record are of this processor alone.
+if [ "$(uname -sm)" = "Linux x86_64" ]; then
+  need valgrind valgrind
+  bench/instructions.py
+fi
 step "done"
