@@ -11,6 +11,7 @@ mod encryption;
 mod faults;
 mod history;
 mod lifecycle;
+mod link;
 mod listing;
 mod multipart;
 mod objects;
