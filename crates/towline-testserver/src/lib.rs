@@ -38,6 +38,7 @@ mod refusals;
 mod server;
 mod service;
 mod storage;
+mod tls;
 mod wire;
 
 pub use faults::{

@@ -19,5 +19,6 @@ mod options;
 mod owners;
 mod presigned;
 mod signatures;
+mod tls;
 mod versions;
 mod wire;
