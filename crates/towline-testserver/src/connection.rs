@@ -8,14 +8,15 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_rustls::TlsAcceptor;
 
 use crate::faults::{By, Faults, Globals, Offline};
-use crate::line::Line;
+use crate::line::{Line, Socket};
 use crate::service::Service;
 use crate::wire::Wire;
 
@@ -47,6 +48,7 @@ pub(crate) async fn accept(
     mut listener: TcpListener,
     port: u16,
     service: Service,
+    tls: Option<TlsAcceptor>,
     mut stopped: watch::Receiver<bool>,
 ) {
     let mut connections = JoinSet::new();
@@ -62,7 +64,9 @@ pub(crate) async fn accept(
                 }
             }
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => { connections.spawn(serve(stream, service.clone())); }
+                Ok((stream, _)) => {
+                    connections.spawn(serve(stream, tls.clone(), service.clone()));
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a connection was not accepted");
                     sleep(LISTEN_AGAIN).await;
@@ -98,15 +102,42 @@ async fn turned(globals: &mut watch::Receiver<Globals>, asked: impl Fn(Option<Of
 }
 
 /// Serves one connection until it ends, is to be cut, or the server goes out of reach.
-async fn serve(stream: TcpStream, service: Service) {
-    let faults = service.faults.clone();
-    let mut globals = faults.watch_globals();
+async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, service: Service) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "nodelay was not set");
     }
     let stream = Arc::new(stream);
+    let socket = Socket(Arc::clone(&stream));
+    let by = match tls {
+        None => serve_requests(socket, service).await,
+        Some(tls) => match tls.accept(socket).await {
+            Ok(inside) => serve_requests(inside, service).await,
+            Err(error) => {
+                tracing::debug!(%error, "there was no TLS on a connection");
+                None
+            }
+        },
+    };
+    // The line went with the future that served it.
+    let Some(stream) = Arc::into_inner(stream) else {
+        return;
+    };
+    match by {
+        None => {}
+        Some(By::Rst) => reset(stream).await,
+        Some(By::Fin) => close(stream).await,
+    }
+}
+
+/// Tells how the connection is to be ended, where it has not ended by itself.
+async fn serve_requests(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin,
+    service: Service,
+) -> Option<By> {
+    let faults = service.faults.clone();
+    let mut globals = faults.watch_globals();
     let wire = Wire::new();
-    let line = Line::new(Arc::clone(&stream), Arc::clone(&wire), faults.clone());
+    let line = Line::new(stream, Arc::clone(&wire), faults.clone());
     let away = |offline| matches!(offline, Some(Offline::Refuse | Offline::Reset));
     let calls = Arc::clone(&wire);
     let serving = http1::Builder::new()
@@ -117,7 +148,7 @@ async fn serve(stream: TcpStream, service: Service) {
             TokioIo::new(line),
             service_fn(move |request| service.clone().call(request, Arc::clone(&calls))),
         );
-    let by = tokio::select! {
+    tokio::select! {
         biased;
         () = turned(&mut globals, away) => Some(By::Rst),
         by = wire.cut_asked() => Some(by),
@@ -128,15 +159,6 @@ async fn serve(stream: TcpStream, service: Service) {
             }
             None
         }
-    };
-    // The line went with the future that served it.
-    let Some(stream) = Arc::into_inner(stream) else {
-        return;
-    };
-    match by {
-        None => {}
-        Some(By::Rst) => reset(stream).await,
-        Some(By::Fin) => close(stream).await,
     }
 }
 

@@ -7,6 +7,7 @@
 //! - [`History`] tells what every request was and how many bytes it really moved.
 //! - [`Faults`] makes requests fail, answers vanish, bytes change, and the network slow or
 //!   gone, by simple calls or by a whole [`Script`].
+//! - [`Link`] is a long and narrow way to it.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), towline_testserver::StartError> {
@@ -29,6 +30,7 @@ mod control;
 mod faults;
 mod history;
 mod line;
+mod link;
 mod operation;
 mod ops;
 mod presigned;
@@ -36,12 +38,14 @@ mod refusals;
 mod server;
 mod service;
 mod storage;
+mod tls;
 mod wire;
 
 pub use faults::{
     Answer, Apply, By, Event, Faults, Offline, Point, Rule, Script, ScriptError, WrongRegion,
 };
 pub use history::{History, Request};
+pub use link::{Link, Way};
 pub use operation::Operation;
 pub use server::{Builder, StartError, TestServer, WriteError};
 pub use storage::{OWNER_CANONICAL_ID, OWNER_ID, OpenUpload, ReadError, Snapshot, StoredVersion};

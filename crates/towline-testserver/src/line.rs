@@ -1,4 +1,5 @@
-//! The bytes of one connection, on their way between hyper and the socket.
+//! The bytes of one connection, on their way between hyper and the socket, or
+//! the TLS that is before it.
 
 use std::future::Future as _;
 use std::io::{self, IoSlice};
@@ -15,9 +16,12 @@ use tokio::time::{Sleep, sleep};
 use crate::faults::Faults;
 use crate::wire::{Next, Wire};
 
-/// A connection's bytes, on their way between hyper and the socket.
-pub(crate) struct Line {
-    stream: Arc<TcpStream>,
+/// The socket of a connection, which whoever serves it holds too.
+pub(crate) struct Socket(pub(crate) Arc<TcpStream>);
+
+/// A connection's bytes, on their way between hyper and its stream.
+pub(crate) struct Line<S> {
+    stream: S,
     wire: Arc<Wire>,
     faults: Faults,
     reading: Option<Pin<Box<Sleep>>>,
@@ -29,8 +33,8 @@ pub(crate) struct Line {
 /// How often a frozen line looks whether it still is.
 const THAW_CHECK: Duration = Duration::from_millis(10);
 
-impl Line {
-    pub(crate) fn new(stream: Arc<TcpStream>, wire: Arc<Wire>, faults: Faults) -> Self {
+impl<S: AsyncWrite + Unpin> Line<S> {
+    pub(crate) fn new(stream: S, wire: Arc<Wire>, faults: Faults) -> Self {
         Self {
             stream,
             wire,
@@ -72,18 +76,12 @@ impl Line {
         }
     }
 
-    fn poll_send(&self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.stream.poll_write_ready(cx))?;
-            match self.stream.try_write_vectored(bufs) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result),
-            }
-        }
+    fn poll_send(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
 }
 
-impl AsyncRead for Line {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Line<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -91,21 +89,11 @@ impl AsyncRead for Line {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(Self::poll_free(&mut this.reading, &this.faults, cx));
-        loop {
-            ready!(this.stream.poll_read_ready(cx))?;
-            match this.stream.try_read(buf.initialize_unfilled()) {
-                Ok(read) => {
-                    buf.advance(read);
-                    return Poll::Ready(Ok(()));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
+        Pin::new(&mut this.stream).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Line {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Line<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -145,15 +133,74 @@ impl AsyncWrite for Line {
             this.extra = this.wire.take_extra();
         }
         while !this.extra.is_empty() {
-            let sent = ready!(this.poll_send(cx, &[IoSlice::new(&this.extra)]))?;
+            let extra = this.extra.clone();
+            let sent = ready!(this.poll_send(cx, &[IoSlice::new(&extra)]))?;
             let _ = this.extra.split_to(sent);
         }
+        ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
         ready!(this.poll_allowed(cx, &[], true));
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         // The stream is shut by whoever serves the connection, when it is done.
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.0.poll_read_ready(cx))?;
+            match self.0.try_read(buf.initialize_unfilled()) {
+                Ok(read) => {
+                    buf.advance(read);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.0.poll_write_ready(cx))?;
+            match self.0.try_write_vectored(bufs) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // It is shut by whoever else holds it.
         Poll::Ready(Ok(()))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::ExitCode;
 
 use towline_testserver::{Builder, Script, TestServer};
@@ -16,10 +17,11 @@ usage: towline-testserver [options]
   --requester-pays NAME     the same, of one whose requesters pay
   --access-key KEY          default test
   --secret-key SECRET       default testsecret
+  --tls DIR                 https, with DIR/cert.pem and DIR/key.pem
   --bandwidth BYTES         body bytes a second, both directions together; default no limit
   --script FILE             what to do wrong, see docs/faults.md
 
-It prints `listening on http://127.0.0.1:PORT`. Outside S3 it answers
+It prints `listening on http://127.0.0.1:PORT`, or `https://`. Outside S3 it answers
   GET  /_towline/history             every request so far, as JSON
   POST /_towline/bandwidth?bytes=N   another bandwidth; 0 is no limit
   PUT  /_towline/script              another script; what the old one had counted is forgotten
@@ -87,6 +89,10 @@ impl Options {
                 "--requester-pays" => builder = builder.requester_pays(value),
                 "--access-key" => access_key = value,
                 "--secret-key" => secret_key = value,
+                "--tls" => {
+                    let file = |name| read_file(Path::new(&value).join(name));
+                    builder = builder.tls(file("cert.pem")?, file("key.pem")?);
+                }
                 "--bandwidth" => {
                     let bytes = value.parse();
                     let bytes = bytes.map_err(|_| format!("{value} is no number of bytes"))?;
@@ -104,8 +110,13 @@ impl Options {
     }
 }
 
+fn read_file(file: impl AsRef<Path>) -> Result<String, String> {
+    let file = file.as_ref();
+    std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))
+}
+
 fn read_script(file: &str) -> Result<Script, String> {
-    let json = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+    let json = read_file(file)?;
     Script::from_json(&json).map_err(|error| match error.source() {
         Some(source) => format!("{file}: {error}: {source}"),
         None => format!("{file}: {error}"),

@@ -19,6 +19,7 @@ use crate::history::History;
 use crate::ops::{Backend, replace};
 use crate::service::Service;
 use crate::storage::{OpenUpload, ReadError, Snapshot, Storage, StoredVersion, Versioning};
+use crate::tls::Identity;
 
 /// How a server is to be. In memory, on a free port, unless said otherwise.
 #[derive(Clone, Debug)]
@@ -30,6 +31,7 @@ pub struct Builder {
     access_key: String,
     secret_key: String,
     port: u16,
+    tls: Option<Identity>,
 }
 
 /// Why a server cannot start.
@@ -51,6 +53,12 @@ pub enum StartError {
         path: PathBuf,
         /// What the file system said.
         source: io::Error,
+    },
+    /// The certificate or its key is not to be used.
+    #[error("cannot speak TLS with this certificate and key")]
+    Certificate {
+        /// What is wrong with them.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A bucket asked for cannot be made.
     #[error("cannot create the bucket {bucket}: {reason}")]
@@ -128,6 +136,16 @@ impl Builder {
         self
     }
 
+    /// Speaks TLS, with this certificate and those that vouch for it, and its
+    /// key, all as PEM. Default: plain HTTP.
+    pub fn tls(mut self, chain_pem: impl Into<String>, key_pem: impl Into<String>) -> Self {
+        self.tls = Some(Identity {
+            chain_pem: chain_pem.into(),
+            key_pem: key_pem.into(),
+        });
+        self
+    }
+
     /// Starts the server on the current tokio runtime, which needs time and I/O enabled.
     pub async fn start(self) -> Result<TestServer, StartError> {
         self.serve()
@@ -180,6 +198,11 @@ impl Builder {
             history: History::default(),
             faults,
         };
+        let tls = self.tls.map(|identity| identity.acceptor()).transpose();
+        let tls = tls.map_err(|error| StartError::Certificate {
+            source: error.into(),
+        })?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let listen_error = |source| StartError::Listen {
             port: self.port,
             source,
@@ -189,11 +212,12 @@ impl Builder {
         let (stop, stopped) = watch::channel(false);
         Ok(TestServer {
             address,
+            scheme,
             history: service.history.clone(),
             faults: service.faults.clone(),
             storage,
             stop,
-            accepting: tokio::spawn(accept(listener, address.port(), service, stopped)),
+            accepting: tokio::spawn(accept(listener, address.port(), service, tls, stopped)),
         })
     }
 }
@@ -202,6 +226,7 @@ impl Builder {
 #[derive(Debug)]
 pub struct TestServer {
     address: SocketAddr,
+    scheme: &'static str,
     history: History,
     faults: Faults,
     storage: Arc<Storage>,
@@ -220,12 +245,13 @@ impl TestServer {
             access_key: "test".to_owned(),
             secret_key: "testsecret".to_owned(),
             port: 0,
+            tls: None,
         }
     }
 
-    /// `http://127.0.0.1:PORT`, for path-style requests.
+    /// `http://127.0.0.1:PORT`, or `https://`, for path-style requests.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// The port it listens on.

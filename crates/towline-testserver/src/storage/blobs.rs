@@ -6,8 +6,8 @@
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
@@ -33,6 +33,10 @@ enum Data {
 
 /// How bytes are gathered, in memory and on their way to a file.
 const PIECE: usize = 256 * 1024;
+
+/// The one piece of zeros that all share: a sparse file of 100 GiB is not too
+/// much for a server in memory.
+static ZEROS: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(vec![0; PIECE]));
 
 impl Default for Data {
     fn default() -> Self {
@@ -222,6 +226,10 @@ impl BlobWriter {
                 // A copy of its own size where the piece is small: a million
                 // small objects must not hold a piece each.
                 pieces.push(match self.gathered.len() {
+                    PIECE if self.gathered == *ZEROS => {
+                        self.gathered.clear();
+                        ZEROS.clone()
+                    }
                     PIECE => std::mem::take(&mut self.gathered).freeze(),
                     _ => Bytes::copy_from_slice(&self.gathered),
                 });
@@ -229,5 +237,26 @@ impl BlobWriter {
             _ => {}
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn zeros_take_no_memory_of_their_own_and_are_where_they_were() {
+        let mut content = vec![0; 3 * PIECE + 5];
+        content[PIECE] = 1;
+        let mut writer = Blobs::Memory.create().await.unwrap();
+        writer.write(&content).await.unwrap();
+        let (_, blob) = writer.finish().await.unwrap();
+        assert!(blob.to_vec().unwrap() == content);
+        let Data::Memory(pieces) = &blob.data else {
+            panic!("this is in memory")
+        };
+        let shared = |piece: &Bytes| piece.as_ptr() == ZEROS.as_ptr();
+        let shared: Vec<_> = pieces.iter().map(shared).collect();
+        assert_eq!(shared, [true, false, true, false]);
     }
 }

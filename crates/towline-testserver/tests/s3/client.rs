@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::{HeaderMap, Request};
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use towline_testserver::TestServer;
 
@@ -155,7 +155,7 @@ impl Client {
     /// Writes a signed head and these bytes behind it.
     pub(crate) async fn say(
         &self,
-        stream: &mut TcpStream,
+        stream: &mut (impl AsyncWrite + Unpin),
         method: &str,
         path: &str,
         headers: &[(&str, &str)],
