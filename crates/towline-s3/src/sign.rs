@@ -1,5 +1,5 @@
 //! Signature Version 4. In the query by AWS's own code; in the Authorization header,
-//! which each request has, by ours: `docs/decisions/0016-sign-headers-ourselves.md`.
+//! which each request has, by ours: `docs/decisions/0017-sign-headers-ourselves.md`.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
