@@ -239,7 +239,12 @@ impl PartPlan {
 
     /// Every part, in order.
     pub fn numbers(&self) -> impl Iterator<Item = PartNumber> + use<> {
-        (0..self.parts()).map(PartNumber::from_index)
+        self.numbers_from(0)
+    }
+
+    /// The same, without the first so many.
+    pub(crate) fn numbers_from(&self, first: u32) -> impl Iterator<Item = PartNumber> + use<> {
+        (first..self.parts()).map(PartNumber::from_index)
     }
 }
 

@@ -54,6 +54,8 @@ struct Run {
     started: bool,
     /// S3 or the disk may hold more or less than is recorded.
     doubt: bool,
+    /// So many parts at the beginning are where they belong, or more.
+    moved: u32,
     /// Parts handed out and not answered for.
     in_flight: BTreeSet<PartNumber>,
     /// Parts between two attempts.
@@ -336,6 +338,7 @@ impl Transfer {
         self.record.apply(&change);
         if change.drops_parts() {
             self.parts.clear();
+            self.run.moved = 0;
         }
         step.changes.push(change);
     }

@@ -17,6 +17,13 @@ impl Transfer {
     /// Takes the next part that nobody has, lowest number first; `None` when
     /// there is none now.
     pub fn take_part(&mut self) -> Option<PartNumber> {
+        // Thousands of parts are not looked at again for each that is taken.
+        while self
+            .parts
+            .contains_key(&PartNumber::from_index(self.run.moved))
+        {
+            self.run.moved += 1;
+        }
         let next = self.next_part()?;
         self.run.in_flight.insert(next);
         Some(next)
@@ -28,11 +35,16 @@ impl Transfer {
             return None;
         }
         let plan = self.record.plan?;
-        plan.numbers().find(|number| {
+        plan.numbers_from(self.run.moved).find(|number| {
             !self.parts.contains_key(number)
                 && !self.run.in_flight.contains(number)
                 && !self.run.backing_off.contains(number)
         })
+    }
+
+    fn remove_part(&mut self, number: PartNumber) -> Option<PartRow> {
+        self.run.moved = self.run.moved.min(number.index());
+        self.parts.remove(&number)
     }
 
     /// The parts that are where they belong, in order.
@@ -156,7 +168,7 @@ impl Transfer {
             Found::Temp { lost } if self.record.sealed.is_none() || lost.is_empty() => {
                 let lost = lost
                     .iter()
-                    .filter_map(|number| self.parts.remove(number))
+                    .filter_map(|number| self.remove_part(*number))
                     .collect();
                 self.drop_rows(step, lost);
                 self.proceed(step, now);
@@ -240,7 +252,7 @@ impl Transfer {
             .cloned()
             .collect();
         for row in &lost {
-            self.parts.remove(&row.number);
+            self.remove_part(row.number);
         }
         self.drop_rows(step, lost);
         listed.retain(|number, _| !self.parts.contains_key(number));
