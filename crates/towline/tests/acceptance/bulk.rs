@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use towline::{Config, Direction, State, Transfer, TransferId};
+use towline::{Config, Direction, State, Transfer, TransferId, UploadMode};
 use towline_testserver::{Operation, Request, TestServer};
 
 use crate::{BUCKET, Scene, completed, content, to, until};
@@ -38,6 +38,8 @@ impl OneOfEach {
         let (utility, faults) = (&scene.utility, scene.server.faults());
         let big = scene.file("big", &content(5 * MIB));
         let bigger = scene.file("bigger", &content(10 * MIB));
+        // No socket takes all of it before the store has read much.
+        let endless = scene.file("endless", &content(32 * MIB));
         let target = |name: &str| scene.dir.path().join(name);
         scene.upload("there", &bigger).await;
         let there = utility.upload(SLOW, "there", &bigger).await.unwrap();
@@ -84,7 +86,8 @@ impl OneOfEach {
 
         let gets = scene.server.history().count(Operation::GetObject);
         let puts = scene.server.history().count(Operation::PutObject);
-        let up = utility.upload(BUCKET, "up-running", &big).await.unwrap();
+        let up = utility.upload(BUCKET, "up-running", &endless);
+        let up = up.mode(UploadMode::Single).await.unwrap();
         note("up-running", up.id());
         let path = target("down-running");
         let down = utility.download(BUCKET, "there", path).await.unwrap();
