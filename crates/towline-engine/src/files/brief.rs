@@ -243,7 +243,7 @@ mod tests {
             brief.begin_in_turn(&turns, move || {
                 let mut done = done.try_lock().expect("nobody else is at it");
                 // Longer than who waits has patience for.
-                std::thread::sleep(PATIENCE * (2 * u32::from(n % 10 == 0)));
+                std::thread::sleep(PATIENCE * (2 * u32::from(n.is_multiple_of(10))));
                 done.push(n);
             })
         };
