@@ -21,9 +21,10 @@ use world::{World, until, url};
 
 const MIB: u64 = 1 << 20;
 
-/// Twelve parts or ranges.
-const SIZE: u64 = 60 * MIB;
-const PIECES: usize = 12;
+/// Twenty parts or ranges: an upload may get five times of what a download gets from the
+/// server's throttle, and both are to be midway at one time.
+const SIZE: u64 = 160 * MIB;
+const PIECES: usize = 20;
 
 /// Of all transfers together, in a second.
 const BANDWIDTH: u64 = 8 * MIB;
