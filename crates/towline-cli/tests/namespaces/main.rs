@@ -21,10 +21,9 @@ use world::{World, until, url};
 
 const MIB: u64 = 1 << 20;
 
-/// Twenty parts or ranges: an upload may get five times of what a download gets from the
-/// server's throttle, and both are to be midway at one time.
-const SIZE: u64 = 160 * MIB;
-const PIECES: usize = 20;
+/// Twelve parts or ranges.
+const SIZE: u64 = 60 * MIB;
+const PIECES: usize = 12;
 
 /// Of all transfers together, in a second.
 const BANDWIDTH: u64 = 8 * MIB;
@@ -56,16 +55,15 @@ struct Both<'a> {
 
 impl<'a> Both<'a> {
     fn midway(world: &'a World) -> Self {
-        // Neither is far before the other has begun.
-        world.server.faults().bandwidth(BANDWIDTH / 64);
-        let all = [
-            world.upload("state-1", "up", SIZE),
-            world.download("state-2", "down", SIZE),
-        ];
-        all.iter().for_each(|it| it.has_confirmed(0));
+        // One after the other: an upload gets several times of what a download gets from
+        // the server's throttle, and would be at its end before.
         world.server.faults().bandwidth(BANDWIDTH);
-        all.iter().for_each(|it| it.has_confirmed(2));
+        let down = world.download("state-2", "down", SIZE);
+        down.has_confirmed(2);
+        let up = world.upload("state-1", "up", SIZE);
+        up.has_confirmed(2);
         world.server.faults().bandwidth(BANDWIDTH / 64);
+        let all = [up, down];
         let before = all.each_ref().map(Moving::pieces);
         let midway = |pieces: &Vec<String>| pieces.len() < PIECES;
         assert!(before.iter().all(midway), "{before:?}");
