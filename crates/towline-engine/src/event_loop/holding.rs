@@ -80,6 +80,7 @@ impl EventLoop {
         self.sites.let_go(live.site);
         self.lanes.of(live.priority).let_go(live.is_parked());
         self.scheduler.leave(id);
+        self.lanes.touch(id);
         Some(live)
     }
 
@@ -210,9 +211,7 @@ impl EventLoop {
         self.lanes.of(priority).hold(live.is_parked());
         self.live.insert(id, Box::new(live));
         self.scheduler.join(id, priority);
-        for lane in self.lanes.all().filter(|lane| lane.backlog.loading) {
-            lane.backlog.touched.insert(id);
-        }
+        self.lanes.touch(id);
     }
 
     /// Whether a parked transfer is let go, to make room for others.

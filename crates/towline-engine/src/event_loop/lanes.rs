@@ -25,7 +25,7 @@ pub(super) struct Backlog {
     /// Transfers were left to the backlog while a page was being read, which
     /// may lack them.
     pub(super) grew: bool,
-    /// Steered while a page was being read, so that page may be stale for them.
+    /// Held or let go while a page was being read, which may have them as they were.
     pub(super) touched: HashSet<TransferId>,
 }
 
@@ -50,8 +50,11 @@ impl Lanes {
         &mut self.0[priority as usize]
     }
 
-    pub(super) fn all(&mut self) -> impl Iterator<Item = &mut Lane> {
-        self.0.iter_mut()
+    /// A page that is being read is not to be believed of it.
+    pub(super) fn touch(&mut self, id: TransferId) {
+        for lane in self.0.iter_mut().filter(|lane| lane.backlog.loading) {
+            lane.backlog.touched.insert(id);
+        }
     }
 
     pub(super) fn parked(&self) -> usize {

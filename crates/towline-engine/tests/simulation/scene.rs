@@ -10,7 +10,7 @@ use towline_core::{
 };
 use towline_engine::{Config, Engine, inspect_source};
 use towline_testkit::simulation::{End, Request, SimulatedS3, SimulatedStores};
-use towline_testkit::store_contract::{MemoryFactory, StoreFactory};
+use towline_testkit::store_contract::{MemoryFactory, Slow, StoreFactory};
 
 pub(crate) const BUCKET: &str = "bucket";
 /// Where copies come from.
@@ -205,6 +205,11 @@ impl Scene {
     /// What is copied is what it is called to be from now on; it was something else.
     pub(crate) fn put_origin(&self, of: &Moved) {
         self.s3.put(ORIGIN, &of.key, content(&of.key, of.len));
+    }
+
+    /// Its store takes so long from now on.
+    pub(crate) fn be_slow(&self, slow: Slow) {
+        self.kept.be_slow(slow);
     }
 
     pub(crate) async fn command(&self, of: &Moved, command: Command) {

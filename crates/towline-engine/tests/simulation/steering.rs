@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use towline_core::{Command, NetworkClass, State};
 use towline_testkit::simulation::{End, Network};
+use towline_testkit::store_contract::Slow;
 
 use crate::scene::{MIB, Moved, Scene, secs};
 
@@ -123,4 +124,34 @@ async fn t39_what_is_canceled_in_an_outage_is_removed_when_it_ends() {
         scene.until("it is canceled", secs(100), is_so).await;
         assert_eq!(scene.s3.open_uploads(), 0, "{kind:?}");
     }
+}
+
+/// A page of the backlog that was read before a pause was recorded may come after
+/// the paused one was let go.
+#[tokio::test(start_paused = true)]
+async fn what_was_paused_while_the_backlog_was_read_stays_paused() {
+    let scene = Scene::with(|config| config.window = 2).await;
+    scene.s3.set_bandwidth(Some(MIB));
+    let first = scene.upload("first", 60 * MIB).await;
+    let second = scene.upload("second", 60 * MIB).await;
+    until_a_part_is_done(&scene, &first).await;
+    let queued = scene.upload("queued", 12 * MIB).await;
+    scene.be_slow(Slow {
+        commit: secs(1),
+        page: secs(5),
+    });
+    let last = async {
+        // Recorded when the others have made room, and their backlog is being read.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        scene.command(&queued, Command::Pause).await;
+    };
+    tokio::join!(
+        scene.command(&first, Command::Pause),
+        scene.command(&second, Command::Pause),
+        last,
+    );
+    assert_eq!(scene.state(&queued).await, State::Paused);
+    tokio::time::sleep(secs(60)).await;
+    assert_eq!(scene.state(&queued).await, State::Paused);
+    assert!(scene.requests_of(&queued).is_empty());
 }

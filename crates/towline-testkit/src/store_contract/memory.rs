@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use towline_core::{
@@ -42,7 +43,17 @@ pub(super) struct Kin {
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     kept: Arc<Mutex<Kept>>,
+    slow: Arc<Mutex<Slow>>,
     closed: AtomicBool,
+}
+
+/// How long stores take for what they do; nothing at first.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Slow {
+    /// A commit, before anything of it is there.
+    pub commit: Duration,
+    /// A page of those that go on, after it was read.
+    pub page: Duration,
 }
 
 impl MemoryStore {
@@ -57,18 +68,34 @@ impl MemoryStore {
         }
         Ok(self.kept.lock().unwrap_or_else(PoisonError::into_inner))
     }
+
+    async fn takes(&self, time: impl FnOnce(Slow) -> Duration) {
+        let time = time(*self.slow.lock().unwrap_or_else(PoisonError::into_inner));
+        if !time.is_zero() {
+            tokio::time::sleep(time).await;
+        }
+    }
 }
 
 /// Opens [`MemoryStore`]s over the same data, as if reopened after a crash.
 #[derive(Debug, Default)]
 pub struct MemoryFactory {
     kept: Arc<Mutex<Kept>>,
+    slow: Arc<Mutex<Slow>>,
+}
+
+impl MemoryFactory {
+    /// So long each store takes from now on.
+    pub fn be_slow(&self, slow: Slow) {
+        *self.slow.lock().unwrap_or_else(PoisonError::into_inner) = slow;
+    }
 }
 
 impl StoreFactory for MemoryFactory {
     fn open(&self) -> Arc<dyn Store> {
         Arc::new(MemoryStore {
             kept: Arc::clone(&self.kept),
+            slow: Arc::clone(&self.slow),
             closed: AtomicBool::new(false),
         })
     }
@@ -81,6 +108,7 @@ impl Store for MemoryStore {
     }
 
     async fn commit(&self, batch: Vec<(TransferId, Vec<Change>)>) -> Result<(), StoreError> {
+        self.takes(|slow| slow.commit).await;
         // Copies only what the batch touches, so that engine tests stay quick.
         let mut kept = self.kept()?;
         let mut drafts: BTreeMap<TransferId, Kin> = BTreeMap::new();
@@ -102,14 +130,15 @@ impl Store for MemoryStore {
     }
 
     async fn next(&self, after: TransferId, limit: usize) -> Result<Vec<Record>, StoreError> {
-        let kept = self.kept()?;
-        let records = kept.transfers.values().map(|kin| &kin.record);
-        let going = records.filter(|r| !r.phase.is_final() && r.phase != Phase::Paused);
-        Ok(going
-            .filter(|r| r.id > after)
-            .take(limit)
-            .cloned()
-            .collect())
+        let page = {
+            let kept = self.kept()?;
+            let records = kept.transfers.values().map(|kin| &kin.record);
+            let going = records.filter(|r| !r.phase.is_final() && r.phase != Phase::Paused);
+            let behind = going.filter(|r| r.id > after);
+            behind.take(limit).cloned().collect()
+        };
+        self.takes(|slow| slow.page).await;
+        Ok(page)
     }
 
     async fn get(&self, id: TransferId) -> Result<Option<Record>, StoreError> {

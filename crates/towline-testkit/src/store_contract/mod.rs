@@ -34,7 +34,7 @@ pub use folding::*;
 pub use groups::*;
 pub use histories::{History, random_change};
 pub use identity::*;
-pub use memory::{MemoryFactory, MemoryStore};
+pub use memory::{MemoryFactory, MemoryStore, Slow};
 pub use samples::{Sample, completed, error, part, phase, sum};
 
 /// One place in which a store is kept.
