@@ -216,12 +216,56 @@ fn is_of_a_store(error: &S3Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use towline_core::{
+        BucketName, Connection, Direction, NewTransfer, ObjectAddress, ObjectKey, Spec, Timestamp,
+        TransferId, TransferOptions,
+    };
+
     use super::*;
 
     fn answer(status: u16) -> S3Error {
         let mut error = S3Error::new(Operation::HeadObject, S3ErrorKind::Answer, "");
         error.status = Some(status);
         error
+    }
+
+    fn record(bucket: &str) -> Record {
+        let object = ObjectAddress::new(
+            BucketName::new(bucket).unwrap(),
+            ObjectKey::new("key").unwrap(),
+        );
+        let spec = Spec {
+            direction: Direction::Download,
+            connection: Connection::default(),
+            object,
+            path: "/file".into(),
+            options: TransferOptions::default(),
+            token: None,
+            group: None,
+        };
+        let new = NewTransfer {
+            spec,
+            source: None,
+            created_at: Timestamp::default(),
+        };
+        Record::new(TransferId::new(1), new)
+    }
+
+    #[test]
+    fn a_bucket_that_nobody_is_held_for_gives_no_room() {
+        let mut sites = Sites::new(1..=1);
+        let (used, other) = (sites.of(&record("used")), sites.of(&record("other")));
+        assert!(!sites.have_room(), "nobody wants any");
+        sites.hold(used);
+        assert!(sites.have_room());
+        sites.get(used).pace.take();
+        assert!(!sites.have_room(), "the other one has some, for nobody");
+        sites.hold(other);
+        assert!(sites.have_room());
+        sites.let_go(other);
+        assert!(!sites.have_room());
+        sites.get(used).pace.give_back();
+        assert!(sites.have_room());
     }
 
     #[test]
