@@ -30,7 +30,7 @@ impl Server {
         let bundle = std::env::temp_dir().join(format!("towline-s3-ca-{}-{n}", std::process::id()));
         std::fs::write(&bundle, cert.pem()).unwrap();
         let key = key.serialize_der().try_into().unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()

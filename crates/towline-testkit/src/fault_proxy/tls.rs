@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
 
 /// What is wrong with a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub(super) fn acceptor(bad: BadCertificate) -> (TlsAcceptor, String) {
     let certificate = params.self_signed(&key).expect("the key signs");
     let pem = certificate.pem();
     let key = key.serialize_der().try_into().expect("what was serialized");
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("the provider has them")
         .with_no_client_auth()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::io::AsyncReadExt as _;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use towline_testserver::{Operation, StartError, TestServer};
 
@@ -26,7 +26,7 @@ async fn connect(
 ) -> TlsStream<tokio::net::TcpStream> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.der().clone()).unwrap();
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
