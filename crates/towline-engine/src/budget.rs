@@ -22,15 +22,17 @@ pub(crate) struct Budget {
     pool: Arc<Pool>,
 }
 
-/// For four that read or write as they go.
+/// For a few that read or write as they go.
 const RESERVE: usize = 16;
+/// What one of those needs, at most: with less nothing would move.
+const LEAST: usize = 6;
 
 /// Buffers that are granted; given back when dropped.
 pub(crate) type Grant = OwnedSemaphorePermit;
 
 impl Budget {
     pub(crate) fn new(bytes: usize) -> Self {
-        let buffers = (bytes / BUFFER).max(4);
+        let buffers = (bytes / BUFFER).max(LEAST);
         let pool = Pool {
             free: Mutex::default(),
             most: buffers,

@@ -10,7 +10,7 @@ use towline_core::{
     ObjectIdentity, Operation, PartNumber, PartRow, ReadCondition, S3Error, S3ErrorKind,
 };
 
-use super::writing::Writing;
+use super::writing::{self, Writing};
 use super::{identity, part_algorithm, slow, whole, wrong_bytes};
 use crate::act::Context;
 use crate::bandwidth::Pass;
@@ -66,7 +66,7 @@ async fn fetch(context: &Context, number: PartNumber) -> Result<PartRow, Failure
         extra: context.spec().options.extra.clone(),
     };
     let moved = Arc::new(Moved::of_part(Arc::clone(&context.progress), number));
-    let _grant = context.budget.take_buffers(4).await;
+    let _grant = context.budget.take_buffers(writing::HELD).await;
     let begun = Instant::now();
     let attempt = async {
         let mut bytes = Incoming::open(context, request, range.clone(), &moved).await?;

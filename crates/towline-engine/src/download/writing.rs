@@ -10,13 +10,21 @@ use crate::budget::BUFFER;
 use crate::files::{Files, OpenFile, Turns, Work};
 use crate::hash::Hasher;
 
-/// Works off the runtime's threads, so that a slow disk holds up nobody else,
-/// and a buffer at a time, so that no thread waits for a slow network.
+/// So much is written at one go: each time two threads are woken.
+const HANDED_OVER: usize = 2 * BUFFER;
+/// What is in memory of a range, in buffers: what is gathered, what is being written,
+/// and two that the connection reads into.
+pub(super) const HELD: u32 = 6;
+
+/// Writes off the runtime's threads, so that a slow disk holds up nobody else, and so
+/// much at a time, so that no thread waits for a slow network. The checksum is that of
+/// who received the bytes, while they are in the cache of its CPU.
 pub(super) struct Writing {
     files: Files,
     turns: Turns,
     gathered: Vec<Bytes>,
     len: usize,
+    hasher: Hasher,
     at_work: AtWork,
 }
 
@@ -32,7 +40,6 @@ enum AtWork {
 struct Place {
     file: Arc<dyn OpenFile>,
     at: u64,
-    hasher: Hasher,
 }
 
 impl Writing {
@@ -49,15 +56,17 @@ impl Writing {
             turns,
             gathered: Vec::new(),
             len: 0,
-            at_work: AtWork::No(Place { file, at, hasher }),
+            hasher,
+            at_work: AtWork::No(Place { file, at }),
         }
     }
 
     /// Takes the next bytes. Waits while those before are not written yet.
     pub(super) async fn take(&mut self, bytes: Bytes) -> io::Result<()> {
         self.len += bytes.len();
+        self.hasher.update(&bytes);
         self.gathered.push(bytes);
-        match self.len >= BUFFER {
+        match self.len >= HANDED_OVER {
             true => self.write().await,
             false => Ok(()),
         }
@@ -66,7 +75,8 @@ impl Writing {
     /// Writes what is left; the checksum of all.
     pub(super) async fn end(mut self) -> io::Result<Checksum> {
         self.write().await?;
-        Ok(self.place().await?.hasher.finish())
+        self.place().await?;
+        Ok(self.hasher.finish())
     }
 
     async fn write(&mut self) -> io::Result<()> {
@@ -76,7 +86,6 @@ impl Writing {
         self.at_work = AtWork::Yes(self.files.begin_in_turn(&self.turns, move || {
             for bytes in gathered {
                 towline_core::failpoint!("write.begins");
-                place.hasher.update(&bytes);
                 place.file.write_all_at(&bytes, place.at)?;
                 towline_core::failpoint!("write.ended");
                 place.at += bytes.len() as u64;
