@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use rusqlite::{CachedStatement, Connection as Db, params};
-use towline_core::{Change, PartRow, Spec, StoreError, TransferId, TransferOptions};
+use towline_core::{Change, PartRow, Record, Spec, StoreError, TransferId, TransferOptions};
 
 use crate::intern::Interner;
+use crate::recent::Recent;
 use crate::rows::{self, changing};
 use crate::trouble::Trouble;
 use crate::writer::Writer;
@@ -21,6 +22,7 @@ impl Writer {
             ))?,
             write: rows::changing_statement(&self.db)?,
             interner: &mut self.interner,
+            recent: &mut self.recent,
             sequence: &mut self.sequence,
             no_spec: &self.no_spec,
         };
@@ -36,6 +38,7 @@ struct Commit<'a> {
     read: CachedStatement<'a>,
     write: CachedStatement<'a>,
     interner: &'a mut Interner,
+    recent: &'a mut Recent,
     sequence: &'a mut i64,
     no_spec: &'a Arc<Spec>,
 }
@@ -45,14 +48,10 @@ impl Commit<'_> {
     /// they mean the same here as in the state machine.
     fn one(&mut self, id: TransferId, changes: &[Change]) -> Result<(), Trouble> {
         let row = rows::row_id(id);
-        let mut record = rows::blank(id, self.no_spec.clone());
-        {
-            let mut found = self.read.query([row])?;
-            let found = found
-                .next()?
-                .ok_or(Trouble::Refused(StoreError::Unknown(id)))?;
-            rows::read_changing(found, 0, &mut record)?;
-        }
+        let mut record = match self.recent.take(id) {
+            Some(record) => record,
+            None => self.look_up(id)?,
+        };
         let before = record.phase;
         for change in changes {
             match change {
@@ -67,7 +66,21 @@ impl Commit<'_> {
         }
         *self.sequence += 1;
         let is_other = record.phase != before;
-        rows::write_changing(&mut self.write, &record, *self.sequence, is_other)
+        if !rows::write_changing(&mut self.write, &record, *self.sequence, is_other)? {
+            return Err(Trouble::Refused(StoreError::Unknown(id)));
+        }
+        self.recent.keep(record);
+        Ok(())
+    }
+
+    fn look_up(&mut self, id: TransferId) -> Result<Record, Trouble> {
+        let mut record = rows::blank(id, Arc::clone(self.no_spec));
+        let mut found = self.read.query([rows::row_id(id)])?;
+        let found = found
+            .next()?
+            .ok_or(Trouble::Refused(StoreError::Unknown(id)))?;
+        rows::read_changing(found, 0, &mut record)?;
+        Ok(record)
     }
 
     /// Its options are other ones from now on; those of its fellows stay.

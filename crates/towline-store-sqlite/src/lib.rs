@@ -20,6 +20,7 @@ mod open;
 mod place;
 mod priorities;
 mod reader;
+mod recent;
 mod rows;
 mod schema;
 mod store;

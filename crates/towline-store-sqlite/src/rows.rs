@@ -181,13 +181,13 @@ pub(crate) fn changing_statement(db: &Db) -> Result<CachedStatement<'_>, Trouble
 }
 
 /// Writes the changing columns; `changed` is the number of this change, and of
-/// the change of state too if it is one.
+/// the change of state too if it is one. False if it has no row.
 pub(crate) fn write_changing(
     statement: &mut CachedStatement<'_>,
     record: &Record,
     changed: i64,
     state_changed: bool,
-) -> Result<(), Trouble> {
+) -> Result<bool, Trouble> {
     let (phase, sub) = codes::phase(record.phase);
     let (plan, source, sealed) = (record.plan, record.source, record.sealed);
     let origin = record.origin.as_ref();
@@ -199,7 +199,7 @@ pub(crate) fn write_changing(
     let object = object.map(to_json).transpose()?;
     let error = record.error.as_ref().map(to_json).transpose()?;
     let proof = record.proof.as_ref().map(to_json).transpose()?;
-    statement.execute(params![
+    let written = statement.execute(params![
         row_id(record.id),
         record.updated_at.as_millis(),
         phase,
@@ -229,7 +229,7 @@ pub(crate) fn write_changing(
         changed,
         state_changed,
     ])?;
-    Ok(())
+    Ok(written == 1)
 }
 
 /// A size of -1 is that of a stream whose length is not known yet, a part size

@@ -19,6 +19,7 @@ use crate::lock::OwnerLock;
 use crate::open::{self, DATABASE, LOCK};
 use crate::place;
 use crate::reader::{Answer, Readers, Session};
+use crate::recent::Recent;
 use crate::rows::Parsed;
 use crate::tombstones::{self, Tombstones};
 use crate::trouble::{Stopped, Trouble};
@@ -94,6 +95,7 @@ impl SqliteStore {
             path: Arc::clone(&path),
             parsed: Parsed::default(),
             interner: Interner::default(),
+            recent: Recent::default(),
             sequence,
             tombstones,
             no_spec: Arc::new(no_spec()),

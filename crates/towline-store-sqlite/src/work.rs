@@ -81,7 +81,9 @@ impl Writer {
                 self.sequence,
                 group,
             ])?;
-        Ok(Created::New(Record::new(rows::transfer_id(id)?, new)))
+        let record = Record::new(rows::transfer_id(id)?, new);
+        self.recent.keep_new(&record, &self.no_spec);
+        Ok(Created::New(record))
     }
 
     pub(crate) fn remove(&mut self, ids: &[TransferId]) -> Result<usize, Trouble> {

@@ -17,6 +17,7 @@ use towline_core::{
 use crate::intern::Interner;
 use crate::lock::OwnerLock;
 use crate::reader::Readers;
+use crate::recent::Recent;
 use crate::rows::Parsed;
 use crate::tombstones::Tombstones;
 use crate::trouble::{Stopped, Trouble};
@@ -82,6 +83,7 @@ pub(crate) struct Writer {
     pub(crate) path: Arc<PathBuf>,
     pub(crate) parsed: Parsed,
     pub(crate) interner: Interner,
+    pub(crate) recent: Recent,
     /// The last number given to a change.
     pub(crate) sequence: i64,
     pub(crate) tombstones: Tombstones,
@@ -228,6 +230,7 @@ impl Writer {
         });
         if let Err(trouble) = &result {
             self.interner.forget();
+            self.recent.forget();
             self.tombstones.count_again();
             if trouble.stops_the_store() {
                 self.stop(trouble);

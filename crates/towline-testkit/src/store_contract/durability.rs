@@ -59,10 +59,12 @@ pub async fn a_commit_is_applied_wholly_or_not_at_all(factory: &dyn StoreFactory
     );
     assert_eq!(store.get(before.id).await.unwrap(), Some(before.clone()));
     assert_eq!(store.parts(before.id).await.unwrap(), []);
-    store
-        .commit(vec![(before.id, vec![phase(Phase::Moving)])])
-        .await
-        .unwrap();
+    // Nor is it part of what comes after.
+    let moving = vec![phase(Phase::Moving)];
+    let mut after = before;
+    moving.iter().for_each(|change| after.apply(change));
+    store.commit(vec![(after.id, moving)]).await.unwrap();
+    assert_eq!(store.get(after.id).await.unwrap(), Some(after));
     store.commit(Vec::new()).await.unwrap();
 }
 
