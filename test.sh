@@ -47,10 +47,13 @@ if ! cargo nextest --version >/dev/null 2>&1; then
 fi
 
 step "formatting and lints"
+# In the profile of the tests that follow, so that C and macros are built once.
+PROFILE=release
+if [ "${1:-all}" = quick ]; then PROFILE=dev; fi
 cargo fmt --all --check
-cargo clippy --workspace --all-targets --quiet -- -D warnings
-cargo clippy -p towline -p towline-s3 --all-targets --features towline/cognito --quiet -- -D warnings
-RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+cargo clippy --profile "$PROFILE" --workspace --all-targets --quiet -- -D warnings
+cargo clippy --profile "$PROFILE" -p towline -p towline-s3 --all-targets --features towline/cognito --quiet -- -D warnings
+RUSTDOCFLAGS="-D warnings" cargo doc --profile "$PROFILE" --workspace --no-deps --quiet
 
 if [ "${1:-all}" = quick ]; then
   step "tests that need no set-up"
