@@ -182,7 +182,7 @@ struct Pending {
     place: u64,
     id: TransferId,
     actions: Vec<Action>,
-    reply: Option<(Reply, bool)>,
+    reply: Option<(Reply, Result<bool, EngineError>)>,
 }
 
 /// Streams that are not here yet, of transfers that may be in the store already.
@@ -388,9 +388,15 @@ impl EventLoop {
                     _ => {}
                 }
             }
+            // Who hears that it has ended finds it so in the store too.
             Err(refused) => {
-                let _ = reply.send(Err(refused.into()));
-                self.release(id);
+                let place = live.last_step;
+                self.when_durable(Pending {
+                    place,
+                    id,
+                    actions: Vec::new(),
+                    reply: Some((reply, Err(refused.into()))),
+                });
             }
         }
     }
@@ -455,13 +461,16 @@ impl EventLoop {
             live.last_step = self.writer.commit(id, changes, incidents);
         }
         let place = live.last_step;
-        let step = Pending {
+        self.when_durable(Pending {
             place,
             id,
             actions,
-            reply,
-        };
-        if place <= self.flushed {
+            reply: reply.map(|(reply, changed)| (reply, Ok(changed))),
+        });
+    }
+
+    fn when_durable(&mut self, step: Pending) {
+        if step.place <= self.flushed {
             self.perform(step)
         } else {
             self.pending.push_back(step)
@@ -488,11 +497,13 @@ impl EventLoop {
             id, actions, reply, ..
         } = step;
         self.publish(id); // first, so that who is answered sees it done
-        if let Some((reply, changed)) = reply {
-            match self.live.get_mut(&id) {
+        match reply {
+            Some((reply, Ok(changed))) => match self.live.get_mut(&id) {
                 Some(live) => live.answer(reply, changed),
                 None => drop(reply.send(Ok(changed))),
-            }
+            },
+            Some((reply, refused)) => drop(reply.send(refused)),
+            None => {}
         }
         for action in actions {
             self.perform_action(id, action);

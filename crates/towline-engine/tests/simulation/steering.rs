@@ -155,3 +155,24 @@ async fn what_was_paused_while_the_backlog_was_read_stays_paused() {
     assert_eq!(scene.state(&queued).await, State::Paused);
     assert!(scene.requests_of(&queued).is_empty());
 }
+
+/// Who is refused, as the transfer has ended, may look at once how.
+#[tokio::test(start_paused = true)]
+async fn what_can_not_be_paused_any_more_is_recorded_as_ended() {
+    let scene = Scene::new().await;
+    let one = scene.upload("one", 100).await;
+    scene.be_slow(Slow {
+        commit: secs(1),
+        page: Duration::ZERO,
+    });
+    let is_sent = async || {
+        let requests = scene.requests_of(&one);
+        requests.iter().any(|request| request.end == End::Done)
+    };
+    scene.until("it is sent", secs(60), is_sent).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(scene.state(&one).await, State::InProgress);
+    let refused = scene.engine().command(one.id, Command::Pause).await;
+    assert!(refused.is_err(), "{refused:?}");
+    assert_eq!(scene.state(&one).await, State::Completed);
+}
