@@ -14,12 +14,11 @@ use tokio::time::Instant;
 use towline::{ChangeFilter, Cursor, Error, Reason, TransferChange, TransferId, TransferUtility};
 
 use crate::api::Event;
+use crate::breath::Breath;
 use crate::sse;
 
 /// How often progress is told.
 const PROGRESS: Duration = Duration::from_millis(200);
-/// The store is asked for changes at most this often.
-pub(crate) const BREATH: Duration = Duration::from_millis(10);
 /// Changes that are read at one time.
 pub(crate) const PAGE: usize = 64;
 /// Messages that are shared.
@@ -104,6 +103,7 @@ impl Hub {
         let mut durable = self.utility.durable();
         let mut told = HashMap::new();
         let mut next_look = Instant::now();
+        let mut breath = Breath::default();
         loop {
             // Progress first: a store that always changes is no reason to tell none.
             let looked = tokio::select! {
@@ -113,7 +113,7 @@ impl Hub {
                     self.look(&mut told).await
                 }
                 changed = durable.changed() => match changed {
-                    Ok(()) => self.read_changes(&mut told).await,
+                    Ok(()) => self.read_changes(&mut told, &mut breath).await,
                     Err(_) => Err(Error::Closed),
                 },
             };
@@ -134,7 +134,7 @@ impl Hub {
         }
     }
 
-    async fn read_changes(&self, told: &mut Told) -> Result<(), Error> {
+    async fn read_changes(&self, told: &mut Told, breath: &mut Breath) -> Result<(), Error> {
         let mut reading = self.reading.lock().await;
         while let Some(reading) = &mut *reading {
             let after = reading.upto;
@@ -155,8 +155,7 @@ impl Hub {
             }
         }
         drop(reading);
-        // A busy store is asked for several changes at once.
-        tokio::time::sleep(BREATH).await;
+        breath.take().await;
         Ok(())
     }
 

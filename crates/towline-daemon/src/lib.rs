@@ -29,6 +29,7 @@
 #![cfg(unix)]
 
 mod api;
+mod breath;
 mod client;
 mod document;
 mod door;

@@ -10,8 +10,9 @@ use towline::{ChangeFilter, Cursor, Error};
 
 use crate::Problem;
 use crate::api::Event;
+use crate::breath::Breath;
 use crate::feed::QUIET;
-use crate::hub::{BREATH, Hub};
+use crate::hub::Hub;
 use crate::routes::App;
 use crate::sse;
 
@@ -26,6 +27,7 @@ pub(crate) struct Selected {
     durable: watch::Receiver<u64>,
     leaving: watch::Receiver<bool>,
     to_tell: VecDeque<Bytes>,
+    breath: Breath,
     ended: bool,
 }
 
@@ -50,6 +52,7 @@ impl Selected {
             durable,
             leaving: app.leaving,
             to_tell: [sse::write(&Event::Reached(cursor))].into(),
+            breath: Breath::default(),
             ended: false,
         })
     }
@@ -82,8 +85,7 @@ impl Selected {
                 biased;
                 _ = self.leaving.changed() => {}
                 changed = self.durable.changed() => match changed {
-                    // A busy store is asked for several changes at once.
-                    Ok(()) => tokio::time::sleep(BREATH).await,
+                    Ok(()) => self.breath.take().await,
                     Err(_) => self.ended = true,
                 },
                 () = tokio::time::sleep(QUIET) => return Some(self.sign_of_life()),

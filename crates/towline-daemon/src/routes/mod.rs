@@ -12,9 +12,10 @@ mod steer;
 mod submit;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
 use axum::extract::rejection::JsonRejection;
 use axum::http::{StatusCode, header};
@@ -53,8 +54,12 @@ pub(crate) struct App {
 
 pub(crate) fn router(app: App) -> Router {
     let (router, api) = api().split_for_parts();
-    let document = document::whole(api);
-    let document = move || async { ([(header::CONTENT_TYPE, "application/json")], document) };
+    // Written when it is first asked for: most who serve never are.
+    let document = Arc::new(LazyLock::new(move || document::whole(api)));
+    let document = move || {
+        let json = Bytes::clone(&document);
+        std::future::ready(([(header::CONTENT_TYPE, "application/json")], json))
+    };
     router
         .merge(page::routes())
         .route(document::PATH, get(document))
