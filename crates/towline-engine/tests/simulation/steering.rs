@@ -171,7 +171,10 @@ async fn what_can_not_be_paused_any_more_is_recorded_as_ended() {
     };
     scene.until("it is sent", secs(60), is_sent).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(scene.state(&one).await, State::InProgress);
+    assert!(
+        !scene.state(&one).await.is_final(),
+        "its end is not recorded yet"
+    );
     let refused = scene.engine().command(one.id, Command::Pause).await;
     assert!(refused.is_err(), "{refused:?}");
     assert_eq!(scene.state(&one).await, State::Completed);
