@@ -22,17 +22,20 @@ pub(crate) struct Budget {
     pool: Arc<Pool>,
 }
 
+/// What a part holds that is written as it comes, in buffers: what is gathered, what is
+/// being written, and two that the connection reads into.
+pub(crate) const OF_DOWNLOAD: u32 = 6;
+
 /// For a few that read or write as they go.
 const RESERVE: usize = 16;
-/// What one of those needs, at most: with less nothing would move.
-const LEAST: usize = 6;
 
 /// Buffers that are granted; given back when dropped.
 pub(crate) type Grant = OwnedSemaphorePermit;
 
 impl Budget {
     pub(crate) fn new(bytes: usize) -> Self {
-        let buffers = (bytes / BUFFER).max(LEAST);
+        // With less no download would move.
+        let buffers = (bytes / BUFFER).max(OF_DOWNLOAD as usize);
         let pool = Pool {
             free: Mutex::default(),
             most: buffers,

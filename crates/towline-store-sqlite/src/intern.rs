@@ -33,8 +33,6 @@ pub(crate) struct References {
 
 struct Known<T> {
     ids: HashMap<T, i64>,
-    /// The one that was asked for last: most often it is asked for again.
-    last: Option<(T, i64)>,
     /// Uses to be added to the rows.
     uses: HashMap<i64, i64>,
 }
@@ -43,7 +41,6 @@ impl<T> Default for Known<T> {
     fn default() -> Self {
         Self {
             ids: HashMap::new(),
-            last: None,
             uses: HashMap::new(),
         }
     }
@@ -151,39 +148,18 @@ impl<T: Eq + Hash> Known<T> {
         Q: ToOwned<Owned = T> + Eq + Hash + ?Sized,
         V: ToSql,
     {
-        let last = self.last.as_ref();
-        let id = match last.filter(|(last, _)| last.borrow() == value) {
-            Some((_, id)) => *id,
+        let id = match self.ids.get(value) {
+            Some(id) => *id,
             None => {
-                let id = self.id(db, table, value, stored)?;
-                self.last = Some((value.to_owned(), id));
+                let id = find_or_insert(db, table, &stored()?)?;
+                if self.ids.len() >= KEPT {
+                    self.ids.clear();
+                }
+                self.ids.insert(value.to_owned(), id);
                 id
             }
         };
         *self.uses.entry(id).or_default() += 1;
-        Ok(id)
-    }
-
-    fn id<Q, V>(
-        &mut self,
-        db: &Db,
-        table: &Table,
-        value: &Q,
-        stored: impl FnOnce() -> Result<V, Trouble>,
-    ) -> Result<i64, Trouble>
-    where
-        T: std::borrow::Borrow<Q>,
-        Q: ToOwned<Owned = T> + Eq + Hash + ?Sized,
-        V: ToSql,
-    {
-        if let Some(id) = self.ids.get(value) {
-            return Ok(*id);
-        }
-        let id = find_or_insert(db, table, &stored()?)?;
-        if self.ids.len() >= KEPT {
-            self.ids.clear();
-        }
-        self.ids.insert(value.to_owned(), id);
         Ok(id)
     }
 
@@ -198,7 +174,6 @@ impl<T: Eq + Hash> Known<T> {
         }
         if fewer {
             self.ids.clear();
-            self.last = None;
         }
         Ok(())
     }

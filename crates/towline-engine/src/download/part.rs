@@ -10,10 +10,11 @@ use towline_core::{
     ObjectIdentity, Operation, PartNumber, PartRow, ReadCondition, S3Error, S3ErrorKind,
 };
 
-use super::writing::{self, Writing};
+use super::writing::Writing;
 use super::{identity, part_algorithm, slow, whole, wrong_bytes};
 use crate::act::Context;
 use crate::bandwidth::Pass;
+use crate::budget::OF_DOWNLOAD;
 use crate::files::{OpenFile, target_failure};
 use crate::hash::checksum_of;
 use crate::profile::{Fact, Heeds};
@@ -66,7 +67,7 @@ async fn fetch(context: &Context, number: PartNumber) -> Result<PartRow, Failure
         extra: context.spec().options.extra.clone(),
     };
     let moved = Arc::new(Moved::of_part(Arc::clone(&context.progress), number));
-    let _grant = context.budget.take_buffers(writing::HELD).await;
+    let _grant = context.budget.take_buffers(OF_DOWNLOAD).await;
     let begun = Instant::now();
     let attempt = async {
         let mut bytes = Incoming::open(context, request, range.clone(), &moved).await?;

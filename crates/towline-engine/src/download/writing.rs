@@ -12,19 +12,14 @@ use crate::hash::Hasher;
 
 /// So much is written at one go: each time two threads are woken.
 const HANDED_OVER: usize = 2 * BUFFER;
-/// What is in memory of a range, in buffers: what is gathered, what is being written,
-/// and two that the connection reads into.
-pub(super) const HELD: u32 = 6;
 
-/// Writes off the runtime's threads, so that a slow disk holds up nobody else, and so
-/// much at a time, so that no thread waits for a slow network. The checksum is that of
-/// who received the bytes, while they are in the cache of its CPU.
+/// Works off the runtime's threads, so that a slow disk holds up nobody else, and so
+/// much at a time, so that no thread waits for a slow network.
 pub(super) struct Writing {
     files: Files,
     turns: Turns,
     gathered: Vec<Bytes>,
     len: usize,
-    hasher: Hasher,
     at_work: AtWork,
 }
 
@@ -40,6 +35,7 @@ enum AtWork {
 struct Place {
     file: Arc<dyn OpenFile>,
     at: u64,
+    hasher: Hasher,
 }
 
 impl Writing {
@@ -56,15 +52,13 @@ impl Writing {
             turns,
             gathered: Vec::new(),
             len: 0,
-            hasher,
-            at_work: AtWork::No(Place { file, at }),
+            at_work: AtWork::No(Place { file, at, hasher }),
         }
     }
 
     /// Takes the next bytes. Waits while those before are not written yet.
     pub(super) async fn take(&mut self, bytes: Bytes) -> io::Result<()> {
         self.len += bytes.len();
-        self.hasher.update(&bytes);
         self.gathered.push(bytes);
         match self.len >= HANDED_OVER {
             true => self.write().await,
@@ -75,8 +69,7 @@ impl Writing {
     /// Writes what is left; the checksum of all.
     pub(super) async fn end(mut self) -> io::Result<Checksum> {
         self.write().await?;
-        self.place().await?;
-        Ok(self.hasher.finish())
+        Ok(self.place().await?.hasher.finish())
     }
 
     async fn write(&mut self) -> io::Result<()> {
@@ -86,6 +79,7 @@ impl Writing {
         self.at_work = AtWork::Yes(self.files.begin_in_turn(&self.turns, move || {
             for bytes in gathered {
                 towline_core::failpoint!("write.begins");
+                place.hasher.update(&bytes);
                 place.file.write_all_at(&bytes, place.at)?;
                 towline_core::failpoint!("write.ended");
                 place.at += bytes.len() as u64;
