@@ -1,9 +1,8 @@
 //! What was last written of transfers that go on: who changes one next need not read it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use towline_core::{Record, Spec, TransferId};
+use towline_core::{Record, TransferId};
 
 /// How many are remembered.
 const KEPT: usize = 4096;
@@ -21,24 +20,10 @@ impl Recent {
         self.records.remove(&id)
     }
 
-    /// One that was written just now.
+    /// One that was written just now. A final one is seldom changed again.
     pub(crate) fn keep(&mut self, record: Record) {
         if !record.phase.is_final() && self.records.len() < KEPT {
             self.records.insert(record.id, record);
-        }
-    }
-
-    /// One that was recorded just now.
-    pub(crate) fn keep_new(&mut self, record: &Record, no_spec: &Arc<Spec>) {
-        if self.records.len() < KEPT {
-            let spec = Arc::clone(no_spec);
-            self.records.insert(
-                record.id,
-                Record {
-                    spec,
-                    ..record.clone()
-                },
-            );
         }
     }
 

@@ -1,5 +1,7 @@
 //! What each request does inside its savepoint.
 
+use std::sync::Arc;
+
 use rusqlite::params;
 use towline_core::{Created, Incident, NewTransfer, Record, StoreError, TransferId};
 
@@ -82,7 +84,11 @@ impl Writer {
                 group,
             ])?;
         let record = Record::new(rows::transfer_id(id)?, new);
-        self.recent.keep_new(&record, &self.no_spec);
+        let spec = Arc::clone(&self.no_spec);
+        self.recent.keep(Record {
+            spec,
+            ..record.clone()
+        });
         Ok(Created::New(record))
     }
 
