@@ -85,3 +85,31 @@ fn read(bundle: &Path) -> Result<RootCertStore, ConnectError> {
         false => Ok(roots),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use rustls::SupportedCipherSuite;
+
+    use super::*;
+
+    #[test]
+    fn aes_128_comes_first_in_either_version_and_nothing_is_left_out() {
+        let names = |suites: &[SupportedCipherSuite]| {
+            let names = suites.iter().map(|suite| suite.suite());
+            names.collect::<Vec<CipherSuite>>()
+        };
+        let ours = names(&provider().cipher_suites);
+        let all = names(&aws_lc_rs::default_provider().cipher_suites);
+        assert_eq!(ours.len(), all.len());
+        assert_eq!(
+            ours.iter().copied().map(u16::from).collect::<HashSet<_>>(),
+            all.into_iter().map(u16::from).collect()
+        );
+        let aes_128 = |suite: &CipherSuite| suite.as_str().is_some_and(|it| it.contains("AES_128"));
+        let begin = ours.iter().take_while(|suite| aes_128(suite)).count();
+        assert_eq!(begin, ours.iter().filter(|suite| aes_128(suite)).count());
+        assert_eq!(begin, 3, "one of TLS 1.3, two of 1.2");
+    }
+}
