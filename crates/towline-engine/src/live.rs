@@ -46,6 +46,8 @@ pub(crate) struct Live {
     pub(crate) next_act: Option<Act>,
     /// Parts may be taken.
     pub(crate) offering: bool,
+    /// The scheduler has it among those that may begin something.
+    pub(crate) takes_turns: bool,
     /// The place of its last step in the writer's order.
     pub(crate) last_step: u64,
     /// How often in a row it was parked, for the time until the next look.
@@ -98,6 +100,7 @@ impl Live {
             held: Vec::new(),
             next_act: None,
             offering: false,
+            takes_turns: false,
             last_step: 0,
             parked: 0,
             cut_off: None,
@@ -191,6 +194,11 @@ impl Live {
 
     pub(crate) fn is_idle(&self) -> bool {
         self.acts.is_empty()
+    }
+
+    /// Whether it has anything to begin, now or once what keeps it from that is over.
+    pub(crate) fn has_more_to_begin(&self) -> bool {
+        self.next_act.is_some() || (self.offering && self.transfer.next_part().is_some())
     }
 
     /// Whether the act that waits can begin now. None takes a slot to wait for

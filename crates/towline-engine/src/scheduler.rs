@@ -110,20 +110,20 @@ impl Scheduler {
         self.limit = requests.max(1);
     }
 
-    /// Lets a transfer take part from now on, after the others.
+    /// Lets a transfer that takes no part do so from now on, after the others.
     pub(crate) fn join(&mut self, id: TransferId, priority: Priority) {
         let lane = self.lane(priority);
         if lane.turns.is_empty() {
             lane.behind = None;
         }
-        if !lane.turns.contains(&id) {
-            lane.turns.push_back(id);
-        }
+        lane.turns.push_back(id);
     }
 
-    pub(crate) fn leave(&mut self, id: TransferId) {
-        for lane in &mut self.lanes {
-            lane.turns.retain(|other| *other != id);
+    /// Who leaves has mostly just had its turn, so it is looked for from the front.
+    pub(crate) fn leave(&mut self, id: TransferId, priority: Priority) {
+        let turns = &mut self.lane(priority).turns;
+        if let Some(place) = turns.iter().position(|other| *other == id) {
+            turns.remove(place);
         }
     }
 
@@ -198,7 +198,7 @@ mod tests {
             scheduler.take_slot(priority, now);
             scheduler.give_back();
             if leaves {
-                scheduler.leave(id);
+                scheduler.leave(id, priority);
             }
             given.push(id.get());
         }
@@ -251,9 +251,9 @@ mod tests {
             if priority == Normal {
                 assert_eq!(*slots, 1);
                 aged.push(turns[0].get());
-                scheduler.leave(turns[0]);
+                scheduler.leave(turns[0], Normal);
             }
-            scheduler.leave(urgent);
+            scheduler.leave(urgent, High);
             scheduler.take_slot(priority, now);
             scheduler.give_back();
         }
@@ -270,7 +270,7 @@ mod tests {
         let late = Duration::from_secs(3600);
         scheduler.join(TransferId::new(2), Priority::Low);
         assert_eq!(scheduler.rounds(late).len(), 2, "nobody is overdue");
-        scheduler.leave(TransferId::new(1));
+        scheduler.leave(TransferId::new(1), Priority::High);
         let rounds = scheduler.rounds(late + late);
         assert_eq!(rounds.len(), 1);
         assert_eq!(rounds[0].slots, usize::MAX);
@@ -321,12 +321,11 @@ mod tests {
     fn everyone_is_first_in_turn() {
         let mut scheduler = Scheduler::new(4);
         let ids = [1, 2, 3].map(TransferId::new);
-        let mut join = |id| scheduler.join(id, Priority::Normal);
-        ids.into_iter().for_each(&mut join);
-        join(ids[0]);
+        let join = |id| scheduler.join(id, Priority::Normal);
+        ids.into_iter().for_each(join);
         let firsts = (0..4).map(|_| scheduler.rounds(NOW)[0].turns[0]);
         assert_eq!(firsts.collect::<Vec<_>>(), [ids[0], ids[1], ids[2], ids[0]]);
-        scheduler.leave(ids[1]);
+        scheduler.leave(ids[1], Priority::Normal);
         assert_eq!(scheduler.rounds(NOW)[0].turns.len(), 2);
     }
 }

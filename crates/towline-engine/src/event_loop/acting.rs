@@ -39,6 +39,7 @@ impl EventLoop {
                 return left < round.slots;
             }
             match self.live.get(&id) {
+                Some(live) if !live.has_more_to_begin() => self.skip_turns(id),
                 Some(live) if live.is_idle() => left -= usize::from(self.offer_slot(id)),
                 Some(_) => busy.push(id),
                 None => {}
@@ -51,6 +52,26 @@ impl EventLoop {
             left -= usize::from(self.offer_slot(id));
         }
         left < round.slots
+    }
+
+    /// Something may have come that a transfer can begin.
+    pub(super) fn take_turns(&mut self, id: TransferId) {
+        if let Some(live) = self.live.get_mut(&id)
+            && !live.takes_turns
+            && live.has_more_to_begin()
+        {
+            live.takes_turns = true;
+            self.scheduler.join(id, live.priority);
+        }
+    }
+
+    /// So that nobody looks at hundreds that only wait for an answer.
+    fn skip_turns(&mut self, id: TransferId) {
+        if let Some(live) = self.live.get_mut(&id)
+            && std::mem::take(&mut live.takes_turns)
+        {
+            self.scheduler.leave(id, live.priority);
+        }
     }
 
     /// Begins with an act of a transfer, if there is one that can begin.

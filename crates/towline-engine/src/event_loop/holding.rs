@@ -79,7 +79,9 @@ impl EventLoop {
         let live = self.live.remove(&id)?;
         self.sites.let_go(live.site);
         self.lanes.of(live.priority).let_go(live.is_parked());
-        self.scheduler.leave(id);
+        if live.takes_turns {
+            self.scheduler.leave(id, live.priority);
+        }
         self.lanes.touch(id);
         Some(live)
     }
@@ -93,11 +95,13 @@ impl EventLoop {
         let now = live.transfer.record().spec.options.priority;
         let was = std::mem::replace(&mut live.priority, now);
         if now != was {
-            let is_parked = live.is_parked();
+            let (is_parked, takes_turns) = (live.is_parked(), live.takes_turns);
             self.lanes.of(was).let_go(is_parked);
             self.lanes.of(now).hold(is_parked);
-            self.scheduler.leave(id);
-            self.scheduler.join(id, now);
+            if takes_turns {
+                self.scheduler.leave(id, was);
+                self.scheduler.join(id, now);
+            }
         }
     }
 
@@ -210,7 +214,6 @@ impl EventLoop {
         let priority = live.priority;
         self.lanes.of(priority).hold(live.is_parked());
         self.live.insert(id, Box::new(live));
-        self.scheduler.join(id, priority);
         self.lanes.touch(id);
     }
 

@@ -461,6 +461,7 @@ impl EventLoop {
             live.last_step = self.writer.commit(id, changes, incidents);
         }
         let place = live.last_step;
+        self.take_turns(id);
         self.when_durable(Pending {
             place,
             id,
@@ -508,6 +509,7 @@ impl EventLoop {
         for action in actions {
             self.perform_action(id, action);
         }
+        self.take_turns(id);
         self.release(id);
     }
 
