@@ -286,7 +286,12 @@ impl S3Connector {
     ) -> Result<S3Client, ConnectError> {
         let endpoint = self.checked(connection)?;
         let proxies = Arc::new(ProxyRules::read(&self.env)?);
-        let trust = Trust::with(self.ca_bundle(connection)?.as_deref())?;
+        // To read a system's bundle takes milliseconds.
+        let bundle = match endpoint.is_secure() || proxies.secure_plain_http() {
+            true => self.ca_bundle(connection)?,
+            false => None,
+        };
+        let trust = Trust::with(bundle.as_deref())?;
         let connector = connect::Connector::new(trust, proxies, self.connect_timeout);
         let connector = connector.counted(&self.pool);
         Ok(S3Client::new(

@@ -64,6 +64,14 @@ impl Endpoint {
         })
     }
 
+    /// Whether all that goes there goes over TLS.
+    pub(crate) fn is_secure(&self) -> bool {
+        match &self.kind {
+            Kind::Aws { .. } => true,
+            Kind::Custom { secure, .. } => *secure,
+        }
+    }
+
     /// Where a bucket is, or why it cannot be used here.
     pub(crate) fn locate(&self, bucket: &str, region: &str) -> Result<Location, ConnectError> {
         if bucket.starts_with("arn:") {

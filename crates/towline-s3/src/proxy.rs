@@ -65,6 +65,12 @@ impl ProxyRules {
         })
     }
 
+    /// Whether plain HTTP can be on its way over TLS as far as a proxy.
+    pub(crate) fn secure_plain_http(&self) -> bool {
+        let proxy = self.http.as_ref();
+        proxy.is_some_and(|proxy| proxy.uri.scheme_str() == Some("https"))
+    }
+
     /// The proxy for a destination, if any.
     pub(crate) fn pick(&self, target: &Uri) -> Option<&Proxy> {
         let secure = target.scheme_str() == Some("https");

@@ -132,8 +132,22 @@ fn connections_that_cannot_work_are_refused_by_name() {
         check_bucket(&fast, "a.b.c"),
         Err(ConnectError::BucketUnfit { .. })
     ));
-    let error = home.connector(&[("AWS_CA_BUNDLE", "/nonexistent.pem")]);
-    let error = error.client(&Connection::default()).unwrap_err();
+}
+
+#[test]
+fn a_bundle_that_cannot_be_used_is_told_at_once_to_who_needs_it_and_to_nobody_else() {
+    let home = Home::with(CONFIG, KEYS);
+    let bundle = ("AWS_CA_BUNDLE", "/nonexistent.pem");
+    let over_http = Connection {
+        endpoint: Some("http://127.0.0.1:9000".into()),
+        ..Connection::default()
+    };
+    let plain = home.connector(&[bundle]);
+    let error = plain.client(&Connection::default()).unwrap_err();
+    assert!(matches!(error, ConnectError::BadFile { .. }), "{error}");
+    assert!(plain.client(&over_http).is_ok());
+    let proxied = home.connector(&[bundle, ("http_proxy", "https://proxy.test")]);
+    let error = proxied.client(&over_http).unwrap_err();
     assert!(matches!(error, ConnectError::BadFile { .. }), "{error}");
 }
 
