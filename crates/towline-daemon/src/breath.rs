@@ -4,25 +4,31 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-const LEAST: Duration = Duration::from_millis(1);
+/// So many times it is asked at once, after a rest: one transfer is recorded, begins and ends.
+const AT_ONCE: u32 = 4;
 const MOST: Duration = Duration::from_millis(10);
 
-/// The pause after the store was asked: short for who waits for the end of one transfer,
+/// The pause after the store was asked: none for who waits for the end of one transfer,
 /// longer while change follows change, so that several are read at once.
 #[derive(Default)]
 pub(crate) struct Breath {
-    /// When the last one was over, and how long the next one is.
-    last: Option<(Instant, Duration)>,
+    /// How many came in a row, and when the last one was over.
+    row: u32,
+    over: Option<Instant>,
 }
 
 impl Breath {
     pub(crate) async fn take(&mut self) {
-        let wait = match self.last {
-            Some((over, next)) if over.elapsed() < 2 * MOST => next,
-            _ => LEAST,
-        };
-        tokio::time::sleep(wait).await;
-        self.last = Some((Instant::now(), MOST.min(2 * wait)));
+        if self.over.is_none_or(|over| over.elapsed() >= 2 * MOST) {
+            self.row = 0;
+        }
+        if let Some(longer) = self.row.checked_sub(AT_ONCE) {
+            // More than MOST from the fourth on.
+            let wait = Duration::from_millis(1 << longer.min(4));
+            tokio::time::sleep(wait.min(MOST)).await;
+        }
+        self.row = self.row.saturating_add(1);
+        self.over = Some(Instant::now());
     }
 }
 
@@ -37,12 +43,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_grows_while_change_follows_change_and_is_short_again_after_a_rest() {
+    async fn it_grows_while_change_follows_change_and_there_is_none_again_after_a_rest() {
         let mut breath = Breath::default();
-        for millis in [1, 2, 4, 8, 10, 10] {
+        for millis in [0, 0, 0, 0, 1, 2, 4, 8, 10, 10] {
             assert_eq!(taken(&mut breath).await, Duration::from_millis(millis));
         }
         tokio::time::sleep(2 * MOST).await;
-        assert_eq!(taken(&mut breath).await, LEAST);
+        assert_eq!(taken(&mut breath).await, Duration::ZERO);
     }
 }
