@@ -9,8 +9,9 @@ use towline::{
     Bandwidth, Config, Direction, GroupId, Rate, Recovery, StoreError, TransferId, TransferUtility,
 };
 use towline_daemon::{
-    About, BeginGroup, Client, ClientError, GroupBegun, GroupSteered, GroupVerb, Mode, Server,
-    Service, SetCaps, SetLimits, Shown, Steer, SteerGroup, Steered, Submit, Submitted, Verb,
+    About, BeginGroup, Client, ClientError, GroupBegun, GroupSteered, GroupVerb, Mode, Routes,
+    Server, Service, SetCaps, SetLimits, Shown, Steer, SteerGroup, Steered, Submit, Submitted,
+    Verb,
 };
 
 use crate::args::{Keeping, Moving, Running};
@@ -263,8 +264,10 @@ impl Owner {
         if let Some(time) = place.keeping.keep_for {
             builder = builder.keep_for(time.most());
         }
-        let utility = builder.open().await?;
-        let server = Server::start_with(utility.clone(), &place.dir, &place.service);
+        // A thread of its own opens the state; meanwhile this one has nothing to do.
+        let (utility, routes) = tokio::join!(builder.open(), async { Routes::new() });
+        let utility = utility?;
+        let server = Server::start_ready(routes, utility.clone(), &place.dir, &place.service);
         let server = server.map_err(|error| {
             Error::Failed(format!("cannot serve {}: {error}", place.dir.display()))
         })?;

@@ -73,4 +73,5 @@ pub use groups::{
 pub use limits::{Caps, Limits, SetCaps, SetLimits};
 pub use place::{SOCKET, socket_path};
 pub use problem::Problem;
+pub use routes::Routes;
 pub use server::{Server, Service};

@@ -16,7 +16,7 @@ use crate::door::{Door, Tcp};
 use crate::guard::Via;
 use crate::hub::Hub;
 use crate::roots::Roots;
-use crate::routes::{App, Presence, router};
+use crate::routes::{App, Presence, Routes, router};
 use crate::serve::{Listen, serve};
 use crate::spool::Spool;
 use crate::throughput::Throughput;
@@ -79,6 +79,16 @@ impl Server {
 
     /// The same, with all that can be said about it.
     pub fn start_with(utility: TransferUtility, dir: &Path, service: &Service) -> io::Result<Self> {
+        Self::start_ready(Routes::new(), utility, dir, service)
+    }
+
+    /// The same, with routes that were made before.
+    pub fn start_ready(
+        routes: Routes,
+        utility: TransferUtility,
+        dir: &Path,
+        service: &Service,
+    ) -> io::Result<Self> {
         let roots = Arc::new(Roots::new(&service.roots)?);
         let tcp = service.listen.map(|address| Tcp::open(dir, address));
         let tcp = tcp.transpose()?;
@@ -89,7 +99,7 @@ impl Server {
         let presence = Arc::new(Presence::new(service.mode, addresses));
         let throughput = Arc::new(Throughput::default());
         let spool = Arc::new(Spool::new(utility.spool_dir(), service.spool_quota));
-        let router = router(App {
+        let app = App {
             hub: Hub::new(utility.clone()),
             utility: utility.clone(),
             presence: Arc::clone(&presence),
@@ -99,7 +109,8 @@ impl Server {
             spool: Arc::clone(&spool),
             roots,
             state_dir: Arc::new(dir.to_owned()),
-        });
+        };
+        let router = router(routes, app);
         let socket = Socket(place::bind(dir)?);
         match &door {
             // Last, so that who finds it finds everything.

@@ -52,8 +52,24 @@ pub(crate) struct App {
     pub(crate) state_dir: Arc<PathBuf>,
 }
 
-pub(crate) fn router(app: App) -> Router {
-    let (router, api) = api().split_for_parts();
+/// All that a server answers. To make them takes a millisecond, in which a state can be opened.
+pub struct Routes(OpenApiRouter<App>);
+
+impl Routes {
+    /// Makes them; they belong to no server yet.
+    pub fn new() -> Self {
+        Self(api())
+    }
+}
+
+impl Default for Routes {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+pub(crate) fn router(routes: Routes, app: App) -> Router {
+    let (router, api) = routes.0.split_for_parts();
     // Written when it is first asked for: most who serve never are.
     let document = Arc::new(LazyLock::new(move || document::whole(api)));
     let document = move || {
