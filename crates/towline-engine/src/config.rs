@@ -1,6 +1,7 @@
 //! What can be set about an engine.
 
 use std::num::NonZeroU32;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::bandwidth::Bandwidth;
@@ -55,7 +56,6 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             requests: None,
             parts_per_transfer: 5,
@@ -73,7 +73,7 @@ impl Default for Config {
             listed_ahead: 4000,
             recovery: Recovery::default(),
             minimum_part_size: None,
-            worker_threads: cpus.min(8),
+            worker_threads: cpus().min(8),
         }
     }
 }
@@ -86,4 +86,11 @@ pub enum Recovery {
     All,
     /// Only those that are submitted to it or steered through it.
     Named,
+}
+
+/// How many CPUs this process may use. To ask takes a dozen system calls, so it is asked once.
+pub(crate) fn cpus() -> usize {
+    static CPUS: LazyLock<usize> =
+        LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
+    *CPUS
 }

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 
 use rustix::process::{Resource, getrlimit};
 
-use crate::config::Config;
+use crate::config::{Config, cpus};
 
 /// So many are left to the rest of the process.
 const SPARE: u64 = 32;
@@ -42,10 +42,9 @@ pub(crate) fn requests_of(config: &Config) -> RangeInclusive<usize> {
 
 /// As many as there are descriptors for beside the transfers that are held.
 fn automatic(window: usize, limit: Option<u64>) -> RangeInclusive<usize> {
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let left = free(limit).saturating_sub(window as u64) / PER_REQUEST;
     let most = usize::try_from(left).unwrap_or(usize::MAX).clamp(1, MOST);
-    (2 * (cpus + 1)).min(most)..=most
+    (2 * (cpus() + 1)).min(most)..=most
 }
 
 /// Requests at one time that there are descriptors for.

@@ -13,6 +13,7 @@ use towline_core::{
 };
 
 use crate::codes;
+use crate::open;
 use crate::priorities::Priorities;
 use crate::rows::{self, Parsed, select_records};
 use crate::trouble::{Stopped, Trouble};
@@ -30,42 +31,33 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
-    /// Starts a thread for each connection to the database at `path`.
-    pub(crate) fn start(
-        path: &Arc<PathBuf>,
-        connections: Vec<Connection>,
-    ) -> std::io::Result<Self> {
+    /// Starts so many threads, with a connection each to the database at `path`. They
+    /// open them at one time.
+    pub(crate) fn start(path: &Arc<PathBuf>, threads: usize) -> Result<Self, StoreError> {
         let (jobs, waiting) = mpsc::channel::<Job>();
         let waiting = Arc::new(Mutex::new(waiting));
-        let mut threads = Vec::new();
-        for db in connections {
-            let waiting = Arc::clone(&waiting);
-            let mut session = Session {
-                db,
-                parsed: Parsed::default(),
-                priorities: Priorities::default(),
-                path: Arc::clone(path),
-            };
-            let work = move || {
-                loop {
-                    let job = waiting
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .recv();
-                    let Ok(job) = job else { return };
-                    job(&mut session);
-                }
-            };
-            threads.push(
-                std::thread::Builder::new()
-                    .name("towline-read".into())
-                    .spawn(work)?,
-            );
-        }
-        Ok(Self {
+        let mut readers = Self {
             jobs: Some(jobs),
-            threads,
-        })
+            threads: Vec::new(),
+        };
+        let (tell, opened) = mpsc::channel();
+        for _ in 0..threads {
+            let (path, waiting, tell) = (Arc::clone(path), Arc::clone(&waiting), tell.clone());
+            let thread = std::thread::Builder::new().name("towline-read".into());
+            let thread = thread.spawn(move || match open::reader(&path) {
+                Ok(db) => {
+                    let _ = tell.send(Ok(()));
+                    drop(tell);
+                    Session::new(db, path).serve(&waiting);
+                }
+                Err(error) => drop(tell.send(Err(error))),
+            });
+            let thread = thread.map_err(|error| StoreError::Failed(Box::new(error)))?;
+            readers.threads.push(thread);
+        }
+        drop(tell);
+        opened.into_iter().collect::<Result<(), StoreError>>()?;
+        Ok(readers)
     }
 
     /// Hands a read to the next free thread; its answer comes by the channel.
@@ -116,6 +108,29 @@ pub(crate) struct Session {
     pub(crate) parsed: Parsed,
     priorities: Priorities,
     path: Arc<PathBuf>,
+}
+
+impl Session {
+    fn new(db: Connection, path: Arc<PathBuf>) -> Self {
+        Self {
+            db,
+            parsed: Parsed::default(),
+            priorities: Priorities::default(),
+            path,
+        }
+    }
+
+    /// Until nobody can ask any more.
+    fn serve(mut self, waiting: &Mutex<mpsc::Receiver<Job>>) {
+        loop {
+            let job = waiting
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .recv();
+            let Ok(job) = job else { return };
+            job(&mut self);
+        }
+    }
 }
 
 impl Session {

@@ -86,9 +86,7 @@ impl SqliteStore {
         let sequence = db
             .query_row("SELECT sequence FROM meta", [], |row| row.get(0))
             .map_err(|error| Trouble::Sql(error).into_store_error(&path))?;
-        let connections: Result<Vec<_>, _> = (0..READERS).map(|_| open::reader(&path)).collect();
-        let failed = |error: std::io::Error| StoreError::Failed(Box::new(error));
-        let readers = Readers::start(&path, connections?).map_err(failed)?;
+        let readers = Readers::start(&path, READERS)?;
         let counts = Arc::new(Counts::default());
         let writer = Writer {
             db,
@@ -105,7 +103,9 @@ impl SqliteStore {
         };
         let (requests, waiting) = mpsc::channel(REQUESTS);
         let thread = std::thread::Builder::new().name("towline-write".into());
-        let thread = thread.spawn(move || writer.run(waiting)).map_err(failed)?;
+        let thread = thread
+            .spawn(move || writer.run(waiting))
+            .map_err(|error| StoreError::Failed(Box::new(error)))?;
         Ok(Self {
             path,
             requests: Some(requests),
@@ -344,9 +344,7 @@ impl SqliteReader {
                 why,
             });
         }
-        let db = open::reader(&path)?;
-        let readers =
-            Readers::start(&path, vec![db]).map_err(|error| StoreError::Failed(Box::new(error)))?;
+        let readers = Readers::start(&path, 1)?;
         Ok(Self { readers })
     }
 
