@@ -76,6 +76,8 @@ def long_file(asked, place, client, size, ways=("up", "down")):
         for at in range(size):
             file.seek(at * GIB)
             file.write(mark(at))
+    if "down" in ways:
+        read_once(source)
     server, costs = Server(asked.tls), {}
     try:
         for way in ways:
@@ -94,6 +96,14 @@ def long_file(asked, place, client, size, ways=("up", "down")):
         server.stop()
         target.unlink(missing_ok=True)
         source.unlink()
+
+
+def read_once(source):
+    """So that the kernel has the file in memory, as it has one that was just written: on a machine that gives freed
+    memory back to its host, to fill a page for the first time costs more than to send it."""
+    with open(source, "rb", buffering=0) as file:
+        while file.read(1 << 20):
+            pass
 
 
 def many(asked, place, client, count):
