@@ -121,7 +121,7 @@ impl Reach {
             }
             match Owner::start(&place).await {
                 Ok(own) => {
-                    let (client, _) = Client::connect(&place.dir).await?;
+                    let client = Client::of(&place.dir);
                     if let Some(caps) = &place.caps {
                         client.set_limits(caps).await?;
                     }

@@ -74,11 +74,15 @@ impl From<hyper::Error> for ClientError {
 }
 
 impl Client {
+    /// The way to the owner of the state in a directory, for who knows that there is one.
+    pub fn of(dir: &Path) -> Self {
+        let dir = dir.to_owned();
+        Self { dir }
+    }
+
     /// The way to the owner of the state in a directory, if there is one.
     pub async fn connect(dir: &Path) -> Result<(Self, About), ClientError> {
-        let client = Self {
-            dir: dir.to_owned(),
-        };
+        let client = Self::of(dir);
         let about = client.get("/v1/about");
         match tokio::time::timeout(HELLO, about).await {
             Ok(about) => Ok((client, about?)),
