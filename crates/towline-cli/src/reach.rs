@@ -265,7 +265,7 @@ impl Owner {
             builder = builder.keep_for(time.most());
         }
         // A thread of its own opens the state; meanwhile this one has nothing to do.
-        let (utility, routes) = tokio::join!(builder.open(), async { Routes::new() });
+        let (utility, routes) = tokio::join!(builder.open(), async { Routes::default() });
         let utility = utility?;
         let server = Server::start_ready(routes, utility.clone(), &place.dir, &place.service);
         let server = server.map_err(|error| {

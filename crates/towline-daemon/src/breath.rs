@@ -23,7 +23,7 @@ impl Breath {
             self.row = 0;
         }
         if let Some(longer) = self.row.checked_sub(AT_ONCE) {
-            // More than MOST from the fourth on.
+            // From the fifth pause on it would be more than MOST.
             let wait = Duration::from_millis(1 << longer.min(4));
             tokio::time::sleep(wait.min(MOST)).await;
         }

@@ -79,7 +79,7 @@ impl Server {
 
     /// The same, with all that can be said about it.
     pub fn start_with(utility: TransferUtility, dir: &Path, service: &Service) -> io::Result<Self> {
-        Self::start_ready(Routes::new(), utility, dir, service)
+        Self::start_ready(Routes::default(), utility, dir, service)
     }
 
     /// The same, with routes that were made before.

@@ -55,16 +55,10 @@ pub(crate) struct App {
 /// All that a server answers. To make them takes a millisecond, in which a state can be opened.
 pub struct Routes(OpenApiRouter<App>);
 
-impl Routes {
-    /// Makes them; they belong to no server yet.
-    pub fn new() -> Self {
-        Self(api())
-    }
-}
-
 impl Default for Routes {
+    /// Makes them; they belong to no server yet.
     fn default() -> Self {
-        Self::new()
+        Self(api())
     }
 }
 
