@@ -58,15 +58,15 @@ export function atMost(millis, act) {
 
 const polite = () => find('#announcer');
 let unsaid = [];
-/** For screen readers; many at a time become one sentence. */
-export function announce(sentence) {
-  unsaid.push(sentence);
+/** For screen readers; many at a time become one sentence, and those that lead come first in it. */
+export function announce(sentence, { leads = false } = {}) {
+  unsaid.push({ sentence, leads });
   if (unsaid.length > 1) return;
   setTimeout(() => {
-    const rest = unsaid.length - 3;
-    const said = unsaid.slice(0, 3).join('. ') + (rest > 0 ? `. And ${rest} more changes` : '');
+    const said = unsaid.sort((a, b) => b.leads - a.leads).map((one) => one.sentence);
+    const rest = said.splice(3).length;
     unsaid = [];
-    polite().textContent = said;
+    polite().textContent = said.join('. ') + (rest > 0 ? `. And ${rest} more changes` : '');
   }, 500);
 }
 

@@ -32,7 +32,8 @@ function take(group) {
   const was = card.group;
   if (isEnded(was) && !isEnded(group)) return; // It was asked for before its end.
   card.show(group);
-  if (was.state !== group.state) announce(`${calledGroup(group)}: ${state(group.state)}`);
+  // Its own end comes after those of all its transfers, and is not to be lost among them.
+  if (was.state !== group.state) announce(`${calledGroup(group)}: ${state(group.state)}`, { leads: true });
 }
 
 function drop(id) {
