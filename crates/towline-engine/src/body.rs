@@ -1,9 +1,12 @@
 //! The bytes of an upload's requests: read at their position, hashed, and sent
 //! with the last buffer withheld until the source has been checked again.
 //!
-//! A part that fits the byte budget is read once and kept. A larger one is read
-//! twice, once for its checksum and once to be sent, a few buffers at a time,
-//! so that memory never grows with the part size.
+//! Where the checksum may follow the bytes, they are read as they are sent. Where it
+//! goes ahead of them, a part that fits the byte budget is read once and kept; a larger
+//! one is read twice, once for its checksum and once to be sent. Either way a few
+//! buffers at a time, so that memory never grows with the part size.
+
+mod reading;
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -13,9 +16,11 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_core::Stream;
-use tokio::sync::mpsc;
-use towline_core::{Body, Checksum, ChecksumAlgorithm, LocalFailure, StreamError};
+use towline_core::{
+    Body, Checksum, ChecksumAlgorithm, LocalFailure, PartChecksum, StreamError, Trailer,
+};
 
+use self::reading::Reading;
 use crate::bandwidth::Pass;
 use crate::budget::{BUFFER, Budget, Grant};
 use crate::files::{Files, OpenFile, Planned, changed, check_source, open_source, read_source};
@@ -29,11 +34,11 @@ pub(crate) struct SourceRange {
     pub(crate) range: Range<u64>,
 }
 
-/// Bytes that have been read through once: their checksum is known.
+/// Bytes to send: read through once, or to be read as they go out.
 pub(crate) struct Prepared {
     len: u64,
     algorithm: ChecksumAlgorithm,
-    pub(crate) checksum: Checksum,
+    checksum: PartChecksum,
     bytes: Origin,
 }
 
@@ -47,7 +52,7 @@ enum Origin {
     Held(Vec<Bytes>),
 }
 
-/// Parts up to this size are kept in memory when the budget allows it.
+/// Parts up to this size are kept in memory when that is wished and the budget allows it.
 const KEEP_MAX: u64 = 8 << 20;
 
 /// Reads a range through once. Blocking.
@@ -55,12 +60,15 @@ pub(crate) fn prepare(
     files: &Files,
     source: SourceRange,
     algorithm: ChecksumAlgorithm,
+    keep: bool,
     budget: &Budget,
-) -> Result<Prepared, LocalFailure> {
+) -> Result<(Checksum, Prepared), LocalFailure> {
     let (file, found) = open_source(&**files, &source.path)?;
     source.planned.allows(&source.path, found)?;
     let len = source.range.end - source.range.start;
-    let grant = (len <= KEEP_MAX).then(|| budget.try_take(len)).flatten();
+    let grant = (keep && len <= KEEP_MAX)
+        .then(|| budget.try_take(len))
+        .flatten();
     let mut kept = Vec::new();
     let mut hasher = Hasher::new(algorithm);
     let mut scratch = None;
@@ -80,28 +88,49 @@ pub(crate) fn prepare(
     }
     let checksum = hasher.finish();
     let files = files.clone();
-    Ok(Prepared {
+    let prepared = Prepared {
         len,
         algorithm,
-        checksum,
+        checksum: checksum.into(),
         bytes: match grant {
             Some(grant) => Origin::Kept(files, source, file, kept, grant),
             None => Origin::There(files, source, file),
         },
-    })
+    };
+    Ok((checksum, prepared))
+}
+
+/// Opens a range that is to be read as it is sent. Blocking.
+pub(crate) fn open(
+    files: &Files,
+    source: SourceRange,
+    algorithm: ChecksumAlgorithm,
+) -> Result<(Trailer, Prepared), LocalFailure> {
+    let (file, found) = open_source(&**files, &source.path)?;
+    source.planned.allows(&source.path, found)?;
+    let trailer = Trailer::new(algorithm);
+    let prepared = Prepared {
+        len: source.range.end - source.range.start,
+        algorithm,
+        checksum: PartChecksum::Trailer(trailer.clone()),
+        bytes: Origin::There(files.clone(), source, file),
+    };
+    Ok((trailer, prepared))
 }
 
 /// Bytes that are in memory and in no file.
-pub(crate) fn held(bytes: &Bytes, algorithm: ChecksumAlgorithm) -> Prepared {
+pub(crate) fn held(bytes: &Bytes, algorithm: ChecksumAlgorithm) -> (Checksum, Prepared) {
     let len = bytes.len() as u64;
     let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
     let cut = pieces(&(0..len)).map(|piece| bytes.slice(at(piece.start)..at(piece.end)));
-    Prepared {
+    let checksum = checksum_of(algorithm, bytes);
+    let prepared = Prepared {
         len,
         algorithm,
-        checksum: checksum_of(algorithm, bytes),
+        checksum: checksum.into(),
         bytes: Origin::Held(cut.collect()),
-    }
+    };
+    (checksum, prepared)
 }
 
 impl Prepared {
@@ -138,23 +167,14 @@ impl Prepared {
                     let range = source.range.clone();
                     let gate = gate(files.clone(), source, file);
                     let grant = budget.take_buffers(4).await;
-                    let again = Again {
+                    let reading = Reading {
                         gate,
                         left: range,
                         hasher: Hasher::new(self.algorithm),
-                        expected: self.checksum,
+                        checksum: self.checksum,
                         budget: budget.clone(),
                     };
-                    match files.are_simulated() {
-                        true => {
-                            let in_place = futures_util::stream::iter(again);
-                            Box::pin(Outgoing::new(in_place, pass, Some(grant)))
-                        }
-                        false => {
-                            let streamed = Streamed(again.on_thread());
-                            Box::pin(Outgoing::new(streamed, pass, Some(grant)))
-                        }
-                    }
+                    Box::pin(Outgoing::new(reading.out(&files), pass, Some(grant)))
                 }
             };
         (Body { len, stream }, verdict)
@@ -268,74 +288,6 @@ impl Stream for Kept {
     }
 }
 
-/// From a thread of its own.
-struct Streamed(mpsc::Receiver<Result<Bytes, StreamError>>);
-
-impl Stream for Streamed {
-    type Item = Result<Bytes, StreamError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_recv(context)
-    }
-}
-
-/// The second reading: every buffer goes out as it is read, the last one only
-/// if the bytes were the same as the first time.
-struct Again {
-    gate: Gate,
-    left: Range<u64>,
-    hasher: Hasher,
-    expected: Checksum,
-    budget: Budget,
-}
-
-impl Again {
-    fn on_thread(self) -> mpsc::Receiver<Result<Bytes, StreamError>> {
-        let (sender, receiver) = mpsc::channel(2);
-        tokio::task::spawn_blocking(move || {
-            for bytes in self {
-                if sender.blocking_send(bytes).is_err() {
-                    return; // the attempt was given up
-                }
-            }
-        });
-        receiver
-    }
-
-    fn read(&mut self, piece: Range<u64>) -> Result<Bytes, LocalFailure> {
-        let Self { gate, hasher, .. } = self;
-        let len = usize::try_from(piece.end - piece.start).unwrap_or(BUFFER);
-        let mut buffer = self.budget.buffer(len);
-        read_exact(
-            &gate.source,
-            &*gate.file,
-            buffer.as_mut_slice(),
-            piece.start,
-        )?;
-        hasher.update(buffer.as_mut_slice());
-        if self.left.is_empty() {
-            gate.check()?;
-            if hasher.clone().finish() != self.expected {
-                return Err(gate.other_bytes());
-            }
-        }
-        Ok(buffer.freeze())
-    }
-}
-
-impl Iterator for Again {
-    type Item = Result<Bytes, StreamError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let piece = pieces(&self.left).next()?;
-        self.left.start = piece.end;
-        Some(self.read(piece).map_err(|failure| {
-            self.left.start = self.left.end; // nothing comes after it
-            self.gate.verdict.refuse(failure)
-        }))
-    }
-}
-
 fn pieces(range: &Range<u64>) -> impl Iterator<Item = Range<u64>> + use<> {
     let Range { start, end } = *range;
     (start..end)
@@ -363,7 +315,7 @@ mod tests {
     use crate::hash::checksum_of;
     use crate::progress::{Moved, Progress};
 
-    struct Source(PathBuf);
+    pub(super) struct Source(PathBuf);
 
     impl Drop for Source {
         fn drop(&mut self) {
@@ -371,7 +323,7 @@ mod tests {
         }
     }
 
-    fn source(name: &str, len: usize) -> (Source, SourceRange, Vec<u8>) {
+    pub(super) fn source(name: &str, len: usize) -> (Source, SourceRange, Vec<u8>) {
         let path = std::env::temp_dir().join(format!("towline-body-{}-{name}", std::process::id()));
         let bytes: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
         std::fs::write(&path, &bytes).unwrap();
@@ -410,13 +362,17 @@ mod tests {
         budget: &Budget,
         before: impl FnOnce(),
     ) -> Result<Vec<u8>, LocalFailure> {
-        let prepared = prepare(
-            &Files::of_system(),
-            range,
-            ChecksumAlgorithm::Crc64Nvme,
-            budget,
-        )?;
+        let algorithm = ChecksumAlgorithm::Crc64Nvme;
+        let (_, prepared) = prepare(&Files::of_system(), range, algorithm, true, budget)?;
         before();
+        sent(prepared, budget, pass).await
+    }
+
+    async fn sent(
+        prepared: Prepared,
+        budget: &Budget,
+        pass: Pass,
+    ) -> Result<Vec<u8>, LocalFailure> {
         let (mut body, verdict) = prepared.body(budget, pass).await;
         let mut sent = Vec::new();
         while let Some(bytes) = std::future::poll_fn(|cx| body.stream.as_mut().poll_next(cx)).await
@@ -461,17 +417,47 @@ mod tests {
     async fn the_checksum_is_that_of_the_range() {
         let (_file, mut range, bytes) = source("range", 3 * BUFFER);
         range.range = 100..2 * BUFFER as u64;
-        let prepared = prepare(
+        let (checksum, _) = prepare(
             &Files::of_system(),
             range,
             ChecksumAlgorithm::Crc32c,
+            true,
             &Budget::new(0),
         )
         .unwrap();
         assert_eq!(
-            prepared.checksum,
+            checksum,
             checksum_of(ChecksumAlgorithm::Crc32c, &bytes[100..2 * BUFFER])
         );
+    }
+
+    #[tokio::test]
+    async fn bytes_read_as_they_are_sent_are_the_range_s_and_tell_their_checksum_before_the_end() {
+        let (_file, mut range, bytes) = source("open", 3 * BUFFER);
+        range.range = 100..2 * BUFFER as u64;
+        let (files, algorithm) = (Files::of_system(), ChecksumAlgorithm::Crc64Nvme);
+        let (trailer, prepared) = open(&files, range, algorithm).unwrap();
+        assert_eq!(trailer.value(), None);
+        let sent = sent(prepared, &Budget::new(0), uncapped()).await.unwrap();
+        let bytes = &bytes[100..2 * BUFFER];
+        assert_eq!(sent, bytes);
+        assert_eq!(trailer.value(), Some(checksum_of(algorithm, bytes)));
+    }
+
+    #[tokio::test]
+    async fn a_source_changed_before_it_is_read_and_sent_withholds_its_last_buffer_and_its_checksum()
+     {
+        let (file, range, mut bytes) = source("open-changed", 2 * BUFFER + 7);
+        let (files, algorithm) = (Files::of_system(), ChecksumAlgorithm::Crc64Nvme);
+        let (trailer, prepared) = open(&files, range, algorithm).unwrap();
+        bytes[3] ^= 1;
+        std::fs::write(&file.0, &bytes).unwrap();
+        let sent = sent(prepared, &Budget::new(0), uncapped()).await;
+        assert!(
+            matches!(sent, Err(LocalFailure::SourceChanged { .. })),
+            "{sent:?}"
+        );
+        assert_eq!(trailer.value(), None);
     }
 
     #[tokio::test]

@@ -31,6 +31,11 @@ impl Hasher {
         Self { algorithm, state }
     }
 
+    /// Whether it takes in bytes about as fast as they are copied.
+    pub(crate) fn is_fast(&self) -> bool {
+        matches!(self.state, HashState::Crc(_))
+    }
+
     /// Takes in further bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.state {

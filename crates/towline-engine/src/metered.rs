@@ -61,6 +61,10 @@ impl S3 for Metered {
         self.count(Operation::UploadPart, sent).await
     }
 
+    fn sends_trailers(&self, bucket: &str) -> bool {
+        self.s3.sends_trailers(bucket)
+    }
+
     async fn upload_part_copy(&self, request: UploadPartCopy) -> Result<PartStored, S3Error> {
         let sent = self.s3.upload_part_copy(request);
         self.count(Operation::UploadPartCopy, sent).await

@@ -34,6 +34,8 @@ pub enum Heeds {
 pub enum Fact {
     /// What became of a checksum that was sent.
     Checksum(ChecksumAlgorithm, Checks),
+    /// Whether a checksum behind the bytes was looked at.
+    Trailers(bool),
     /// Whether a range was asked for and given.
     Ranges(bool),
     /// `If-Match` on GetObject.
@@ -81,7 +83,8 @@ impl Fact {
             Self::Right(operation, false) => {
                 format!("{operation} is denied; {}", without(operation))
             }
-            Self::Ranges(true)
+            Self::Trailers(_)
+            | Self::Ranges(true)
             | Self::ReadCondition(Heeds::Yes)
             | Self::WriteCondition(Heeds::Yes)
             | Self::PagesOfParts(true)
@@ -132,6 +135,7 @@ const IGNORED_RANGES: u32 = 3;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Profile {
     checks: HashMap<ChecksumAlgorithm, Checks>,
+    trailers: Option<bool>,
     ranges: Option<bool>,
     ranges_ignored: u32,
     reads: Option<Heeds>,
@@ -151,6 +155,9 @@ impl Profile {
             Fact::Checksum(algorithm, Checks::Silent)
                 if self.checks(algorithm) == Some(Checks::Shown) => {}
             Fact::Checksum(algorithm, checks) => drop(self.checks.insert(algorithm, checks)),
+            // A store that has looked at one does not lose the ability.
+            Fact::Trailers(false) if self.trailers == Some(true) => {}
+            Fact::Trailers(looked_at) => self.trailers = Some(looked_at),
             Fact::Ranges(heeded) => {
                 self.ranges = Some(heeded);
                 self.ranges_ignored = 0;
@@ -204,6 +211,25 @@ impl Profile {
     /// What it does with checksums of an algorithm.
     pub fn checks(&self, algorithm: ChecksumAlgorithm) -> Option<Checks> {
         self.checks.get(&algorithm).copied()
+    }
+
+    /// Whether a checksum may go behind its bytes: to a store that shows such in its
+    /// answers, and did not refuse one there. `None` until it has shown one.
+    pub fn trails(&self, algorithm: ChecksumAlgorithm) -> Option<bool> {
+        match (algorithm, self.trailers, self.checks(algorithm)) {
+            (ChecksumAlgorithm::Md5, ..) | (_, Some(false), _) => Some(false),
+            (.., Some(checks)) => Some(checks == Checks::Shown),
+            (.., None) => None,
+        }
+    }
+
+    /// Whether a request may have been refused for having its checksum behind the bytes.
+    pub fn may_refuse_a_trailer(&self, error: &S3Error) -> bool {
+        let takes_it_for_content = || {
+            let codes = ["SignatureDoesNotMatch", "XAmzContentSHA256Mismatch"];
+            error.status == Some(411) || codes.contains(&error.code())
+        };
+        self.trailers.is_none() && (may_refuse_a_header(error) || takes_it_for_content())
     }
 
     /// Whether ranges of an object can be had.
@@ -349,6 +375,37 @@ mod tests {
             Sha256,
             "one was lost on its way"
         );
+    }
+
+    #[test]
+    fn a_checksum_goes_behind_its_bytes_once_the_store_has_shown_one_until_it_refuses() {
+        let mut profile = Profile::default();
+        assert_eq!(profile.trails(Crc64Nvme), None);
+        assert_eq!(profile.trails(Md5), Some(false));
+        profile.learn(Fact::Checksum(Crc64Nvme, Checks::Shown));
+        assert_eq!(profile.trails(Crc64Nvme), Some(true));
+        assert_eq!(profile.trails(Crc32c), None);
+        let refused = [
+            answer(Operation::UploadPart, 501, "NotImplemented"),
+            answer(Operation::UploadPart, 403, "SignatureDoesNotMatch"),
+        ];
+        for error in &refused {
+            assert!(profile.may_refuse_a_trailer(error), "it never took one");
+        }
+        let damaged = answer(Operation::UploadPart, 400, "BadDigest");
+        assert!(!profile.may_refuse_a_trailer(&damaged));
+        let mut took_one = profile.clone();
+        assert!(!took_one.learn(Fact::Trailers(true)));
+        assert!(!refused.iter().any(|it| took_one.may_refuse_a_trailer(it)));
+        took_one.learn(Fact::Trailers(false));
+        assert_eq!(took_one.trails(Crc64Nvme), Some(true), "one was lost");
+        assert!(
+            !profile.learn(Fact::Trailers(false)),
+            "nothing is lost by it"
+        );
+        assert_eq!(profile.trails(Crc64Nvme), Some(false));
+        profile.learn(Fact::Checksum(Crc32c, Checks::Silent));
+        assert_eq!(profile.trails(Crc32c), Some(false));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use http_body::{Frame, SizeHint};
 use towline_core::{Body, ByteStream, StreamError};
 
 use crate::signed_chunks::SignedChunks;
+use crate::trailed::Trailed;
 
 const FLOWING: u8 = 0;
 const HELD: u8 = 1;
@@ -101,12 +102,13 @@ enum Source {
     Whole(Bytes),
     Stream(ByteStream),
     Signed(Box<SignedChunks>),
+    Trailed(Box<Trailed>),
 }
 
 /// The body of a request.
 pub(crate) struct RequestBody {
     source: Source,
-    /// What is still to be handed over, chunk signatures included.
+    /// What is still to be handed over, all that frames the bytes included.
     left: u64,
     progress: Arc<Progress>,
 }
@@ -137,6 +139,15 @@ impl RequestBody {
         }
     }
 
+    /// The bytes of `body` with their checksum behind them.
+    pub(crate) fn trailed(body: Trailed) -> Self {
+        Self {
+            left: body.encoded_len(),
+            progress: Progress::of(body.encoded_len()),
+            source: Source::Trailed(Box::new(body)),
+        }
+    }
+
     pub(crate) fn progress(&self) -> Arc<Progress> {
         self.progress.clone()
     }
@@ -164,6 +175,7 @@ impl http_body::Body for RequestBody {
             Source::Whole(bytes) => Some(Ok(std::mem::take(bytes))),
             Source::Stream(stream) => ready!(stream.as_mut().poll_next(cx)),
             Source::Signed(chunks) => ready!(Pin::new(&mut **chunks).poll_next(cx)),
+            Source::Trailed(body) => ready!(Pin::new(&mut **body).poll_next(cx)),
         };
         let len = this.progress.len;
         let error: StreamError = match next {

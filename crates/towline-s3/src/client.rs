@@ -238,6 +238,12 @@ impl S3 for S3Client {
         self.do_upload_part(request, body).await
     }
 
+    /// A trailer is not signed: TLS protects it, or nobody is on the way.
+    fn sends_trailers(&self, bucket: &str) -> bool {
+        let place = self.locate(bucket);
+        self.provider.is_some() && place.is_ok_and(|place| !self.signs_payload(&place))
+    }
+
     async fn upload_part_copy(&self, request: UploadPartCopy) -> Result<PartStored, S3Error> {
         self.do_upload_part_copy(request).await
     }

@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use towline_core::{
     Access, Checksum, ChecksumAlgorithm, ChecksumKind, CopySource, Encryption, Extra, ObjectHead,
-    ObjectOptions, Permission, ReadCondition, Timestamp, WriteCondition,
+    ObjectOptions, Permission, ReadCondition, Timestamp, Trailer, WriteCondition,
 };
 
 use crate::uri::{encode, push_key};
@@ -219,6 +219,13 @@ pub(crate) fn set_checksum(headers: &mut HeaderMap, checksum: Option<&Checksum>)
             value,
         );
     }
+}
+
+/// Says which checksum follows the body.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html>
+pub(crate) fn set_trailer(headers: &mut HeaderMap, trailer: &Trailer) {
+    let name = HeaderValue::from_static(trailer.algorithm().header());
+    headers.insert("x-amz-trailer", name);
 }
 
 pub(crate) fn checksum_text(checksum: &Checksum) -> String {

@@ -33,6 +33,7 @@ mod request;
 mod sign;
 mod signed_chunks;
 mod tls;
+mod trailed;
 mod uri;
 mod wire;
 mod xml;

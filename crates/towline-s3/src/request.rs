@@ -10,7 +10,9 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::sync::Notify;
-use towline_core::{Access, Body, Extra, KeyReference, Operation, S3Error, S3ErrorKind, Timestamp};
+use towline_core::{
+    Access, Body, Extra, KeyReference, Operation, S3Error, S3ErrorKind, Timestamp, Trailer,
+};
 
 use crate::body::{Progress, RequestBody};
 use crate::client::S3Client;
@@ -19,6 +21,7 @@ use crate::error::{self, ErrorDocument};
 use crate::headers::{self, BadHeader};
 use crate::sign::SignedPayload;
 use crate::signed_chunks::{self, SignedChunks};
+use crate::trailed::{self, Trailed};
 use crate::uri::{self, Query};
 use crate::wire::Mark;
 use crate::xml::{self, XmlError};
@@ -38,6 +41,8 @@ pub(crate) enum Payload {
     Empty,
     Bytes(Bytes),
     Body(Body),
+    /// With their checksum behind them.
+    Trailed(Body, Trailer),
 }
 
 /// A request before it has an address and a signature.
@@ -121,6 +126,11 @@ impl<'a> Call<'a> {
         self
     }
 }
+
+/// Whoever is on the way could change the bytes and their checksum.
+#[derive(Debug, thiserror::Error)]
+#[error("a checksum behind the bytes is not signed, and those of this request have to be")]
+struct NoTrailer;
 
 /// The request cannot be made.
 pub(crate) fn invalid(
@@ -207,15 +217,22 @@ impl S3Client {
             Payload::Bytes(bytes) if bytes.is_empty() => Payload::Empty,
             other => other,
         };
-        let chunked = signer.is_some() && cover && matches!(payload, Payload::Body(_));
         let len = match &payload {
             Payload::Empty => 0,
             Payload::Bytes(bytes) => bytes.len() as u64,
-            Payload::Body(body) => body.len,
+            Payload::Body(body) | Payload::Trailed(body, _) => body.len,
         };
-        if chunked {
+        let chunked = match &payload {
+            Payload::Body(_) if signer.is_some() && cover => Some(signed_chunks::encoded_len(len)),
+            Payload::Trailed(..) if signer.is_none() || cover => {
+                return Err(invalid(operation, NoTrailer));
+            }
+            Payload::Trailed(_, trailer) => Some(trailed::encoded_len(len, trailer)),
+            _ => None,
+        };
+        if let Some(encoded_len) = chunked {
             headers.insert("x-amz-decoded-content-length", HeaderValue::from(len));
-            headers.insert("content-length", signed_chunks::encoded_len(len).into());
+            headers.insert("content-length", HeaderValue::from(encoded_len));
             let encoding = match headers::text(headers, "content-encoding") {
                 Some(stored) => format!("aws-chunked,{stored}"),
                 None => "aws-chunked".to_owned(),
@@ -230,8 +247,9 @@ impl S3Client {
             let signed = match &payload {
                 Payload::Empty => SignedPayload::Bytes(&[]),
                 Payload::Bytes(bytes) => SignedPayload::Bytes(bytes),
-                Payload::Body(_) if chunked => SignedPayload::Chunks,
+                Payload::Body(_) if cover => SignedPayload::Chunks,
                 Payload::Body(_) => SignedPayload::Unsigned,
+                Payload::Trailed(..) => SignedPayload::Trailed,
             };
             key = signer
                 .sign(
@@ -249,6 +267,9 @@ impl S3Client {
             (Payload::Bytes(bytes), _) => RequestBody::whole(bytes),
             (Payload::Body(body), Some(key)) => RequestBody::signed(SignedChunks::new(body, key)),
             (Payload::Body(body), None) => RequestBody::stream(body),
+            (Payload::Trailed(body, trailer), _) => {
+                RequestBody::trailed(Trailed::new(body, trailer))
+            }
         })
     }
 

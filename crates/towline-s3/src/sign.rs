@@ -32,6 +32,8 @@ pub(crate) enum SignedPayload<'a> {
     Bytes(&'a [u8]),
     /// Each chunk as it goes out.
     Chunks,
+    /// Nothing: as [`Unsigned`](Self::Unsigned), with the checksum in a trailer.
+    Trailed,
 }
 
 /// Credentials, also in the form that aws-sigv4 takes, and a key made of them.
@@ -88,6 +90,7 @@ impl Signer {
             SignedPayload::Bytes([]) => EMPTY.into(),
             SignedPayload::Bytes(bytes) => hex(&Sha256::digest(bytes)).into(),
             SignedPayload::Chunks => STREAMING.into(),
+            SignedPayload::Trailed => "STREAMING-UNSIGNED-PAYLOAD-TRAILER".into(),
         };
         let stamp = stamp(time);
         headers.insert("x-amz-date", value(&stamp)?);

@@ -153,7 +153,7 @@ pub(crate) fn encoded_len(len: u64) -> u64 {
 }
 
 /// Hexadecimal digits of a length.
-fn digits(len: u64) -> u64 {
+pub(crate) fn digits(len: u64) -> u64 {
     u64::from(len.max(1).ilog2() / 4 + 1)
 }
 

@@ -10,7 +10,8 @@ use futures_util::StreamExt;
 use towline_core::{
     Body, Checksum, ChecksumAlgorithm, ChecksumKind, CompleteUpload, CompletedPart, Connection,
     ConnectionSource, CreateUpload, DeleteObject, DeleteObjects, GetObject, ListObjects,
-    ListUploads, ObjectVersion, PutObject, S3, S3ErrorKind, Upload, UploadPart, WriteCondition,
+    ListUploads, ObjectVersion, PartChecksum, PutObject, S3, S3ErrorKind, Trailer, Upload,
+    UploadPart, WriteCondition,
 };
 use towline_s3::{Credentials, Environment, S3Client, S3Connector, StaticCredentials};
 use towline_testserver::TestServer;
@@ -56,6 +57,21 @@ async fn start() -> (TestServer, Arc<S3Client>) {
     let (server, connector) = server().await;
     let client = connector.client(&connection(&server)).unwrap();
     (server, client)
+}
+
+async fn open_film(client: &S3Client) -> Upload {
+    let create = CreateUpload {
+        bucket: "photos".into(),
+        key: "film".into(),
+        checksum: Some((ChecksumAlgorithm::Crc64Nvme, ChecksumKind::FullObject)),
+        ..CreateUpload::default()
+    };
+    Upload {
+        bucket: "photos".into(),
+        key: "film".into(),
+        id: client.create_multipart_upload(create).await.unwrap(),
+        ..Upload::default()
+    }
 }
 
 fn body(bytes: &[u8]) -> Body {
@@ -270,24 +286,13 @@ async fn a_multipart_upload_goes_from_create_to_complete() {
     let (server, client) = start().await;
     let data = bytes(6 << 20);
     let (first, second) = data.split_at(5 << 20);
-    let create = CreateUpload {
-        bucket: "photos".into(),
-        key: "film".into(),
-        checksum: Some((ChecksumAlgorithm::Crc64Nvme, ChecksumKind::FullObject)),
-        ..CreateUpload::default()
-    };
-    let upload = Upload {
-        bucket: "photos".into(),
-        key: "film".into(),
-        id: client.create_multipart_upload(create).await.unwrap(),
-        ..Upload::default()
-    };
+    let upload = open_film(&client).await;
     let mut parts = Vec::new();
     for (number, part) in [(1, first), (2, second)] {
         let request = UploadPart {
             upload: upload.clone(),
             number,
-            checksum: Some(crc(part)),
+            checksum: Some(crc(part).into()),
         };
         let stored = client.upload_part(request, body(part)).await.unwrap();
         assert_eq!(stored.checksum, Some(crc(part)));
@@ -446,4 +451,43 @@ async fn pages_of_a_listing_follow_each_other() {
         .await
         .unwrap();
     assert_eq!(grouped.prefixes, ["p/"]);
+}
+
+#[tokio::test]
+async fn a_checksum_behind_the_bytes_is_looked_at_and_only_where_it_needs_no_signature() {
+    let (server, connector) = server().await;
+    let client = connector.client(&connection(&server)).unwrap();
+    let upload = open_film(&client).await;
+    let request = |sum: Checksum| {
+        let trailer = Trailer::new(sum.algorithm());
+        trailer.tell(sum);
+        UploadPart {
+            upload: upload.clone(),
+            number: 1,
+            checksum: Some(PartChecksum::Trailer(trailer)),
+        }
+    };
+    let data = bytes((2 << 20) + 7);
+    assert!(client.sends_trailers("photos"));
+    let sent = client.upload_part(request(crc(&data)), body(&data));
+    assert_eq!(sent.await.unwrap().checksum, Some(crc(&data)));
+    let listed = client.list_parts(&upload, None).await.unwrap();
+    assert_eq!(listed.parts[0].size, data.len() as u64);
+    let wrong = client.upload_part(request(crc(b"other")), body(&data));
+    assert_eq!(wrong.await.unwrap_err().code(), "BadDigest");
+
+    let signing = Connection {
+        signed_payload: Some(true),
+        ..connection(&server)
+    };
+    let anonymous = Connection {
+        source: ConnectionSource::Anonymous,
+        ..connection(&server)
+    };
+    for connection in [signing, anonymous] {
+        let client = connector.client(&connection).unwrap();
+        assert!(!client.sends_trailers("photos"));
+        let refused = client.upload_part(request(crc(&data)), body(&data)).await;
+        assert_eq!(refused.unwrap_err().kind, S3ErrorKind::Invalid);
+    }
 }

@@ -64,6 +64,13 @@ impl Request {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }
+
+    /// Bytes of its body that arrived, without any `aws-chunked` framing.
+    pub fn content_received(&self) -> u64 {
+        let content = self.header("x-amz-decoded-content-length");
+        let content = content.and_then(|len| len.parse().ok());
+        self.bytes_received.min(content.unwrap_or(u64::MAX))
+    }
 }
 
 /// The requests a server has seen, in order. A cheap handle: clones look at the same history.

@@ -6,6 +6,7 @@
 mod copy;
 mod delete;
 mod error;
+mod part_checksum;
 mod types;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use async_trait::async_trait;
 pub use copy::{CopyObject, CopySource, GetTags, Tags, UploadPartCopy};
 pub use delete::{DeleteObjects, NotDeleted, ObjectVersion, ObjectsDeleted};
 pub use error::{Operation, S3Error, S3ErrorKind};
+pub use part_checksum::{PartChecksum, Trailer};
 pub use types::*;
 
 use crate::{Connection, Timestamp, TransferId};
@@ -34,6 +36,12 @@ pub trait S3: Send + Sync + 'static {
 
     /// Stores one part; a part sent again replaces the earlier one.
     async fn upload_part(&self, request: UploadPart, body: Body) -> Result<PartStored, S3Error>;
+
+    /// Whether the checksum of a part for this bucket can be a [`Trailer`] as far as it
+    /// is for us; what the store makes of one is another question.
+    fn sends_trailers(&self, _bucket: &str) -> bool {
+        false
+    }
 
     /// Makes one part of an object's bytes. As to `Ok`, see [`copy_object`](S3::copy_object).
     async fn upload_part_copy(&self, request: UploadPartCopy) -> Result<PartStored, S3Error>;

@@ -9,6 +9,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 use futures_core::Stream;
 
+use super::PartChecksum;
 use crate::{
     Access, Checksum, ChecksumAlgorithm, ChecksumKind, Extra, ObjectOptions, ReadCondition,
     Timestamp,
@@ -106,8 +107,8 @@ pub struct UploadPart {
     pub upload: Upload,
     /// 1 to 10,000.
     pub number: u32,
-    /// Of the part's bytes; sent as a signed header, checked by S3.
-    pub checksum: Option<Checksum>,
+    /// Of the part's bytes, checked by S3.
+    pub checksum: Option<PartChecksum>,
 }
 
 /// S3's answer to UploadPart.

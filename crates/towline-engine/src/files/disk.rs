@@ -52,6 +52,12 @@ pub trait OpenFile: Debug + Send + Sync {
     /// Reads at a place; 0 is the end.
     fn read_at(&self, bytes: &mut [u8], at: u64) -> io::Result<usize>;
 
+    /// Reads at a place what is in memory, without waiting for a disk; 0 is the end.
+    /// `None` where nothing is, or where nobody can tell.
+    fn read_now(&self, _bytes: &mut [u8], _at: u64) -> io::Result<Option<usize>> {
+        Ok(None)
+    }
+
     /// Writes all of these at a place.
     fn write_all_at(&self, bytes: &[u8], at: u64) -> io::Result<()>;
 

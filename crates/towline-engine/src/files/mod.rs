@@ -31,6 +31,7 @@ pub(crate) use room::check_room;
 pub use source::inspect_source;
 pub(crate) use source::{
     Planned, changed, check_source, inspect, look_at_source, open_source, read_source,
+    read_source_now,
 };
 pub use system::{identity_of, kind_if_special};
 pub use target::numbered;

@@ -122,17 +122,42 @@ pub(crate) fn read_source(
     path: &Path,
     file: &dyn OpenFile,
     planned: Planned,
+    bytes: &mut [u8],
+    at: u64,
+) -> Result<(), LocalFailure> {
+    let read = |bytes: &mut [u8], at| file.read_at(bytes, at).map(Some);
+    fill(path, file, planned, bytes, at, read).map(drop)
+}
+
+/// The same without waiting for a disk; gives whether all of it was in memory.
+pub(crate) fn read_source_now(
+    path: &Path,
+    file: &dyn OpenFile,
+    planned: Planned,
+    bytes: &mut [u8],
+    at: u64,
+) -> Result<bool, LocalFailure> {
+    let read = |bytes: &mut [u8], at| file.read_now(bytes, at);
+    fill(path, file, planned, bytes, at, read)
+}
+
+fn fill(
+    path: &Path,
+    file: &dyn OpenFile,
+    planned: Planned,
     mut bytes: &mut [u8],
     mut at: u64,
-) -> Result<(), LocalFailure> {
+    read: impl Fn(&mut [u8], u64) -> io::Result<Option<usize>>,
+) -> Result<bool, LocalFailure> {
     while !bytes.is_empty() {
-        match file.read_at(bytes, at) {
+        match read(bytes, at) {
+            Ok(None) => return Ok(false),
             // Shorter than planned: it was truncated.
-            Ok(0) => {
+            Ok(Some(0)) => {
                 let now = file.stat().map(|stat| stat.fingerprint);
                 return Err(changed(path, planned.was, now.unwrap_or(planned.was)));
             }
-            Ok(read) => {
+            Ok(Some(read)) => {
                 at += read as u64;
                 bytes = &mut bytes[read..];
             }
@@ -146,7 +171,7 @@ pub(crate) fn read_source(
             }
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 fn source_failure(path: &Path, error: &io::Error) -> LocalFailure {

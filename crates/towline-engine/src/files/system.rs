@@ -76,6 +76,23 @@ impl OpenFile for File {
         FileExt::read_at(self, bytes, at)
     }
 
+    #[cfg(target_os = "linux")]
+    fn read_now(&self, bytes: &mut [u8], at: u64) -> io::Result<Option<usize>> {
+        let now = rustix::io::ReadWriteFlags::NOWAIT;
+        match rustix::io::preadv2(self, &mut [io::IoSliceMut::new(bytes)], at, now) {
+            Ok(read) => Ok(Some(read)),
+            Err(Errno::AGAIN) => Ok(None),
+            // Not by this kernel or file system; one in memory has no need to.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+                match rustix::fs::fstatfs(self)?.f_type == TMPFS {
+                    true => FileExt::read_at(self, bytes, at).map(Some),
+                    false => Ok(None),
+                }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn write_all_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
         FileExt::write_all_at(self, bytes, at)
     }
@@ -279,3 +296,28 @@ fn umask() -> io::Result<u32> {
 
 /// `TMPFS_MAGIC` of statfs(2).
 const TMPFS: rustix::fs::FsWord = 0x0102_1994;
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_memory_is_read_without_waiting_and_its_end_is_told() {
+        for dir in [Path::new("/dev/shm"), &std::env::temp_dir()] {
+            let path = dir.join(format!("towline-now-{}", std::process::id()));
+            std::fs::write(&path, b"0123456789").unwrap();
+            let file = System.open_source(&path).unwrap();
+            std::fs::remove_file(&path).unwrap();
+            let mut bytes = [0; 16];
+            let mut read = |at| file.read_now(&mut bytes, at).unwrap();
+            if dir == Path::new("/dev/shm") {
+                assert_eq!(read(4), Some(6), "there is no disk to be waited for");
+            }
+            if let Some(read_now) = read(4) {
+                assert_eq!(read_now, 6);
+                assert_eq!(read(10), Some(0));
+                assert_eq!(&bytes[..6], b"456789");
+            }
+        }
+    }
+}

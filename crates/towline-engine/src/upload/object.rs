@@ -2,7 +2,7 @@
 
 use towline_core::{
     Checksum, ChecksumAlgorithm, ChecksumKind, Failure, LocalFailure, ObjectHead, Operation,
-    PartRow, Proof, Stored, Verified,
+    PartChecksum, PartRow, Proof, Stored, Verified,
 };
 
 use super::piece::{self, Piece, Wanted};
@@ -48,6 +48,31 @@ pub(crate) fn check_echo(
             _ => Ok(()),
         },
     }
+}
+
+/// The checksum that went with bytes which are out.
+pub(crate) fn sent_sum(context: &Context, sent: &PartChecksum) -> Result<Checksum, LocalFailure> {
+    sent.value().ok_or_else(|| LocalFailure::StoredWrong {
+        object: context.object().to_string(),
+        why: "it was said to be stored before its checksum was sent".into(),
+    })
+}
+
+/// A store that does not tell the checksum that followed the bytes did not look at
+/// it, and may have taken it for a part of them.
+pub(crate) fn check_trailer(
+    context: &Context,
+    sent: &Checksum,
+    echoed: Option<&Checksum>,
+) -> Result<(), LocalFailure> {
+    if echoed != Some(sent) {
+        return Err(LocalFailure::StoredWrong {
+            object: context.object().to_string(),
+            why: format!("a part of it has {echoed:?}, sent was {sent:?} behind its bytes"),
+        });
+    }
+    context.learn(Fact::Trailers(true));
+    Ok(())
 }
 
 /// For a part whose answer echoed no checksum: its MD5, where the ETag shows

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use towline_core::{
-    ChecksumAlgorithm, Event, Failure, Operation, PartNumber, PartRow, Proof, PutObject, S3Error,
-    S3ErrorKind, Stored, UploadPart,
+    ChecksumAlgorithm, Event, Failure, Operation, PartChecksum, PartNumber, PartRow, Proof,
+    PutObject, S3Error, S3ErrorKind, Stored, UploadPart,
 };
 
 use super::ladder::Ladder;
@@ -21,7 +21,9 @@ pub(crate) async fn part(context: &Context, number: PartNumber) -> Option<Event>
     let mut ladder = Ladder::default();
     loop {
         let algorithm = ladder.algorithm(context);
-        match attempt(context, number, algorithm).await? {
+        let trails = ladder.trails(context, algorithm, number);
+        match attempt(context, number, algorithm, trails).await? {
+            Err(failure) if trails == Some(true) && ladder.drops_trailer(context, &failure) => {}
             Err(failure) if ladder.steps_down(context, algorithm, &failure) => {}
             Err(failure) => {
                 learn_of_condition(context, &failure);
@@ -42,10 +44,11 @@ async fn attempt(
     context: &Context,
     number: PartNumber,
     algorithm: ChecksumAlgorithm,
+    trails: Option<bool>,
 ) -> Option<Result<Event, Failure>> {
     let moved = Arc::new(Moved::of_part(Arc::clone(&context.progress), number));
     let expected = context.plan().len(number);
-    let work = send(context, number, algorithm, Arc::clone(&moved));
+    let work = send(context, number, algorithm, trails, Arc::clone(&moved));
     let mut work = std::pin::pin!(work);
     Some(tokio::select! {
         biased;
@@ -64,14 +67,25 @@ async fn send(
     context: &Context,
     number: PartNumber,
     algorithm: ChecksumAlgorithm,
+    trails: Option<bool>,
     moved: Arc<Moved>,
 ) -> Result<Event, Failure> {
     let source = match piece::of_part(context, number)? {
         Wanted::Piece(piece) => piece,
         Wanted::Ended(size) => return Ok(Event::StreamEnded { part: number, size }),
     };
-    let prepared = piece::prepare(context, source.clone(), algorithm).await?;
-    let sum = prepared.checksum;
+    let (checksum, prepared) = match source.clone() {
+        Piece::File(range) if trails == Some(true) => {
+            let (trailer, prepared) = piece::open(context, range, algorithm).await?;
+            (PartChecksum::Trailer(trailer), prepared)
+        }
+        source => {
+            // Where all others will be read as they are sent, memory would be held for a few.
+            let keep = trails.is_some();
+            let (checksum, prepared) = piece::prepare(context, source, algorithm, keep).await?;
+            (checksum.into(), prepared)
+        }
+    };
     let (body, verdict) = prepared.body(&context.budget, context.pass(&moved)).await;
     let len = body.len;
     let answer = match open_upload(context) {
@@ -79,7 +93,7 @@ async fn send(
             let request = UploadPart {
                 upload,
                 number: number.get(),
-                checksum: Some(sum),
+                checksum: Some(checksum.clone()),
             };
             towline_core::failpoint!("upload-part.begins");
             let attempt = context.s3.upload_part(request, body);
@@ -93,7 +107,7 @@ async fn send(
                 bucket: context.bucket(),
                 key: context.key(),
                 options: context.spec().options.object.clone(),
-                checksum: Some(sum),
+                checksum: checksum.value(),
                 condition: condition(context),
                 access: context.spec().options.access.clone(),
                 extra: context.spec().options.extra.clone(),
@@ -111,12 +125,16 @@ async fn send(
         (_, Some(failure)) => return Err(failure.into()),
         (answer, None) => answer?,
     };
+    let sum = object::sent_sum(context, &checksum)?;
     match answer {
         Answer::Part(stored) => {
             towline_core::failpoint!("upload-part.answered");
             let etag = stored
                 .etag
                 .ok_or_else(|| no_etag(Operation::UploadPart, len))?;
+            if trails == Some(true) {
+                object::check_trailer(context, &sum, stored.checksum.as_ref())?;
+            }
             object::check_echo(context, &sum, stored.checksum.as_ref(), Some(&etag))?;
             towline_core::failpoint!("upload-part.proven");
             let sum = match stored.checksum {

@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use towline_core::{Checksum, ChecksumAlgorithm, LocalFailure, PartNumber, WhenSourceChanges};
+use towline_core::{
+    Checksum, ChecksumAlgorithm, LocalFailure, PartNumber, Trailer, WhenSourceChanges,
+};
 
 use crate::act::Context;
 use crate::body::{self, Prepared, SourceRange};
@@ -104,16 +106,17 @@ fn in_file(context: &Context, range: Range<u64>) -> Result<Piece, LocalFailure> 
     }))
 }
 
-/// Reads it through once.
+/// Reads it through once, and keeps it in memory if that is wished and there is room.
 pub(crate) async fn prepare(
     context: &Context,
     piece: Piece,
     algorithm: ChecksumAlgorithm,
-) -> Result<Prepared, LocalFailure> {
+    keep: bool,
+) -> Result<(Checksum, Prepared), LocalFailure> {
     let (files, budget) = (context.files.clone(), context.budget.clone());
     let is_small = piece.len() <= BUFFER as u64;
     let prepare = move || match piece {
-        Piece::File(source) => body::prepare(&files, source, algorithm, &budget),
+        Piece::File(source) => body::prepare(&files, source, algorithm, keep, &budget),
         Piece::Held(bytes) => Ok(body::held(&bytes, algorithm)),
     };
     match is_small {
@@ -122,11 +125,23 @@ pub(crate) async fn prepare(
     }
 }
 
+/// Opens what is to be read as it is sent.
+pub(crate) async fn open(
+    context: &Context,
+    source: SourceRange,
+    algorithm: ChecksumAlgorithm,
+) -> Result<(Trailer, Prepared), LocalFailure> {
+    let files = context.files.clone();
+    let open = move || body::open(&files, source, algorithm);
+    context.files.brief(open).await
+}
+
 /// Its checksum.
 pub(crate) async fn checksum(
     context: &Context,
     piece: Piece,
     algorithm: ChecksumAlgorithm,
 ) -> Result<Checksum, LocalFailure> {
-    Ok(prepare(context, piece, algorithm).await?.checksum)
+    let (checksum, _) = prepare(context, piece, algorithm, false).await?;
+    Ok(checksum)
 }

@@ -2,7 +2,7 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html>
 
 use http::Method;
-use towline_core::{Body, Operation, PartStored, S3Error, UploadPart};
+use towline_core::{Body, Operation, PartChecksum, PartStored, S3Error, UploadPart};
 
 use super::stored_etag;
 use crate::client::S3Client;
@@ -25,10 +25,17 @@ impl S3Client {
             .query(query)
             .access_to_bytes(&upload.access)?
             .headers(|map| {
-                headers::set_checksum(map, request.checksum.as_ref());
+                match &request.checksum {
+                    Some(PartChecksum::Header(sum)) => headers::set_checksum(map, Some(sum)),
+                    Some(PartChecksum::Trailer(trailer)) => headers::set_trailer(map, trailer),
+                    None => {}
+                }
                 Ok(())
             })?
-            .payload(Payload::Body(body));
+            .payload(match request.checksum {
+                Some(PartChecksum::Trailer(trailer)) => Payload::Trailed(body, trailer),
+                _ => Payload::Body(body),
+            });
         let mut answer = self.send(call).await?;
         let etag = stored_etag(&mut answer).await?;
         let checksum = headers::checksums(&answer.headers).into_iter().next();

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use towline_core::{
     Body, ByteStream, CompleteUpload, CopyObject, CreateUpload, DeleteObject, DeleteObjects,
     GetObject, GetTags, ListObjects, ListUploads, ListedObject, ObjectBody, ObjectHead,
-    ObjectsDeleted, ObjectsPage, Operation, PartStored, PartsPage, PutObject, S3, S3Error,
-    S3ErrorKind, Stored, Tags, Timestamp, Upload, UploadPart, UploadPartCopy, UploadsPage,
+    ObjectsDeleted, ObjectsPage, Operation, PartChecksum, PartStored, PartsPage, PutObject, S3,
+    S3Error, S3ErrorKind, Stored, Tags, Timestamp, Upload, UploadPart, UploadPartCopy, UploadsPage,
     WriteCondition,
 };
 
@@ -101,7 +101,8 @@ impl S3 for Client {
         } = request;
         let id = upload.id.clone();
         let store = move |objects: &mut Objects, bytes: Bytes, _| {
-            if checksum.is_some_and(|sent| !fits(&sent, &bytes)) {
+            let sent = checksum.as_ref().map(PartChecksum::value);
+            if sent.is_some_and(|sent| sent.is_none_or(|sent| !fits(&sent, &bytes))) {
                 return Err(Refusal::new(400, "BadDigest"));
             }
             let checksum = Some(sum(&bytes));
@@ -114,6 +115,10 @@ impl S3 for Client {
             noted.upload = Some(upload.id.clone());
         };
         self.ask(what, note, Some(body), store).await
+    }
+
+    fn sends_trailers(&self, _: &str) -> bool {
+        true
     }
 
     async fn upload_part_copy(&self, request: UploadPartCopy) -> Result<PartStored, S3Error> {

@@ -121,6 +121,12 @@ async fn a_checksum_may_follow_the_body() {
         CRC32
     );
     assert_eq!(server.object_bytes(BUCKET, "key").unwrap(), b"hello");
+    let requests = server.history().requests();
+    let received = requests
+        .iter()
+        .map(|it| (it.content_received(), it.received_whole));
+    assert_eq!(received.collect::<Vec<_>>(), [(5, true), (5, true)]);
+    assert!(requests.iter().all(|it| it.bytes_received > 5), "as sent");
     assert_eq!(client.get("/key").await.header("content-encoding"), "");
 }
 

@@ -73,7 +73,7 @@ impl Doctor {
         let request = UploadPart {
             upload: self.upload(id),
             number,
-            checksum: Some(checksum_of(algorithm, CONTENT)),
+            checksum: Some(checksum_of(algorithm, CONTENT).into()),
         };
         let asked = self
             .try_out(Operation::UploadPart, request, |s3, request| async move {

@@ -43,7 +43,7 @@ pub(crate) async fn put_in_parts(scene: &Scene, key: &str, bytes: &[u8], lens: &
         let request = UploadPart {
             upload: upload.clone(),
             number,
-            checksum: Some(checksum),
+            checksum: Some(checksum.into()),
         };
         let body = Body {
             len: *len as u64,

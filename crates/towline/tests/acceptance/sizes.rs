@@ -36,7 +36,7 @@ async fn t1_up_to_5_mib_is_one_put_and_one_byte_more_is_two_parts() {
     let mut parts: Vec<_> = requests
         .iter()
         .filter(|request| request.operation == Operation::UploadPart)
-        .map(|request| (request.part_number, request.bytes_received))
+        .map(|request| (request.part_number, request.content_received()))
         .collect();
     parts.sort();
     assert_eq!(parts, [(Some(1), 5_242_880), (Some(2), 1)]);
@@ -57,7 +57,7 @@ async fn t2_parts_are_equal_but_for_the_last_and_add_up() {
     let mut parts: Vec<u64> = requests
         .iter()
         .filter(|request| request.operation == Operation::UploadPart)
-        .map(|request| request.bytes_received)
+        .map(|request| request.content_received())
         .collect();
     parts.sort();
     assert_eq!(parts, [3_000_001, 6_000_000, 6_000_000, 6_000_000]);

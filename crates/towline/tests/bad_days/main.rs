@@ -20,6 +20,7 @@ mod retries;
 mod rights;
 mod throttling;
 mod tls;
+mod trailers;
 mod transport;
 
 use std::path::PathBuf;

@@ -55,7 +55,7 @@ fn moved_by_key(requests: &[Request]) -> BTreeMap<String, u64> {
     let mut moved: BTreeMap<String, u64> = BTreeMap::new();
     for request in requests {
         let bytes = match request.operation {
-            Operation::PutObject | Operation::UploadPart => request.bytes_received,
+            Operation::PutObject | Operation::UploadPart => request.content_received(),
             Operation::GetObject => request.bytes_sent,
             _ => continue,
         };

@@ -54,7 +54,7 @@ impl Evidence {
             let moved: u64 = of_key
                 .map(|request| match request.operation {
                     Operation::PutObject | Operation::UploadPart if upload => {
-                        request.bytes_received
+                        request.content_received()
                     }
                     Operation::GetObject if !upload => request.bytes_sent,
                     _ => 0,

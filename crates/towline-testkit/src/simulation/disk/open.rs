@@ -98,6 +98,10 @@ impl OpenFile for Handle {
         Ok(read)
     }
 
+    fn read_now(&self, bytes: &mut [u8], at: u64) -> io::Result<Option<usize>> {
+        self.read_at(bytes, at).map(Some)
+    }
+
     fn write_all_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
         let now = self.disk.now();
         let mut state = self.disk.state();
