@@ -152,18 +152,18 @@ mod tests {
         Ok(wire)
     }
 
-    // The trailer is that of AWS's example, whose chunks are smaller.
+    // The bytes and the trailer of AWS's example, whose chunks are smaller.
     #[tokio::test]
     async fn the_checksum_follows_the_chunks_as_in_awss_example() {
         let bytes = Bytes::from(vec![b'a'; 66_560]);
         let trailer = Trailer::new(ChecksumAlgorithm::Crc32c);
-        let sum = Checksum::new(ChecksumAlgorithm::Crc32c, &[0xb0, 0xe8, 0x0e, 0xfc]).unwrap();
+        let sum = Checksum::new(ChecksumAlgorithm::Crc32c, &[0xb0, 0xe3, 0xbc, 0xfd]).unwrap();
         trailer.tell(sum);
         let wire = wire(body(&bytes, 1000), trailer).await.unwrap();
         let expected = [
             b"10400\r\n",
             &bytes[..],
-            b"\r\n0\r\nx-amz-checksum-crc32c:sOgO/A==\r\n\r\n",
+            b"\r\n0\r\nx-amz-checksum-crc32c:sOO8/Q==\r\n\r\n",
         ];
         assert_eq!(wire, expected.concat());
     }
