@@ -48,6 +48,6 @@ pub struct Connection {
     pub fips: bool,
     /// AWS only: transfer acceleration.
     pub accelerate: bool,
-    /// Sign the payload hash even where a signed checksum header is enough.
+    /// Sign the payload hash even where a checksum of the bytes is enough.
     pub signed_payload: Option<bool>,
 }
