@@ -77,17 +77,31 @@ pub(crate) enum Wire {
     Tls(Box<TlsStream<Wire>>),
 }
 
+impl Wire {
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0.tcp(),
+        }
+    }
+}
+
 /// A connection as hyper uses it.
 ///
 /// When a write fails, reading goes on: S3 may have answered before it closed,
 /// and that answer says more than the broken pipe. Once nothing more can be
 /// read either, writing fails too, and hyper gives the connection up, with the
 /// body that it holds.
+///
+/// One that is given up while a request goes out is reset: what its socket still holds,
+/// up to some MiB, is for nobody any more.
 pub(crate) struct Conn {
     stream: TokioIo<Reads>,
     mark: Mark,
     absolute_form: bool,
     write_failed: bool,
+    /// It was written to, and nothing was read since.
+    is_unanswered: bool,
     _counted: Counted,
 }
 
@@ -100,12 +114,17 @@ impl Conn {
             mark: Mark::default(),
             absolute_form,
             write_failed: false,
+            is_unanswered: false,
             _counted: Counted::new(pool),
         }
     }
 
     fn writing(&mut self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match result {
+            Poll::Ready(Ok(written)) => {
+                self.is_unanswered |= written > 0;
+                result
+            }
             Poll::Ready(Err(_)) => {
                 self.write_failed = true;
                 self.broken()
@@ -119,6 +138,15 @@ impl Conn {
         match self.stream.inner().ended {
             true => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
             false => Poll::Pending, // woken by the read side, on which hyper always waits too
+        }
+    }
+}
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        if self.is_unanswered {
+            // Where it fails, what is in the socket goes out, and nobody reads the answer.
+            let _ = self.stream.inner().wire.tcp().set_zero_linger();
         }
     }
 }
@@ -137,7 +165,9 @@ impl Read for Conn {
         cx: &mut Context<'_>,
         buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
+        self.is_unanswered = false;
+        Poll::Ready(read)
     }
 }
 
@@ -179,6 +209,9 @@ impl Write for Conn {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_unanswered {
+            return Poll::Ready(Ok(())); // which would send what the socket holds
+        }
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
