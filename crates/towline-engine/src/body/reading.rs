@@ -40,17 +40,22 @@ impl Reading {
     pub(super) fn out(self, files: &Files) -> Out {
         // What is slow to sum up would hold up whatever else is sent and received.
         let stays = self.hasher.is_fast() || files.are_simulated();
+        let is_in_memory = self.gate.file.is_in_memory();
         let (here, thread) = match stays {
             true => (Some(self), None),
             false => (None, Some(self.on_thread())),
         };
-        Out { here, thread }
+        Out {
+            here,
+            is_in_memory,
+            thread,
+        }
     }
 
     fn on_thread(mut self) -> mpsc::Receiver<Given> {
         let (sender, receiver) = mpsc::channel(AHEAD);
         tokio::task::spawn_blocking(move || {
-            while let Some(bytes) = self.next() {
+            while let Some(bytes) = self.next(BUFFER) {
                 if sender.blocking_send(bytes).is_err() {
                     return; // the attempt was given up
                 }
@@ -59,9 +64,9 @@ impl Reading {
         receiver
     }
 
-    /// The next bytes. Blocking.
-    fn next(&mut self) -> Option<Given> {
-        let piece = self.piece(BUFFER)?;
+    /// The next bytes, as many as `most`. Blocking.
+    fn next(&mut self, most: usize) -> Option<Given> {
+        let piece = self.piece(most)?;
         let (mut buffer, source) = (self.buffer(&piece), &self.gate.source);
         let read = read_source(
             &source.path,
@@ -131,6 +136,7 @@ impl Reading {
 /// A reading that is sent: by whoever sends it, or from a thread.
 pub(super) struct Out {
     here: Option<Reading>,
+    is_in_memory: bool,
     thread: Option<mpsc::Receiver<Given>>,
 }
 
@@ -138,10 +144,15 @@ impl Stream for Out {
     type Item = Given;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Given>> {
-        if let Some(reading) = &mut self.here
-            && let next @ Poll::Ready(_) = reading.next_now()
-        {
-            return next;
+        let is_in_memory = self.is_in_memory;
+        if let Some(reading) = &mut self.here {
+            let next = match is_in_memory {
+                true => Poll::Ready(reading.next(IN_PLACE)),
+                false => reading.next_now(),
+            };
+            if next.is_ready() {
+                return next;
+            }
         }
         if let Some(reading) = self.here.take() {
             self.thread = Some(reading.on_thread());

@@ -58,6 +58,11 @@ pub trait OpenFile: Debug + Send + Sync {
         Ok(None)
     }
 
+    /// Whether there is no disk to be waited for, wherever it is read.
+    fn is_in_memory(&self) -> bool {
+        false
+    }
+
     /// Writes all of these at a place.
     fn write_all_at(&self, bytes: &[u8], at: u64) -> io::Result<()>;
 
