@@ -320,7 +320,6 @@ pub(crate) fn config(concurrency: Option<u16>) -> Config {
     let mut config = Config::default();
     if let Some(requests) = concurrency {
         config.requests = Some(requests.into());
-        config.parts_per_transfer = config.parts_per_transfer.min(requests.into());
     }
     config
 }

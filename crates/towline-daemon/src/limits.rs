@@ -13,8 +13,10 @@ use utoipa::openapi::{Ref, RefOr};
 pub struct Limits {
     /// Requests over all transfers.
     pub requests: usize,
-    /// Parts of one transfer.
-    pub parts_per_transfer: usize,
+    /// Parts of one transfer; null is automatic.
+    #[serde(default)]
+    #[schema(required)]
+    pub parts_per_transfer: Option<usize>,
     /// Requests a second over all transfers; null is no cap.
     #[serde(default)]
     #[schema(required)]

@@ -14,8 +14,10 @@ pub struct Config {
     /// bucket begins with 2·(cpus+1) and gets more while that moves more, up to 256
     /// or what the descriptors allow.
     pub requests: Option<usize>,
-    /// Parts of one transfer at one time. Default 5.
-    pub parts_per_transfer: usize,
+    /// Parts of one transfer at one time. Default: `None`, automatic. Then there are 5 at
+    /// first, and more as the requests to their bucket become more; where the number of
+    /// requests is set, as many as these.
+    pub parts_per_transfer: Option<usize>,
     /// The most bytes a second, each way, over all transfers. Default: no cap.
     pub bandwidth: Bandwidth,
     /// The most requests a second, over all transfers. Default: no cap.
@@ -58,7 +60,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             requests: None,
-            parts_per_transfer: 5,
+            parts_per_transfer: None,
             bandwidth: Bandwidth::NONE,
             request_rate: None,
             byte_budget: 44 << 20,
@@ -77,6 +79,9 @@ impl Default for Config {
         }
     }
 }
+
+/// Parts of one transfer at one time, at first, where their number is automatic.
+pub(crate) const FIRST_PARTS: usize = 5;
 
 /// Which unfinished transfers an engine goes on with when it starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -51,8 +51,8 @@ pub struct Limits {
     /// Requests over all transfers; the most that there may be where their number is
     /// automatic.
     pub requests: usize,
-    /// Parts of one transfer.
-    pub parts_per_transfer: usize,
+    /// Parts of one transfer; `None` is automatic.
+    pub parts_per_transfer: Option<usize>,
 }
 
 /// Why the engine did not do what was asked.
@@ -159,7 +159,7 @@ impl Engine {
         let (count, durable) = watch::channel(0);
         let limits = Limits {
             requests: *descriptors::requests_of(&config).end(),
-            parts_per_transfer: config.parts_per_transfer.max(1),
+            parts_per_transfer: config.parts_per_transfer.map(|parts| parts.max(1)),
         };
         let guard = runtime.enter();
         let tasks = machine.tasks.clone();
@@ -234,7 +234,7 @@ impl Engine {
         let parts = parts_per_transfer.map(|parts| parts.max(1));
         self.tell(Message::Limits { requests, parts })?;
         limits.requests = requests.unwrap_or(limits.requests);
-        limits.parts_per_transfer = parts.unwrap_or(limits.parts_per_transfer);
+        limits.parts_per_transfer = parts.or(limits.parts_per_transfer);
         Ok(())
     }
 

@@ -224,6 +224,12 @@ impl Live {
         self.transfer.take_part()
     }
 
+    /// Whether it would have another part under way, but for this limit.
+    pub(crate) fn has_parts_beyond(&self, limit: usize) -> bool {
+        let may_begin = self.offering && self.parked == 0;
+        may_begin && self.acts.len() >= limit && self.transfer.next_part().is_some()
+    }
+
     /// Changes when a byte moves, and when an act begins or ends; `None` when
     /// nothing of it waits for a store, or a cap on bandwidth keeps it waiting.
     pub(crate) fn signs_of_life(&self) -> Option<(u64, Vec<ActId>)> {

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use towline_core::{
     Body, CompleteUpload, CopyObject, CreateUpload, DeleteObject, DeleteObjects, GetObject,
     GetTags, ListObjects, ListUploads, ObjectBody, ObjectHead, ObjectsDeleted, ObjectsPage,
-    Operation, PartStored, PartsPage, PutObject, S3, S3Error, Stored, Tags, Timestamp, Upload,
-    UploadPart, UploadPartCopy, UploadsPage,
+    OpenedUpload, Operation, PartStored, PartsPage, PutObject, S3, S3Error, Stored, Tags,
+    Timestamp, Upload, UploadPart, UploadPartCopy, UploadsPage,
 };
 
 use crate::meter::Meter;
@@ -51,7 +51,10 @@ impl S3 for Metered {
         self.count(Operation::CopyObject, sent).await
     }
 
-    async fn create_multipart_upload(&self, request: CreateUpload) -> Result<String, S3Error> {
+    async fn create_multipart_upload(
+        &self,
+        request: CreateUpload,
+    ) -> Result<OpenedUpload, S3Error> {
         let sent = self.s3.create_multipart_upload(request);
         self.count(Operation::CreateMultipartUpload, sent).await
     }
@@ -63,6 +66,10 @@ impl S3 for Metered {
 
     fn sends_trailers(&self, bucket: &str) -> bool {
         self.s3.sends_trailers(bucket)
+    }
+
+    fn open_ahead(&self, bucket: &str, requests: usize) {
+        self.s3.open_ahead(bucket, requests);
     }
 
     async fn upload_part_copy(&self, request: UploadPartCopy) -> Result<PartStored, S3Error> {

@@ -34,6 +34,8 @@ pub enum Heeds {
 pub enum Fact {
     /// What became of a checksum that was sent.
     Checksum(ChecksumAlgorithm, Checks),
+    /// It said that it checks parts so, before any was sent.
+    ChecksParts(ChecksumAlgorithm),
     /// Whether a checksum behind the bytes was looked at.
     Trailers(bool),
     /// Whether a range was asked for and given.
@@ -83,7 +85,8 @@ impl Fact {
             Self::Right(operation, false) => {
                 format!("{operation} is denied; {}", without(operation))
             }
-            Self::Trailers(_)
+            Self::ChecksParts(_)
+            | Self::Trailers(_)
             | Self::Ranges(true)
             | Self::ReadCondition(Heeds::Yes)
             | Self::WriteCondition(Heeds::Yes)
@@ -135,6 +138,8 @@ const IGNORED_RANGES: u32 = 3;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Profile {
     checks: HashMap<ChecksumAlgorithm, Checks>,
+    /// What it said that it checks parts by.
+    says: Vec<ChecksumAlgorithm>,
     trailers: Option<bool>,
     ranges: Option<bool>,
     ranges_ignored: u32,
@@ -155,6 +160,11 @@ impl Profile {
             Fact::Checksum(algorithm, Checks::Silent)
                 if self.checks(algorithm) == Some(Checks::Shown) => {}
             Fact::Checksum(algorithm, checks) => drop(self.checks.insert(algorithm, checks)),
+            Fact::ChecksParts(algorithm) => {
+                if !self.says.contains(&algorithm) {
+                    self.says.push(algorithm);
+                }
+            }
             // A store that has looked at one does not lose the ability.
             Fact::Trailers(false) if self.trailers == Some(true) => {}
             Fact::Trailers(looked_at) => self.trailers = Some(looked_at),
@@ -214,12 +224,13 @@ impl Profile {
     }
 
     /// Whether a checksum may go behind its bytes: to a store that shows such in its
-    /// answers, and did not refuse one there. `None` until it has shown one.
+    /// answers, or said that it looks at them, and did not refuse one there. `None` as
+    /// long as it did neither.
     pub fn trails(&self, algorithm: ChecksumAlgorithm) -> Option<bool> {
         match (algorithm, self.trailers, self.checks(algorithm)) {
             (ChecksumAlgorithm::Md5, ..) | (_, Some(false), _) => Some(false),
             (.., Some(checks)) => Some(checks == Checks::Shown),
-            (.., None) => None,
+            (.., None) => self.says.contains(&algorithm).then_some(true),
         }
     }
 
@@ -382,6 +393,12 @@ mod tests {
         let mut profile = Profile::default();
         assert_eq!(profile.trails(Crc64Nvme), None);
         assert_eq!(profile.trails(Md5), Some(false));
+        let mut says = profile.clone();
+        says.learn(Fact::ChecksParts(Crc64Nvme));
+        assert_eq!(says.trails(Crc64Nvme), Some(true));
+        assert_eq!(says.trails(Crc32c), None);
+        says.learn(Fact::Checksum(Crc64Nvme, Checks::Silent));
+        assert_eq!(says.trails(Crc64Nvme), Some(false), "it only says so");
         profile.learn(Fact::Checksum(Crc64Nvme, Checks::Shown));
         assert_eq!(profile.trails(Crc64Nvme), Some(true));
         assert_eq!(profile.trails(Crc32c), None);

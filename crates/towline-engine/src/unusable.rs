@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use towline_core::{
     Body, CompleteUpload, ConnectError, CopyObject, CreateUpload, DeleteObject, DeleteObjects,
     GetObject, GetTags, ListObjects, ListUploads, ObjectBody, ObjectHead, ObjectsDeleted,
-    ObjectsPage, Operation, PartStored, PartsPage, PutObject, S3, S3Error, S3ErrorKind, Stored,
-    Tags, Upload, UploadPart, UploadPartCopy, UploadsPage,
+    ObjectsPage, OpenedUpload, Operation, PartStored, PartsPage, PutObject, S3, S3Error,
+    S3ErrorKind, Stored, Tags, Upload, UploadPart, UploadPartCopy, UploadsPage,
 };
 
 struct Unusable(ConnectError);
@@ -37,7 +37,7 @@ impl S3 for Unusable {
         self.refuse(Operation::CopyObject)
     }
 
-    async fn create_multipart_upload(&self, _: CreateUpload) -> Result<String, S3Error> {
+    async fn create_multipart_upload(&self, _: CreateUpload) -> Result<OpenedUpload, S3Error> {
         self.refuse(Operation::CreateMultipartUpload)
     }
 

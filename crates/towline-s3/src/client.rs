@@ -13,8 +13,8 @@ use tokio::sync::Mutex;
 use towline_core::{
     Body, CompleteUpload, ConnectError, Connection, CopyObject, CreateUpload, DeleteObject,
     DeleteObjects, GetObject, GetTags, ListObjects, ListUploads, ObjectBody, ObjectHead,
-    ObjectsDeleted, ObjectsPage, Operation, PartStored, PartsPage, PutObject, S3, S3Error,
-    S3ErrorKind, Stored, Tags, Timestamp, Upload, UploadPart, UploadPartCopy, UploadsPage,
+    ObjectsDeleted, ObjectsPage, OpenedUpload, Operation, PartStored, PartsPage, PutObject, S3,
+    S3Error, S3ErrorKind, Stored, Tags, Timestamp, Upload, UploadPart, UploadPartCopy, UploadsPage,
 };
 
 use crate::body::RequestBody;
@@ -23,7 +23,9 @@ use crate::credentials::CredentialsProvider;
 use crate::customer_key::CustomerKeys;
 use crate::endpoint::{DEFAULT_REGION, Endpoint, Location, is_region};
 use crate::redirect::{self, Redirects};
+use crate::request::address;
 use crate::sign::Signer;
+use crate::uri::Query;
 
 /// Credentials that end within this are asked for anew.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(60);
@@ -230,7 +232,10 @@ impl S3 for S3Client {
         self.do_copy_object(request).await
     }
 
-    async fn create_multipart_upload(&self, request: CreateUpload) -> Result<String, S3Error> {
+    async fn create_multipart_upload(
+        &self,
+        request: CreateUpload,
+    ) -> Result<OpenedUpload, S3Error> {
         self.do_create_multipart_upload(request).await
     }
 
@@ -242,6 +247,15 @@ impl S3 for S3Client {
     fn sends_trailers(&self, bucket: &str) -> bool {
         let place = self.locate(bucket);
         self.provider.is_some() && place.is_ok_and(|place| !self.signs_payload(&place))
+    }
+
+    fn open_ahead(&self, bucket: &str, requests: usize) {
+        let Ok(place) = self.locate(bucket) else {
+            return; // as the request that comes now will say
+        };
+        if let Ok(target) = address(&place, None, &Query::default()).parse() {
+            self.connector.open_ahead(&target, requests);
+        }
     }
 
     async fn upload_part_copy(&self, request: UploadPartCopy) -> Result<PartStored, S3Error> {
@@ -335,5 +349,6 @@ impl S3 for S3Client {
     fn reset_connections(&self) {
         let fresh = pool(&self.connector, self.idle);
         *self.http.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        self.connector.forget_ahead();
     }
 }

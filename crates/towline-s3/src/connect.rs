@@ -21,6 +21,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 
+use crate::ahead::Ahead;
 use crate::proxy::{Proxy, ProxyRules};
 use crate::tls::Trust;
 use crate::wire::{Conn, Pool, Wire};
@@ -76,6 +77,7 @@ pub(crate) struct Connector {
     proxies: Arc<ProxyRules>,
     limit: Duration,
     pool: Arc<Pool>,
+    ahead: Ahead,
 }
 
 impl Connector {
@@ -98,6 +100,7 @@ impl Connector {
             proxies,
             limit,
             pool: Arc::default(),
+            ahead: Ahead::default(),
         }
     }
 
@@ -105,6 +108,22 @@ impl Connector {
     pub(crate) fn counted(mut self, pool: &Arc<Pool>) -> Self {
         self.pool = Arc::clone(pool);
         self
+    }
+
+    /// Opens what is missing to so many.
+    pub(crate) fn open_ahead(&self, target: &Uri, wanted: usize) {
+        if self.ahead.are_there_for(target) {
+            return;
+        }
+        for _ in self.pool.read().open..wanted as u64 {
+            self.ahead
+                .keep(target.clone(), self.clone().open(target.clone()));
+        }
+    }
+
+    /// Closes those that were opened ahead.
+    pub(crate) fn forget_ahead(&self) {
+        self.ahead.forget();
     }
 
     /// What a proxy wants to see on each request over plain HTTP. Over TLS only
@@ -186,7 +205,15 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, target: Uri) -> Self::Future {
-        Box::pin(self.clone().open(target))
+        let this = self.clone();
+        Box::pin(async move {
+            if let Some(opened) = this.ahead.take(&target)
+                && let Ok(opened) = opened.await
+            {
+                return opened;
+            }
+            this.open(target).await
+        })
     }
 }
 

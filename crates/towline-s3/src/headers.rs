@@ -259,6 +259,13 @@ pub(crate) fn parse_checksum(
     Some((checksum, kind))
 }
 
+/// The algorithm that an answer names, if it is one of ours.
+pub(crate) fn checksum_algorithm(headers: &HeaderMap) -> Option<ChecksumAlgorithm> {
+    let name = text(headers, "x-amz-checksum-algorithm")?;
+    let named = |algorithm: &ChecksumAlgorithm| algorithm.s3_name() == Some(name);
+    ChecksumAlgorithm::ALL.into_iter().find(named)
+}
+
 /// The checksums an answer names.
 pub(crate) fn checksums(headers: &HeaderMap) -> Vec<(Checksum, ChecksumKind)> {
     let kind = text(headers, "x-amz-checksum-type");

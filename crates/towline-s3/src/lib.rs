@@ -7,6 +7,7 @@
 //! wrong is told as facts in [`S3Error`](towline_core::S3Error); what they mean
 //! is decided in `towline-core`.
 
+mod ahead;
 mod body;
 mod canonical;
 #[cfg(feature = "aws-config")]

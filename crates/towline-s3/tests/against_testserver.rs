@@ -69,7 +69,7 @@ async fn open_film(client: &S3Client) -> Upload {
     Upload {
         bucket: "photos".into(),
         key: "film".into(),
-        id: client.create_multipart_upload(create).await.unwrap(),
+        id: client.create_multipart_upload(create).await.unwrap().id,
         ..Upload::default()
     }
 }
@@ -207,7 +207,7 @@ async fn odd_keys_survive_every_operation() {
             key: key.into(),
             ..CreateUpload::default()
         };
-        let id = client.create_multipart_upload(request).await.unwrap();
+        let id = client.create_multipart_upload(request).await.unwrap().id;
         let page = client
             .list_multipart_uploads(ListUploads {
                 bucket: "photos".into(),

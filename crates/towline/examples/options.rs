@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // For all transfers of this utility.
     let mut config = Config::default();
     config.requests = Some(8); // at one time, over all transfers; default: as many as help
-    config.parts_per_transfer = 4; // at one time; default 5
+    config.parts_per_transfer = Some(4); // at one time; default: automatic
     config.retry_limit = 3; // failures in a row of one item; default 8
     config.stall_timeout = Duration::from_secs(10); // under 1 KiB in it; default 20 s
     config.service_check_interval = Duration::from_secs(30); // default 60 s

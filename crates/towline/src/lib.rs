@@ -195,7 +195,7 @@
 //! | in [`Config`]; the first two also by [`set_limits`](TransferUtility::set_limits) | default |
 //! |---|---|
 //! | `requests` at one time | automatic: from 2·(cpus+1) up to 256, as long as more moves more |
-//! | `parts_per_transfer` at one time | 5 |
+//! | `parts_per_transfer` at one time | automatic: 5, and more where that helps |
 //! | `bandwidth`: the most bytes a second, each way; later [`set_bandwidth`](TransferUtility::set_bandwidth), also of a group | none |
 //! | `request_rate`: the most requests a second; later [`set_request_rate`](TransferUtility::set_request_rate) | none |
 //! | `byte_budget`: file content in memory | 44 MiB |

@@ -36,10 +36,9 @@ pub(crate) async fn run(args: Limits, common: &Common, output: &mut Output) -> R
         return Ok(Exit::Done);
     }
     output.line(&format!("requests   {} at one time", now.requests));
-    output.line(&format!(
-        "parts      {} of one transfer",
-        now.parts_per_transfer
-    ));
+    let parts = now.parts_per_transfer;
+    let parts = parts.map_or("automatic, those".into(), |parts| parts.to_string());
+    output.line(&format!("parts      {parts} of one transfer"));
     let requests = now.request_rate;
     let requests = requests.map_or("no cap".into(), |rate| format!("{rate} requests/s"));
     output.line(&format!("rate       {requests}"));

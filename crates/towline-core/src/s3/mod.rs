@@ -32,7 +32,8 @@ pub trait S3: Send + Sync + 'static {
     async fn copy_object(&self, request: CopyObject) -> Result<Stored, S3Error>;
 
     /// Opens a multipart upload. Not idempotent: each success opens another.
-    async fn create_multipart_upload(&self, request: CreateUpload) -> Result<String, S3Error>;
+    async fn create_multipart_upload(&self, request: CreateUpload)
+    -> Result<OpenedUpload, S3Error>;
 
     /// Stores one part; a part sent again replaces the earlier one.
     async fn upload_part(&self, request: UploadPart, body: Body) -> Result<PartStored, S3Error>;
@@ -42,6 +43,10 @@ pub trait S3: Send + Sync + 'static {
     fn sends_trailers(&self, _bucket: &str) -> bool {
         false
     }
+
+    /// So many requests for this bucket will be under way at one time after the next
+    /// one: their connections may be opened meanwhile.
+    fn open_ahead(&self, _bucket: &str, _requests: usize) {}
 
     /// Makes one part of an object's bytes. As to `Ok`, see [`copy_object`](S3::copy_object).
     async fn upload_part_copy(&self, request: UploadPartCopy) -> Result<PartStored, S3Error>;

@@ -111,6 +111,15 @@ pub struct UploadPart {
     pub checksum: Option<PartChecksum>,
 }
 
+/// S3's answer to CreateMultipartUpload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenedUpload {
+    /// What it is called from now on.
+    pub id: String,
+    /// How S3 says that parts may be checked, if it says that.
+    pub checksum: Option<ChecksumAlgorithm>,
+}
+
 /// S3's answer to UploadPart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartStored {

@@ -96,7 +96,15 @@ impl EventLoop {
             false if is_last && !live.is_idle() && self.caps.slow(&live.transfer.record().spec) => {
                 None
             }
-            false => live.take_part(self.parts_per_transfer).map(Act::Part),
+            false => {
+                let set = self.parts_per_transfer;
+                let most = set.unwrap_or_else(|| site.pace.parts());
+                let part = live.take_part(most);
+                if part.is_none() && set.is_none() && live.has_parts_beyond(most) {
+                    site.pace.holds_back();
+                }
+                part.map(Act::Part)
+            }
         };
         let Some(act) = act else {
             return false;

@@ -152,7 +152,8 @@ pub(crate) struct EventLoop {
     looks_for_silent: u32,
     /// When the loop last looked at the clocks.
     looked_at: Now,
-    parts_per_transfer: usize,
+    /// `None` is automatic.
+    parts_per_transfer: Option<usize>,
     /// In an order, so that a seed of the simulation repeats all that follows.
     /// Boxed: a tree moves what stands beside what comes and goes.
     live: BTreeMap<TransferId, Box<Live>>,
@@ -232,7 +233,7 @@ impl EventLoop {
             looks_for_silent: 0,
             looked_at: machine.clock.now(),
             machine,
-            parts_per_transfer: config.parts_per_transfer.max(1),
+            parts_per_transfer: config.parts_per_transfer.map(|parts| parts.max(1)),
             config: Arc::new(config),
             profiles: Profiles::default(),
             inbox,
@@ -309,9 +310,7 @@ impl EventLoop {
                     self.scheduler.set_limit(requests);
                     self.sites.set_limit(requests);
                 }
-                if let Some(parts) = parts {
-                    self.parts_per_transfer = parts.max(1);
-                }
+                self.parts_per_transfer = parts.or(self.parts_per_transfer);
             }
             Message::Command { id, command, reply } => self.on_command(id, command, reply),
             Message::Loaded { id, read } => self.on_loaded(id, *read),

@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use crate::config::FIRST_PARTS;
+
 /// What is found out in less time, or by fewer answers, is noise.
 const LOOK: Duration = Duration::from_millis(200);
 const ANSWERS: u64 = 16;
@@ -90,6 +92,15 @@ impl Climb {
     /// So many requests at one time.
     pub(crate) fn level(&self) -> usize {
         self.level
+    }
+
+    /// So many parts of one transfer: at first fewer than there may be requests, so that
+    /// others find some.
+    pub(crate) fn parts(&self) -> usize {
+        match self.least == self.most {
+            true => self.level,
+            false => FIRST_PARTS * self.level / self.least,
+        }
     }
 
     /// A request that moved so many bytes was answered; `full` is whether as many as

@@ -22,6 +22,8 @@ pub(crate) struct Pace {
     taken: usize,
     /// All that might be under way was, when requests were last handed out.
     full: bool,
+    /// A transfer would have had more parts under way than the level gives it.
+    holds_back: bool,
     cut_at: Option<Duration>,
     /// So many were too many the last time.
     too_much: Option<f64>,
@@ -34,6 +36,7 @@ impl Pace {
             takes: f64::INFINITY,
             taken: 0,
             full: false,
+            holds_back: false,
             cut_at: None,
             too_much: None,
         }
@@ -66,9 +69,20 @@ impl Pace {
         self.taken = self.taken.saturating_sub(1);
     }
 
+    /// So many parts of one transfer may be under way.
+    pub(crate) fn parts(&self) -> usize {
+        self.climb.parts()
+    }
+
+    /// A transfer would have had more under way.
+    pub(crate) fn holds_back(&mut self) {
+        self.holds_back = true;
+    }
+
     /// As many requests were begun as there were to begin.
     pub(crate) fn handed_out(&mut self) {
-        self.full = !self.has_room();
+        let holds_back = std::mem::take(&mut self.holds_back);
+        self.full = holds_back || !self.has_room();
     }
 
     /// A request was answered; it moved so many bytes.
@@ -198,6 +212,42 @@ mod tests {
         let throttled: Vec<usize> = (0..400).map(|_| round(&mut pace)).collect();
         let most = throttled[5..].iter().max();
         assert!(most <= Some(&22), "{throttled:?}");
+    }
+
+    #[test]
+    fn a_lone_transfer_gets_more_parts_where_that_gains() {
+        for gains in [true, false] {
+            let mut pace = Pace::new(&(6..=256));
+            let mut now = Duration::ZERO;
+            assert_eq!(pace.parts(), 5, "fewer than the level");
+            let mut most = 0;
+            for _ in 0..400 {
+                let parts = pace.parts();
+                most = most.max(parts);
+                (0..parts).for_each(|_| pace.take());
+                pace.holds_back();
+                pace.handed_out();
+                // Each takes 50 ms, or waits for all others.
+                let waits = if gains { 1 } else { parts as u32 };
+                now += Duration::from_millis(50) * waits;
+                for _ in 0..parts {
+                    pace.give_back();
+                    pace.went_well(8 << 20, now);
+                }
+            }
+            match gains {
+                true => assert!(most > 100, "{most}"),
+                false => assert_eq!(most, 10),
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_of_requests_that_was_set_is_that_of_the_parts_of_a_lone_transfer() {
+        let mut pace = Pace::new(&(6..=256));
+        pace.set_limit(3);
+        assert_eq!(pace.parts(), 3);
+        assert_eq!(Pace::new(&(12..=12)).parts(), 12);
     }
 
     #[test]

@@ -3,12 +3,14 @@
 
 use towline_core::{
     ChecksumAlgorithm, ChecksumKind, CreateUpload, Direction, Event, Failure, ObjectOptions,
-    Operation, Timestamp,
+    OpenedUpload, Operation, Timestamp,
 };
 
 use super::ladder::Ladder;
 use crate::act::Context;
+use crate::config::FIRST_PARTS;
 use crate::copy;
+use crate::profile::Fact;
 use crate::stall::{self, SMALL_REQUEST};
 
 pub(crate) async fn open(context: &Context) -> Result<Event, Failure> {
@@ -16,25 +18,40 @@ pub(crate) async fn open(context: &Context) -> Result<Event, Failure> {
         Direction::Copy => copy::options(context).await?,
         Direction::Upload | Direction::Download => context.spec().options.object.clone(),
     };
+    open_ahead(context);
     let mut ladder = Ladder::default();
     loop {
         let algorithm = ladder.algorithm(context);
         match create(context, &options, algorithm).await {
             Err(failure) if ladder.steps_down(context, algorithm, &failure) => {}
             Err(failure) => return Err(failure),
-            Ok(id) => {
+            Ok(opened) => {
                 ladder.worked(context);
-                return Ok(Event::UploadOpened(id));
+                if opened.checksum == Some(algorithm) {
+                    context.learn(Fact::ChecksParts(algorithm));
+                }
+                return Ok(Event::UploadOpened(opened.id));
             }
         }
     }
+}
+
+/// While the upload is opened, so are the connections of its first parts.
+fn open_ahead(context: &Context) {
+    let config = &context.config;
+    let parts = usize::try_from(context.plan().parts()).unwrap_or(usize::MAX);
+    let at_once = parts
+        .min(config.parts_per_transfer.unwrap_or(usize::MAX))
+        .min(config.requests.unwrap_or(FIRST_PARTS));
+    let bucket = context.object().bucket.as_str();
+    context.s3.open_ahead(bucket, at_once);
 }
 
 async fn create(
     context: &Context,
     options: &ObjectOptions,
     algorithm: ChecksumAlgorithm,
-) -> Result<String, Failure> {
+) -> Result<OpenedUpload, Failure> {
     let request = CreateUpload {
         bucket: context.bucket(),
         key: context.key(),
@@ -46,9 +63,9 @@ async fn create(
     };
     towline_core::failpoint!("create.begins");
     let create = context.s3.create_multipart_upload(request);
-    let id = stall::within(Operation::CreateMultipartUpload, SMALL_REQUEST, create).await?;
+    let opened = stall::within(Operation::CreateMultipartUpload, SMALL_REQUEST, create).await?;
     towline_core::failpoint!("create.answered");
-    Ok(id)
+    Ok(opened)
 }
 
 /// A Create is signed as of when it was recorded, so that S3 takes it only if that

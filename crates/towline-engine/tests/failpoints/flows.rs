@@ -106,7 +106,7 @@ const COMPLETE_NOT_SENT: &[Crash] = &[Crash::at("store-completing.after", 1)];
 const COMPLETE_LOST: &[Crash] = &[Crash::at("complete.answered", 1)];
 
 fn one_by_one(config: &mut Config) {
-    config.parts_per_transfer = 1;
+    config.parts_per_transfer = Some(1);
 }
 
 pub(crate) static FLOWS: &[Flow] = &[

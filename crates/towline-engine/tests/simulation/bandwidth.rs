@@ -144,7 +144,7 @@ async fn t69_a_group_has_a_cap_within_that_of_all() {
     for direction in BOTH {
         let scene = Scene::with(|config| {
             config.requests = Some(12);
-            config.parts_per_transfer = 3;
+            config.parts_per_transfer = Some(3);
         })
         .await;
         let slow = |cap| {

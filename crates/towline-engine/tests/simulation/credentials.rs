@@ -20,7 +20,7 @@ fn refused(all: &[Request], code: &str) -> usize {
 async fn three_hours(direction: Direction, len: u64, bytes_per_second: u64) {
     let scene = Scene::with(|config| {
         config.retry_limit = 0;
-        config.parts_per_transfer = 1;
+        config.parts_per_transfer = Some(1);
         config.progress_interval = secs(5);
     })
     .await;

@@ -2,7 +2,7 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html>
 
 use http::Method;
-use towline_core::{CreateUpload, Operation, S3Error};
+use towline_core::{CreateUpload, OpenedUpload, Operation, S3Error};
 
 use crate::client::S3Client;
 use crate::headers;
@@ -14,7 +14,7 @@ impl S3Client {
     pub(crate) async fn do_create_multipart_upload(
         &self,
         request: CreateUpload,
-    ) -> Result<String, S3Error> {
+    ) -> Result<OpenedUpload, S3Error> {
         let call = Call::new(
             Operation::CreateMultipartUpload,
             Method::POST,
@@ -38,7 +38,11 @@ impl S3Client {
         })?;
         let mut answer = self.send(call).await?;
         let page = answer.page().await?;
-        parse(&page).map_err(|error| answer.bad_xml(error))
+        let id = parse(&page).map_err(|error| answer.bad_xml(error))?;
+        Ok(OpenedUpload {
+            id,
+            checksum: headers::checksum_algorithm(&answer.headers),
+        })
     }
 }
 

@@ -1,10 +1,13 @@
 //! Connections that break, at every point.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use towline_core::{Body, PutObject, S3, S3Error, S3ErrorKind};
 
 use super::server::{Script, Step, http};
@@ -61,6 +64,29 @@ async fn a_reset_connection_lets_go_of_the_body_that_it_was_sending() {
 }
 
 #[tokio::test]
+async fn a_request_that_is_given_up_is_reset_and_what_its_socket_holds_does_not_come() {
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", server.local_addr().unwrap());
+    let client = client(&endpoint);
+    let giving_up = tokio::spawn(async move { put(&client, 1024).await });
+    let (mut stream, _) = server.accept().await.unwrap();
+    let mut bytes = vec![0; 1 << 20];
+    stream.peek(&mut bytes).await.unwrap();
+    giving_up.abort();
+    assert!(giving_up.await.unwrap_err().is_cancelled());
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    // What has come is there to be read, up to the reset.
+    let ended = loop {
+        match stream.read(&mut bytes).await {
+            Ok(0) => break None,
+            Ok(_) => {}
+            Err(error) => break Some(error.kind()),
+        }
+    };
+    assert_eq!(ended, Some(ErrorKind::ConnectionReset));
+}
+
+#[tokio::test]
 async fn success_before_the_body_was_sent_is_no_success() {
     let answer = http("200 OK", "ETag: \"e\"\r\n", "");
     let server = Script::play(vec![Step::AnswerEarly(10, answer)]).await;
@@ -98,6 +124,61 @@ async fn connections_are_kept_and_reset_on_demand() {
     client.reset_connections();
     put(&client, 1).await.unwrap();
     assert_eq!(server.heads().len(), 3);
+}
+
+#[tokio::test]
+async fn connections_that_were_opened_ahead_are_those_of_the_requests_that_follow() {
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = client(&format!("http://{}", server.local_addr().unwrap()));
+    client.open_ahead("bucket", 2);
+    client.open_ahead("bucket", 2); // they are there already
+    let mut opened = Vec::new();
+    for _ in 0..2 {
+        opened.push(server.accept().await.unwrap().0);
+    }
+    let ok = http("200 OK", "ETag: \"e\"\r\n", "");
+    let answering = async {
+        for stream in &mut opened {
+            let mut bytes = vec![0; 128 << 10];
+            let mut read = 0;
+            while read < 64 << 10 {
+                read += stream.read(&mut bytes).await.unwrap();
+            }
+        }
+        // Both have been sent, so neither waited for the other's connection.
+        for stream in &mut opened {
+            stream.write_all(&ok).await.unwrap();
+        }
+    };
+    let (first, second, ()) = tokio::join!(put(&client, 1), put(&client, 1), answering);
+    first.unwrap();
+    second.unwrap();
+    let another = tokio::time::timeout(Duration::from_millis(100), server.accept());
+    assert!(another.await.is_err(), "a third connection was opened");
+}
+
+#[tokio::test]
+async fn a_connection_that_nobody_took_is_closed_and_at_once_when_all_are_reset() {
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = client(&format!("http://{}", server.local_addr().unwrap()));
+    for is_reset in [true, false] {
+        client.open_ahead("bucket", 1);
+        let (mut stream, _) = server.accept().await.unwrap();
+        let begun = Instant::now();
+        if is_reset {
+            client.reset_connections();
+        }
+        assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+        assert_eq!(begun.elapsed() < Duration::from_secs(1), is_reset);
+    }
+}
+
+#[tokio::test]
+async fn where_nothing_could_be_opened_ahead_the_request_says_why() {
+    let client = client("http://127.0.0.1:9"); // nobody listens there
+    client.open_ahead("bucket", 1);
+    let error = put(&client, 1).await.unwrap_err();
+    assert_eq!(error.kind, S3ErrorKind::Connect);
 }
 
 #[tokio::test]

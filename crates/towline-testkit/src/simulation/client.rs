@@ -7,9 +7,9 @@ use bytes::Bytes;
 use towline_core::{
     Body, ByteStream, CompleteUpload, CopyObject, CreateUpload, DeleteObject, DeleteObjects,
     GetObject, GetTags, ListObjects, ListUploads, ListedObject, ObjectBody, ObjectHead,
-    ObjectsDeleted, ObjectsPage, Operation, PartChecksum, PartStored, PartsPage, PutObject, S3,
-    S3Error, S3ErrorKind, Stored, Tags, Timestamp, Upload, UploadPart, UploadPartCopy, UploadsPage,
-    WriteCondition,
+    ObjectsDeleted, ObjectsPage, OpenedUpload, Operation, PartChecksum, PartStored, PartsPage,
+    PutObject, S3, S3Error, S3ErrorKind, Stored, Tags, Timestamp, Upload, UploadPart,
+    UploadPartCopy, UploadsPage, WriteCondition,
 };
 
 use super::Server;
@@ -81,14 +81,22 @@ impl S3 for Client {
         self.ask(what, |_| (), None, copy).await
     }
 
-    async fn create_multipart_upload(&self, request: CreateUpload) -> Result<String, S3Error> {
+    async fn create_multipart_upload(
+        &self,
+        request: CreateUpload,
+    ) -> Result<OpenedUpload, S3Error> {
         let what = (Operation::CreateMultipartUpload, request.key.as_str());
         let at = (request.bucket, request.key.clone());
         self.ask(
             what,
             |noted: &mut Request| noted.signed_as_of = request.signed_at,
             None,
-            move |objects, _, now| Ok(objects.open(at.clone(), now)),
+            move |objects, _, now| {
+                Ok(OpenedUpload {
+                    id: objects.open(at.clone(), now),
+                    checksum: None,
+                })
+            },
         )
         .await
     }

@@ -59,7 +59,8 @@ impl Doctor {
                 |s3, request| async move { s3.create_multipart_upload(request).await },
             )
             .await?;
-        let id = self.works(Operation::CreateMultipartUpload, asked);
+        let opened = self.works(Operation::CreateMultipartUpload, asked);
+        let id = opened.map(|opened| opened.id);
         self.opened.extend(id.clone());
         Ok(id)
     }

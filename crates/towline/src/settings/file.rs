@@ -44,7 +44,7 @@ impl Builder {
     /// | `addressing` | `"auto"`, `"path"` or `"virtual"` | `"auto"` |
     /// | `accelerate` | AWS's transfer acceleration | `false` |
     /// | `requests` | requests at one time, over all transfers; 1 or more | automatic, see [`Config::requests`](crate::Config::requests) |
-    /// | `parts_per_transfer` | parts of one transfer at one time; 1 or more | 5 |
+    /// | `parts_per_transfer` | parts of one transfer at one time; 1 or more | automatic, 5 at first |
     /// | `retry_limit` | failures in a row that are forgiven; 0 is one attempt | 8 |
     /// | `service_check_interval_s` | seconds until parked transfers are looked at again | 60 |
     /// | `stall_timeout_s` | seconds in which an attempt must move 1 KiB | 20 |
@@ -79,11 +79,9 @@ impl File {
             connection.source = ConnectionSource::Profile(profile);
         }
         let config = &mut builder.config;
-        let set = |slot: &mut usize, value: Option<NonZeroUsize>| {
-            *slot = value.map_or(*slot, NonZeroUsize::get);
-        };
-        config.requests = self.requests.map(NonZeroUsize::get).or(config.requests);
-        set(&mut config.parts_per_transfer, self.parts_per_transfer);
+        let number = |value: Option<NonZeroUsize>| value.map(NonZeroUsize::get);
+        config.requests = number(self.requests).or(config.requests);
+        config.parts_per_transfer = number(self.parts_per_transfer).or(config.parts_per_transfer);
         config.retry_limit = self.retry_limit.unwrap_or(config.retry_limit);
         let time = |slot: &mut Duration, value: Option<NonZeroU64>, unit: fn(u64) -> Duration| {
             *slot = value.map_or(*slot, |value| unit(value.get()));
@@ -152,7 +150,10 @@ mod tests {
         assert_eq!(connection.addressing, Addressing::Path);
         assert!(connection.accelerate);
         let config = builder.config;
-        assert_eq!((config.requests, config.parts_per_transfer), (Some(3), 2));
+        assert_eq!(
+            (config.requests, config.parts_per_transfer),
+            (Some(3), Some(2))
+        );
         assert_eq!(config.retry_limit, 0);
         assert_eq!(config.service_check_interval, Duration::from_secs(5));
         assert_eq!(config.stall_timeout, Duration::from_secs(6));

@@ -32,7 +32,7 @@ pub(crate) async fn put_in_parts(scene: &Scene, key: &str, bytes: &[u8], lens: &
     let upload = Upload {
         bucket: BUCKET.into(),
         key: key.into(),
-        id: s3.create_multipart_upload(create).await.unwrap(),
+        id: s3.create_multipart_upload(create).await.unwrap().id,
         ..Upload::default()
     };
     let (mut parts, mut at) = (Vec::new(), 0);

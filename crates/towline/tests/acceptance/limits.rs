@@ -20,7 +20,7 @@ async fn most_at_once(scene: &Scene, mut done: impl FnMut() -> bool) -> (usize, 
         let requests = scene.server.history().requests();
         let running = || requests.iter().filter(|request| request.status.is_none());
         all = all.max(running().count());
-        for key in ["a", "b", "c"] {
+        for key in ["a", "b", "c", "key"] {
             let of_key = running().filter(|request| {
                 request.operation == Operation::UploadPart && request.key.as_deref() == Some(key)
             });
@@ -35,7 +35,7 @@ async fn most_at_once(scene: &Scene, mut done: impl FnMut() -> bool) -> (usize, 
 async fn t53_no_more_requests_at_one_time_than_asked_also_when_that_changes() {
     let mut config = Config::default();
     config.requests = Some(4);
-    config.parts_per_transfer = 2;
+    config.parts_per_transfer = Some(2);
     let scene = Scene::with(config).await;
     scene
         .server
@@ -89,7 +89,7 @@ async fn t53_no_more_requests_at_one_time_than_asked_also_when_that_changes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn t53_by_default_it_begins_with_twice_the_cpus_and_two_more_and_five_parts() {
     let cpus = std::thread::available_parallelism().unwrap().get();
-    assert_eq!(Config::default().parts_per_transfer, 5);
+    assert_eq!(Config::default().parts_per_transfer, None);
     let scene = Scene::start().await;
     let delay = Duration::from_secs(1);
     scene.server.faults().delay(Operation::PutObject, delay);
@@ -104,6 +104,30 @@ async fn t53_by_default_it_begins_with_twice_the_cpus_and_two_more_and_five_part
     for upload in uploads {
         completed(upload.finished().await.unwrap());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t53_one_large_file_begins_with_five_parts_and_gets_more_while_they_move_more() {
+    let scene = Scene::start().await;
+    // As long a way as this, and as wide as anybody likes.
+    let delay = Duration::from_millis(400);
+    scene.server.faults().delay(Operation::UploadPart, delay);
+    let source = scene.file("source", b"");
+    let file = std::fs::File::options().write(true).open(&source).unwrap();
+    file.set_len(1 << 30).unwrap();
+    let upload = scene.utility.upload(BUCKET, "key", &source).await.unwrap();
+    let answered = || {
+        let requests = scene.server.history().requests();
+        let mut parts = requests
+            .iter()
+            .filter(|request| request.operation == Operation::UploadPart);
+        parts.any(|request| request.status.is_some())
+    };
+    let (_, parts) = most_at_once(&scene, answered).await;
+    assert_eq!(parts, 5, "until it is known that more help");
+    let (_, parts) = most_at_once(&scene, || upload.state().is_final()).await;
+    assert!(parts >= 10, "{parts}");
+    completed(upload.finished().await.unwrap());
 }
 
 /// Uploads of so many small files, all of which are asked for at one time.

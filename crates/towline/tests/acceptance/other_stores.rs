@@ -149,7 +149,7 @@ async fn a_store_that_shows_no_checksum_is_told_of_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_refuses_if_match_is_read_without_and_its_etags_are_compared() {
     let mut config = Config::default();
-    config.parts_per_transfer = 1; // so that the one refusal is of a request with If-Match
+    config.parts_per_transfer = Some(1); // so that the one refusal is of a request with If-Match
     let scene = Scene::with(config).await;
     let bytes = content(12 * MIB);
     for key in ["key", "other"] {

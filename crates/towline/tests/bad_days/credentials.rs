@@ -34,7 +34,7 @@ async fn f12_credentials_that_s3_does_not_take_are_read_again_and_nothing_is_los
 #[tokio::test(flavor = "multi_thread")]
 async fn f12_credentials_that_stay_bad_park_the_transfer_which_goes_on_with_its_parts() {
     let mut config = retries(0);
-    config.parts_per_transfer = 1; // so that two are there before the third fails
+    config.parts_per_transfer = Some(1); // so that two are there before the third fails
     let scene = Scene::with(config).await;
     let expired = || Answer::error(400, "ExpiredToken");
     let part = Rule::on(Operation::UploadPart).part(3).answer(expired());

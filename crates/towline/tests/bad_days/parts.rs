@@ -154,7 +154,7 @@ async fn t48_a_part_that_fails_for_good_stops_the_others_and_keeps_or_removes_th
     // A person may mend it: what was sent is kept, and a retry goes on with it.
     let denied = || second_part().answer(Answer::error(403, "AccessDenied"));
     let mut one_by_one = Config::default();
-    one_by_one.parts_per_transfer = 1;
+    one_by_one.parts_per_transfer = Some(1);
     let scene = Scene::with(one_by_one).await;
     scene.play(denied());
     let observer = scene.begin_upload(LARGE).await;

@@ -44,7 +44,7 @@ async fn f3_an_answer_to_complete_that_never_comes_is_no_wait_of_half_an_hour() 
 #[tokio::test(flavor = "multi_thread")]
 async fn f41_a_range_much_slower_than_its_fellows_is_continued_on_another_connection() {
     let mut config = impatient();
-    config.parts_per_transfer = 2;
+    config.parts_per_transfer = Some(2);
     let scene = Scene::with(config).await;
     scene.put(&content(40 * MIB)).await;
     let slow = Rule::on(Operation::GetObject).offset(15 * MIB as u64);

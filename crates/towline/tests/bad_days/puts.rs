@@ -165,7 +165,7 @@ async fn f32_a_store_that_knows_no_checksums_is_sent_md5_from_then_on() {
     ] {
         for answer in refusals() {
             let mut one_by_one = Config::default();
-            one_by_one.parts_per_transfer = 1;
+            one_by_one.parts_per_transfer = Some(1);
             let scene = Scene::with(one_by_one).await;
             // CRC-64/NVME, then CRC-32C.
             scene.play(Rule::on(operation).first(2).of_all().answer(answer));

@@ -10,8 +10,13 @@ const SUM: &str = "x-amz-checksum-crc64nvme";
 /// Sends one part after the other, so that each knows of those before it.
 async fn scene() -> Scene {
     let mut one_by_one = Config::default();
-    one_by_one.parts_per_transfer = 1;
+    one_by_one.parts_per_transfer = Some(1);
     Scene::with(one_by_one).await
+}
+
+/// Does not say that it checks parts, which S3 does when an upload is opened.
+fn says_nothing() -> Rule {
+    Rule::on(Operation::CreateMultipartUpload).drop_header("x-amz-checksum-algorithm")
 }
 
 fn second_part() -> Rule {
@@ -40,9 +45,36 @@ fn trails(request: &Request) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn checksums_go_behind_the_bytes_once_the_store_has_shown_one() {
     let scene = scene().await;
+    scene.play(says_nothing());
     let end = scene.upload(LARGE).await;
     scene.arrived(&end);
     assert_eq!(sent(&scene), [(1, false), (2, true), (3, true)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn they_do_from_the_first_part_on_where_the_store_says_that_it_checks_them() {
+    let scene = scene().await;
+    let end = scene.upload(LARGE).await;
+    scene.arrived(&end);
+    assert_eq!(sent(&scene), [(1, true), (2, true), (3, true)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_says_so_and_does_not_is_sent_headers() {
+    let parts = || Rule::on(Operation::UploadPart);
+    for rule in [
+        parts()
+            .first(1)
+            .answer(Answer::error(501, "NotImplemented")),
+        parts().first(1).drop_header(SUM),
+    ] {
+        let scene = scene().await;
+        scene.play(rule);
+        let end = scene.upload(LARGE).await;
+        scene.arrived(&end);
+        let expected = [(1, true), (1, false), (2, false), (3, false)];
+        assert_eq!(sent(&scene), expected);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,7 +88,8 @@ async fn a_store_that_refuses_them_there_gets_headers_at_once_and_from_then_on()
     ] {
         let scene = scene().await;
         let refused = Answer::error(status, code);
-        scene.play(second_part().first(1).answer(refused));
+        let rule = second_part().first(1).answer(refused);
+        scene.play_all([says_nothing(), rule]);
         let end = scene.upload(LARGE).await;
         scene.arrived(&end);
         let expected = [(1, false), (2, true), (2, false), (3, false)];
@@ -73,7 +106,7 @@ async fn a_store_that_does_not_show_what_was_behind_the_bytes_has_not_proven_the
         second_part().first(1).flip_request(1000, 1),
     ] {
         let scene = scene().await;
-        scene.play(rule);
+        scene.play_all([says_nothing(), rule]);
         let end = scene.upload(LARGE).await;
         scene.arrived(&end);
         let expected = [(1, false), (2, true), (2, false), (3, false)];
@@ -88,7 +121,7 @@ async fn a_store_that_has_taken_one_is_sent_more_after_one_was_damaged() {
     scene.play(damaged.flip_request(1000, 1));
     let end = scene.upload(LARGE).await;
     scene.arrived(&end);
-    assert_eq!(sent(&scene), [(1, false), (2, true), (3, true), (3, true)]);
+    assert_eq!(sent(&scene), [(1, true), (2, true), (3, true), (3, true)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -168,7 +168,7 @@ async fn child_with_few_descriptors() {
     }
     let (utility, dir) = in_child(|config| {
         config.requests = Some(256);
-        config.parts_per_transfer = 16;
+        config.parts_per_transfer = Some(16);
     })
     .await;
     utility.set_limits(Some(256), None).unwrap();

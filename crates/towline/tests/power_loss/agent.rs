@@ -158,7 +158,7 @@ impl Job {
     async fn open(&self) -> Result<TransferUtility, Error> {
         let mut config = Config::default();
         config.requests = Some(4);
-        config.parts_per_transfer = self.settings.parts_per_transfer;
+        config.parts_per_transfer = Some(self.settings.parts_per_transfer);
         config.worker_threads = 2;
         config.service_check_interval = Duration::from_millis(500);
         config.late_answer_limit = Duration::from_secs(2);

@@ -66,7 +66,7 @@ impl World {
         let state = SimulatedState::new(&trace, dice.u64(..)).witnessed(witness(&disk, &facts));
         let mut config = Config::default();
         config.requests = Some(dice.usize(1..6));
-        config.parts_per_transfer = dice.usize(1..5);
+        config.parts_per_transfer = Some(dice.usize(1..5));
         config.byte_budget = [0, 1 << 20, 40 << 20][dice.usize(0..3)];
         config.progress_interval = Duration::from_millis(700);
         config.late_answer_limit = Duration::from_secs(90);

@@ -65,7 +65,7 @@ impl Process {
                 place: began,
                 at: shared.trace.elapsed(),
                 requests: config.requests.unwrap_or(usize::MAX),
-                parts: config.parts_per_transfer,
+                parts: config.parts_per_transfer.unwrap_or(usize::MAX),
             });
             facts.runs.push(Run {
                 began,
@@ -76,7 +76,7 @@ impl Process {
         };
         if shared.is(Broken::ExceedsLimits) {
             config.requests = config.requests.map(|requests| requests + 6);
-            config.parts_per_transfer += 6;
+            config.parts_per_transfer = config.parts_per_transfer.map(|parts| parts + 6);
         }
         let engine = Engine::start_in(simulated, Arc::clone(&store), stores, config).await;
         let mut process = Self {

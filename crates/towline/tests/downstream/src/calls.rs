@@ -18,7 +18,7 @@ impl TransferListener for Quiet {}
 pub async fn opening(text: &str) -> Anything {
     let mut config = Config::default();
     config.requests = Some(4);
-    config.parts_per_transfer = 5;
+    config.parts_per_transfer = Some(5);
     config.byte_budget = 40 << 20;
     config.window = 512;
     config.stall_timeout = Duration::from_secs(20);
