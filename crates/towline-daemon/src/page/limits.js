@@ -5,7 +5,7 @@ import { find, icon, make, say, toast } from './dom.js';
 
 const FIELDS = [
   ['requests', 'Requests at one time', 'over all transfers'],
-  ['parts_per_transfer', 'Parts at one time', 'of one transfer'],
+  ['parts_per_transfer', 'Parts at one time', 'of one transfer; empty: automatic'],
 ];
 const CAPS = [
   ['upload', 'Upload, MiB/s', 'over all transfers; empty: no cap'],
@@ -18,7 +18,7 @@ const LEAST_RATE = 1024;
 const MIB = 1048576;
 
 let dialog;
-/** The caps as they were shown: what was not changed is not set. */
+/** What was shown: what was not changed is not set, and stays automatic where it is. */
 let shown = {};
 
 const field = (key, label, hint, attributes) => make('div.field', {},
@@ -49,7 +49,10 @@ function build() {
 }
 
 function show(limits) {
-  for (const [key] of FIELDS) find(`#limit-${key}`).value = limits[key];
+  for (const [key] of FIELDS) {
+    shown[key] = limits[key] === null ? '' : String(limits[key]);
+    find(`#limit-${key}`).value = shown[key];
+  }
   for (const [key] of CAPS) {
     const cap = limits.bandwidth[key];
     shown[key] = cap === null ? '' : String(Math.round((cap / MIB) * 1000) / 1000);
@@ -69,7 +72,7 @@ async function set() {
   const changes = {};
   for (const [key, label] of FIELDS) {
     const { value } = find(`#limit-${key}`);
-    if (value === '') continue;
+    if (value === '' || value === shown[key]) continue;
     if (!/^\d+$/.test(value) || Number(value) < 1 || Number(value) > MOST) {
       say(find('#limits-problem'), `${label}: 1 to ${MOST}`);
       return;
@@ -98,7 +101,7 @@ async function set() {
 export async function open() {
   if (!dialog) build();
   say(find('#limits-problem'), '');
-  shown = Object.fromEntries(CAPS.map(([key]) => [key, find(`#limit-${key}`).value]));
+  shown = Object.fromEntries([...FIELDS, ...CAPS].map(([key]) => [key, find(`#limit-${key}`).value]));
   try {
     show(await api.get('/v1/limits'));
   } catch (error) {
