@@ -16,7 +16,7 @@ pub struct Config {
     pub requests: Option<usize>,
     /// Parts of one transfer at one time. Default: `None`, automatic. Then there are 5 at
     /// first, and more as the requests to their bucket become more; where the number of
-    /// requests is set, as many as these.
+    /// requests is set, one less than these, if that is more than 5.
     pub parts_per_transfer: Option<usize>,
     /// The most bytes a second, each way, over all transfers. Default: no cap.
     pub bandwidth: Bandwidth,

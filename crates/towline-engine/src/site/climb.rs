@@ -94,13 +94,14 @@ impl Climb {
         self.level
     }
 
-    /// So many parts of one transfer: at first fewer than there may be requests, so that
-    /// others find some.
+    /// So many parts of one transfer. Beyond the first ones a request is left to others,
+    /// which would wait for the end of a part.
     pub(crate) fn parts(&self) -> usize {
-        match self.least == self.most {
+        let share = match self.least == self.most {
             true => self.level,
             false => FIRST_PARTS * self.level / self.least,
-        }
+        };
+        share.min(self.level - 1).max(FIRST_PARTS)
     }
 
     /// A request that moved so many bytes was answered; `full` is whether as many as

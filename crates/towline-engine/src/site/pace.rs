@@ -243,11 +243,13 @@ mod tests {
     }
 
     #[test]
-    fn a_number_of_requests_that_was_set_is_that_of_the_parts_of_a_lone_transfer() {
+    fn a_lone_transfer_leaves_one_to_others_of_the_requests_that_were_set() {
         let mut pace = Pace::new(&(6..=256));
-        pace.set_limit(3);
-        assert_eq!(pace.parts(), 3);
-        assert_eq!(Pace::new(&(12..=12)).parts(), 12);
+        pace.set_limit(12);
+        assert_eq!(pace.parts(), 11);
+        for few in [1, 3, 6] {
+            assert_eq!(Pace::new(&(few..=few)).parts(), 5, "or what there is");
+        }
     }
 
     #[test]

@@ -61,12 +61,10 @@ async fn they_do_from_the_first_part_on_where_the_store_says_that_it_checks_them
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_says_so_and_does_not_is_sent_headers() {
-    let parts = || Rule::on(Operation::UploadPart);
+    let first_part = || Rule::on(Operation::UploadPart).part(1).first(1);
     for rule in [
-        parts()
-            .first(1)
-            .answer(Answer::error(501, "NotImplemented")),
-        parts().first(1).drop_header(SUM),
+        first_part().answer(Answer::error(501, "NotImplemented")),
+        first_part().drop_header(SUM),
     ] {
         let scene = scene().await;
         scene.play(rule);
