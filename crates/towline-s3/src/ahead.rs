@@ -32,8 +32,7 @@ impl Opening {
     }
 
     fn leads_to(&self, target: &Uri) -> bool {
-        let place = |uri: &Uri| (uri.scheme().cloned(), uri.authority().cloned());
-        place(&self.target) == place(target)
+        self.target.scheme() == target.scheme() && self.target.authority() == target.authority()
     }
 }
 

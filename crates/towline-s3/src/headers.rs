@@ -259,9 +259,8 @@ pub(crate) fn parse_checksum(
     Some((checksum, kind))
 }
 
-/// The algorithm that an answer names, if it is one of ours.
-pub(crate) fn checksum_algorithm(headers: &HeaderMap) -> Option<ChecksumAlgorithm> {
-    let name = text(headers, "x-amz-checksum-algorithm")?;
+/// The algorithm of a name in headers and XML, if it is one of ours.
+pub(crate) fn algorithm_named(name: &str) -> Option<ChecksumAlgorithm> {
     let named = |algorithm: &ChecksumAlgorithm| algorithm.s3_name() == Some(name);
     ChecksumAlgorithm::ALL.into_iter().find(named)
 }

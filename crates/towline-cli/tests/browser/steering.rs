@@ -200,9 +200,14 @@ fn the_queue_is_searched_and_filtered_and_limits_are_set_while_it_runs() {
         "one cap is set",
         "document.querySelector('#limit-upload').value === '2.5' && document.querySelector('#limit-download').value === ''",
     );
+    browser.run("const ask = window.fetch; window.fetch = (url, options) => { if (options?.method === 'PATCH') window.patched = options.body; return ask(url, options); }");
     browser.fill("#limit-upload", "");
     browser.click("#limits button[type=submit]");
     browser.until("the form closes", "!document.querySelector('#limits').open");
+    browser.until(
+        "nothing is set but what was changed",
+        r#"window.patched === '{"bandwidth":{"upload":null}}'"#,
+    );
     let limits = service.towline(["limits", "--json"]);
     let limits: serde_json::Value = serde_json::from_slice(&limits.stdout).unwrap();
     assert_eq!(limits["bandwidth"]["upload"], serde_json::Value::Null);

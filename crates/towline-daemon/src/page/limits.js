@@ -5,7 +5,7 @@ import { find, icon, make, say, toast } from './dom.js';
 
 const FIELDS = [
   ['requests', 'Requests at one time', 'over all transfers'],
-  ['parts_per_transfer', 'Parts at one time', 'of one transfer; empty: automatic'],
+  ['parts_per_transfer', 'Parts at one time', 'of one transfer; empty where it is automatic'],
 ];
 const CAPS = [
   ['upload', 'Upload, MiB/s', 'over all transfers; empty: no cap'],

@@ -39,9 +39,10 @@ impl S3Client {
         let mut answer = self.send(call).await?;
         let page = answer.page().await?;
         let id = parse(&page).map_err(|error| answer.bad_xml(error))?;
+        let checksum = headers::text(&answer.headers, "x-amz-checksum-algorithm");
         Ok(OpenedUpload {
             id,
-            checksum: headers::checksum_algorithm(&answer.headers),
+            checksum: checksum.and_then(headers::algorithm_named),
         })
     }
 }

@@ -48,10 +48,7 @@ fn take_checksum(
     let Some(name) = element.strip_prefix("Checksum") else {
         return Ok(());
     };
-    let found = ChecksumAlgorithm::ALL
-        .into_iter()
-        .find(|algorithm| algorithm.s3_name() == Some(name));
-    if let Some(algorithm) = found {
+    if let Some(algorithm) = headers::algorithm_named(name) {
         if slot.is_some() {
             return Err(XmlError::Twice("Checksum"));
         }

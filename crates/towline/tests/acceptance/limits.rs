@@ -109,7 +109,7 @@ async fn t53_by_default_it_begins_with_twice_the_cpus_and_two_more_and_five_part
 #[tokio::test(flavor = "multi_thread")]
 async fn t53_one_large_file_begins_with_five_parts_and_gets_more_while_they_move_more() {
     let scene = Scene::start().await;
-    // As long a way as this, and as wide as anybody likes.
+    // As over a way that is long, and wide enough for any number of parts.
     let delay = Duration::from_millis(400);
     scene.server.faults().delay(Operation::UploadPart, delay);
     let source = scene.file("source", b"");

@@ -77,7 +77,7 @@ async fn t13_pause_stops_the_wire_and_resume_sends_only_unconfirmed_parts() {
     assert!(observer.pause().await.unwrap());
     assert!(asked.elapsed() < Duration::from_secs(2));
     assert_eq!(observer.state(), State::Paused);
-    // From now on only what the sockets' buffers hold can still arrive. A
+    // From now on only what the server's own sockets hold can still arrive. A
     // transfer that goes on would bring 18 MiB in this time.
     let answered = Instant::now();
     let (mut arrived, mut last) = (history.bytes_received(), Duration::ZERO);
