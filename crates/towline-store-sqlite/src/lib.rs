@@ -20,6 +20,7 @@ mod open;
 mod place;
 mod priorities;
 mod reader;
+mod readers;
 mod recent;
 mod rows;
 mod schema;

@@ -1,106 +1,22 @@
-//! Reads: a few threads with a read-only connection each, so that no read
-//! waits for a write or makes one wait.
+//! Reads, by a read-only connection, so that no read waits for a write or makes one
+//! wait.
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread::JoinHandle;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, params, params_from_iter};
-use tokio::sync::oneshot;
 use towline_core::{
-    Ended, Incident, Page, PartRow, Priority, Query, Record, StoreError, Timestamp, TransferId,
+    Ended, Incident, Page, PartRow, Priority, Query, Record, Timestamp, TransferId,
 };
 
 use crate::codes;
-use crate::open;
 use crate::priorities::Priorities;
 use crate::rows::{self, Parsed, select_records};
-use crate::trouble::{Stopped, Trouble};
+use crate::trouble::Trouble;
 
 /// What a page holds when its query does not say.
 const PAGE: usize = 100;
-
-type Job = Box<dyn FnOnce(&mut Session) + Send>;
-
-/// The reading threads of a store.
-#[derive(Debug)]
-pub(crate) struct Readers {
-    jobs: Option<mpsc::Sender<Job>>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-impl Readers {
-    /// Starts so many threads, with a connection each to the database at `path`. They
-    /// open them at one time.
-    pub(crate) fn start(path: &Arc<PathBuf>, threads: usize) -> Result<Self, StoreError> {
-        let (jobs, waiting) = mpsc::channel::<Job>();
-        let waiting = Arc::new(Mutex::new(waiting));
-        let mut readers = Self {
-            jobs: Some(jobs),
-            threads: Vec::new(),
-        };
-        let (tell, opened) = mpsc::channel();
-        for _ in 0..threads {
-            let (path, waiting, tell) = (Arc::clone(path), Arc::clone(&waiting), tell.clone());
-            let thread = std::thread::Builder::new().name("towline-read".into());
-            let thread = thread.spawn(move || match open::reader(&path) {
-                Ok(db) => {
-                    let _ = tell.send(Ok(()));
-                    drop(tell);
-                    Session::new(db, path).serve(&waiting);
-                }
-                Err(error) => drop(tell.send(Err(error))),
-            });
-            let thread = thread.map_err(|error| StoreError::Failed(Box::new(error)))?;
-            readers.threads.push(thread);
-        }
-        drop(tell);
-        opened.into_iter().collect::<Result<(), StoreError>>()?;
-        Ok(readers)
-    }
-
-    /// Hands a read to the next free thread; its answer comes by the channel.
-    pub(crate) fn submit<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&mut Session) -> Result<T, Trouble> + Send + 'static,
-    ) -> Answer<T> {
-        let (answer, answered) = oneshot::channel();
-        let job: Job = Box::new(move |session| {
-            let result = read(session).map_err(|t| t.into_store_error(&session.path));
-            let _ = answer.send(result);
-        });
-        if let Some(jobs) = &self.jobs {
-            let _ = jobs.send(job);
-        }
-        Answer(answered)
-    }
-}
-
-impl Drop for Readers {
-    /// Waits for the reads that were accepted.
-    fn drop(&mut self) {
-        self.jobs = None;
-        for thread in self.threads.drain(..) {
-            let _ = thread.join();
-        }
-    }
-}
-
-/// An answer on its way from one of the store's threads.
-pub(crate) struct Answer<T>(pub(crate) oneshot::Receiver<Result<T, StoreError>>);
-
-impl<T> Answer<T> {
-    /// Waits for it.
-    pub(crate) async fn get(self) -> Result<T, StoreError> {
-        match self.0.await {
-            Ok(result) => result,
-            Err(_) => Err(StoreError::Failed(Box::new(Stopped::new(
-                "one of its threads ended",
-            )))),
-        }
-    }
-}
 
 /// One reading connection and what it has parsed.
 pub(crate) struct Session {
@@ -111,7 +27,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    fn new(db: Connection, path: Arc<PathBuf>) -> Self {
+    pub(crate) fn new(db: Connection, path: Arc<PathBuf>) -> Self {
         Self {
             db,
             parsed: Parsed::default(),
@@ -120,20 +36,10 @@ impl Session {
         }
     }
 
-    /// Until nobody can ask any more.
-    fn serve(mut self, waiting: &Mutex<mpsc::Receiver<Job>>) {
-        loop {
-            let job = waiting
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .recv();
-            let Ok(job) = job else { return };
-            job(&mut self);
-        }
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
-}
 
-impl Session {
     pub(crate) fn get(&mut self, id: TransferId) -> Result<Option<Record>, Trouble> {
         rows::record(&self.db, rows::row_id(id), &mut self.parsed)
     }

@@ -16,7 +16,7 @@ use towline_core::{
 
 use crate::intern::Interner;
 use crate::lock::OwnerLock;
-use crate::reader::Readers;
+use crate::readers::Readers;
 use crate::recent::Recent;
 use crate::rows::Parsed;
 use crate::tombstones::Tombstones;
