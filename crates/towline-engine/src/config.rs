@@ -45,7 +45,7 @@ pub struct Config {
     /// Progress is published at most this often. Default 100 ms.
     pub progress_interval: Duration,
     /// A group lists nothing more while it has so many unfinished transfers; it goes
-    /// ahead of them by as many, and up to a thousand. Default 4,000.
+    /// ahead of them by as many, and up to a thousand. Default 2,000.
     pub listed_ahead: usize,
     /// Which unfinished transfers of its store it goes on with. Default: all.
     pub recovery: Recovery,
@@ -72,7 +72,7 @@ impl Default for Config {
             service_check_interval: Duration::from_secs(60),
             sync_every: 256 << 20,
             progress_interval: Duration::from_millis(100),
-            listed_ahead: 4000,
+            listed_ahead: 2000,
             recovery: Recovery::default(),
             minimum_part_size: None,
             worker_threads: cpus().min(8),

@@ -204,7 +204,7 @@
 //! | `first_byte_timeout`: until an answer begins | 30 s |
 //! | `service_check_interval`: until a waiting transfer is looked at again; 30 s at most | 60 s |
 //! | `progress_interval`: between two reports | 100 ms |
-//! | `listed_ahead`: unfinished transfers of a group, with which it lists no more | 4,000 |
+//! | `listed_ahead`: unfinished transfers of a group, with which it lists no more | 2,000 |
 //!
 //! Up to 5 MiB (5,242,880 bytes) go in one PUT, more in parts: of 5 MiB, 8 MiB from
 //! 64 MiB, 16 MiB from 16 GiB, and as large as 10,000 parts need. A

@@ -25,28 +25,32 @@ impl EventLoop {
             let room = self.room(priority);
             let lane = self.lanes.of(priority);
             let backlog = &mut lane.backlog;
-            if id <= backlog.after {
+            if id <= backlog.known_to() {
                 // A later one was begun before it, or the backlog had it: it is
                 // read anew, since it may have changed meanwhile.
                 lane.returning.push_back(id);
                 continue;
             }
-            if backlog.more || backlog.loading || room == 0 {
-                backlog.more = true; // it comes when its turn does
-                backlog.grew = backlog.loading;
+            if !backlog.is_empty() || backlog.loading || room == 0 {
+                backlog.add(record);
                 continue;
             }
             backlog.after = id;
-            if self.is_for_later(&record) {
-                self.aside.push((id, priority));
-                continue;
-            }
-            self.hold(record, Vec::new());
-            self.admit(id);
+            self.take_up(record, Vec::new());
         }
         if self.lanes.returning() > 0 {
             self.load_backlog();
         }
+    }
+
+    /// Holds one that nobody carries yet, and lets it begin; or leaves it for later.
+    fn take_up(&mut self, record: Record, parts: Vec<PartRow>) {
+        let (id, priority) = (record.id, record.spec.options.priority);
+        if self.is_for_later(&record) {
+            return self.aside.push((id, priority));
+        }
+        self.hold(record, parts);
+        self.admit(id);
     }
 
     /// How many more of a priority are held.
@@ -124,7 +128,7 @@ impl EventLoop {
 
     fn load_backlog_of(&mut self, priority: Priority) {
         let lane = self.lanes.of(priority);
-        let done = lane.backlog.loading || !lane.backlog.more;
+        let done = lane.backlog.loading || lane.backlog.is_empty();
         if done && lane.returning.is_empty() {
             return;
         }
@@ -138,12 +142,18 @@ impl EventLoop {
             let some = lane.returning.drain(..some).collect();
             return self.on_carry(some);
         }
-        lane.backlog.loading = true;
-        let (store, after, inbox) = (
-            Arc::clone(&self.store),
-            lane.backlog.after,
-            self.inbox.clone(),
-        );
+        while self.room(priority) > 0
+            && let Some(record) = self.lanes.of(priority).backlog.next_kept()
+        {
+            self.take_up(record, Vec::new());
+        }
+        let room = self.room(priority);
+        let backlog = &mut self.lanes.of(priority).backlog;
+        if room == 0 || !backlog.more || backlog.loading {
+            return;
+        }
+        backlog.loading = true;
+        let (store, after, inbox) = (Arc::clone(&self.store), backlog.after, self.inbox.clone());
         self.machine.tasks.spawn(async move {
             let page = read_backlog(&*store, priority, after, room).await;
             let _ = inbox.send(Message::Backlog(priority, page));
@@ -172,17 +182,12 @@ impl EventLoop {
             if self.live.contains_key(&id) || touched.contains(&id) {
                 continue;
             }
-            if self.is_for_later(&record) {
-                self.aside.push((id, priority));
-                continue;
-            }
             let lacks_stream = record.spec.is_stream() && !self.streams.contains_key(&id);
             if lacks_stream && self.coming.streams > 0 {
                 self.coming.passed_over.push(id);
                 continue;
             }
-            self.hold(record, parts);
-            self.admit(id);
+            self.take_up(record, parts);
         }
         self.load_backlog();
     }

@@ -3,7 +3,11 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use towline_core::{Priority, TransferId};
+use towline_core::{Priority, Record, TransferId};
+
+/// So many are kept of those that were recorded while there was no room for them, some
+/// 2 KiB each: as many as a group lists ahead.
+const KEPT: usize = 3000;
 
 /// One for each priority.
 pub(super) struct Lanes([Lane; Priority::ALL.len()]);
@@ -20,6 +24,9 @@ pub(super) struct Lane {
 /// The unfinished transfers that are not held yet.
 pub(super) struct Backlog {
     pub(super) after: TransferId,
+    /// The next ones, as they were recorded in this process: they need not be read.
+    kept: VecDeque<Record>,
+    /// There are some behind those in the store.
     pub(super) more: bool,
     pub(super) loading: bool,
     /// Transfers were left to the backlog while a page was being read, which
@@ -35,6 +42,7 @@ impl Lanes {
         Self(std::array::from_fn(|_| Lane {
             backlog: Backlog {
                 after: left_out.unwrap_or(TransferId::START),
+                kept: VecDeque::new(),
                 more: left_out.is_none(),
                 loading: false,
                 grew: false,
@@ -50,10 +58,15 @@ impl Lanes {
         &mut self.0[priority as usize]
     }
 
-    /// A page that is being read is not to be believed of it.
+    /// What is kept of it, and a page that is being read, are not to be believed.
     pub(super) fn touch(&mut self, id: TransferId) {
-        for lane in self.0.iter_mut().filter(|lane| lane.backlog.loading) {
-            lane.backlog.touched.insert(id);
+        for Lane { backlog, .. } in &mut self.0 {
+            if let Ok(place) = backlog.kept.binary_search_by_key(&id, |kept| kept.id) {
+                backlog.kept.remove(place);
+            }
+            if backlog.loading {
+                backlog.touched.insert(id);
+            }
         }
     }
 
@@ -63,6 +76,34 @@ impl Lanes {
 
     pub(super) fn returning(&self) -> usize {
         self.0.iter().map(|lane| lane.returning.len()).sum()
+    }
+}
+
+impl Backlog {
+    /// All up to here are held, were held, or are kept.
+    pub(super) fn known_to(&self) -> TransferId {
+        self.kept.back().map_or(self.after, |last| last.id)
+    }
+
+    /// Leaves one to it that was recorded behind all others.
+    pub(super) fn add(&mut self, record: Record) {
+        // What gives or takes the bytes of a stream comes on another way.
+        if self.more || self.loading || self.kept.len() >= KEPT || record.spec.is_stream() {
+            self.more = true; // it comes when its turn does
+            self.grew = self.loading;
+        } else {
+            self.kept.push_back(record);
+        }
+    }
+
+    pub(super) fn next_kept(&mut self) -> Option<Record> {
+        let next = self.kept.pop_front()?;
+        self.after = next.id;
+        Some(next)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.kept.is_empty() && !self.more
     }
 }
 
@@ -89,5 +130,96 @@ impl Lane {
             (true, false) => self.parked -= 1,
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use towline_core::{
+        BucketName, Connection, Direction, NewTransfer, ObjectAddress, ObjectKey, Spec, Timestamp,
+        TransferOptions,
+    };
+
+    use super::*;
+
+    fn record(id: u64, path: &str) -> Record {
+        let bucket = BucketName::new("bucket").unwrap();
+        let spec = Spec {
+            direction: Direction::Upload,
+            connection: Connection::default(),
+            object: ObjectAddress::new(bucket, ObjectKey::new("key").unwrap()),
+            path: PathBuf::from(path),
+            options: TransferOptions::default(),
+            token: None,
+            group: None,
+        };
+        let new = NewTransfer {
+            spec,
+            source: None,
+            created_at: Timestamp::default(),
+        };
+        Record::new(TransferId::new(id), new)
+    }
+
+    /// Lanes of a process that has read all there was.
+    fn lanes() -> Lanes {
+        let mut lanes = Lanes::new(None);
+        lanes.of(Priority::Normal).backlog.more = false;
+        lanes
+    }
+
+    fn rest(backlog: &mut Backlog) -> Vec<u64> {
+        std::iter::from_fn(|| backlog.next_kept())
+            .map(|record| record.id.get())
+            .collect()
+    }
+
+    #[test]
+    fn those_that_find_no_room_come_in_order_but_for_what_was_steered_meanwhile() {
+        let mut lanes = lanes();
+        for id in 1..=5 {
+            lanes.of(Priority::Normal).backlog.add(record(id, "/file"));
+        }
+        assert!(!lanes.of(Priority::Normal).backlog.is_empty());
+        lanes.touch(TransferId::new(2));
+        lanes.touch(TransferId::new(5));
+        lanes.touch(TransferId::new(7));
+        let backlog = &mut lanes.of(Priority::Normal).backlog;
+        assert_eq!(backlog.known_to(), TransferId::new(4));
+        assert_eq!(rest(backlog), [1, 3, 4]);
+        assert_eq!(backlog.after, TransferId::new(4));
+        assert!(backlog.is_empty() && !backlog.more);
+    }
+
+    #[test]
+    fn behind_one_that_has_to_be_read_nothing_is_kept() {
+        let stream = || record(2, "");
+        for (loading, second) in [(false, stream()), (true, record(2, "/file"))] {
+            let mut lanes = lanes();
+            let backlog = &mut lanes.of(Priority::Normal).backlog;
+            backlog.add(record(1, "/file"));
+            backlog.loading = loading;
+            backlog.add(second);
+            backlog.add(record(3, "/file"));
+            assert!(backlog.more);
+            assert_eq!(backlog.grew, loading);
+            assert_eq!(rest(backlog), [1]);
+            assert_eq!(
+                backlog.after,
+                TransferId::new(1),
+                "the page behind it has both"
+            );
+        }
+    }
+
+    #[test]
+    fn no_more_are_kept_than_a_group_lists_ahead() {
+        let mut lanes = lanes();
+        let backlog = &mut lanes.of(Priority::Normal).backlog;
+        (1..=KEPT as u64 + 2).for_each(|id| backlog.add(record(id, "/file")));
+        assert!(backlog.more);
+        assert_eq!(rest(backlog).len(), KEPT);
     }
 }

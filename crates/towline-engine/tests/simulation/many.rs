@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use towline_core::{Direction, NetworkClass, Operation, State};
+use towline_core::{Command, Direction, NetworkClass, Operation, State};
 use towline_testkit::simulation::Network;
 
-use crate::scene::{MIB, OTHER_STORE, STORE, Scene, moves_content, secs};
+use crate::scene::{MIB, Moved, OTHER_STORE, STORE, Scene, moves_content, secs};
 
 /// How long small uploads took beside so many huge ones.
 async fn beside(huge: u32) -> Duration {
@@ -140,6 +140,33 @@ async fn one_that_is_begun_after_a_later_one_is_not_passed_over_when_others_are_
     scene.engine().begin(&recorded_first).unwrap();
     scene.completes(&second, secs(60)).await;
     scene.completes(&first, secs(60)).await;
+}
+
+/// They are not read again, so what was steered has to be known of them.
+#[tokio::test(start_paused = true)]
+async fn those_that_wait_for_room_follow_in_order_as_they_were_steered_meanwhile() {
+    let scene = Scene::with(|config| config.window = 1).await;
+    scene.s3.set_bandwidth(Some(MIB));
+    let first = scene.upload("first", 4 * MIB).await;
+    let second = scene.upload("second", 10_000).await;
+    let paused = scene.upload("paused", 10_000).await;
+    let canceled = scene.upload("canceled", 10_000).await;
+    let last = scene.upload("last", 10_000).await;
+    scene.command(&paused, Command::Pause).await;
+    scene.command(&canceled, Command::Cancel).await;
+    for of in [&first, &second, &last] {
+        scene.completes(of, secs(60)).await;
+    }
+    let began = |of: &Moved| scene.requests_of(of)[0].at;
+    assert!(began(&second) < began(&last));
+    assert_eq!(scene.state(&paused).await, State::Paused);
+    assert_eq!(scene.state(&canceled).await, State::Canceled);
+    for steered in [&paused, &canceled] {
+        assert!(scene.requests_of(steered).is_empty());
+    }
+    scene.command(&paused, Command::Resume).await;
+    scene.completes(&paused, secs(60)).await;
+    scene.assert_nothing_twice();
 }
 
 /// Found by a random world: a clock that had been set by S3's once was never set
