@@ -346,13 +346,17 @@ struct Store {
 impl Profiles {
     pub(crate) fn of(&self, connection: &Connection, bucket: &str) -> Arc<Shared> {
         let mut profiles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = profiles.get(connection);
+        if let Some(known) = known.and_then(|store| store.buckets.get(bucket)) {
+            return Arc::clone(known);
+        }
         let store = profiles.entry(connection.clone()).or_default();
-        let bucket = store.buckets.entry(bucket.to_owned());
-        let new = || Shared {
+        let new = Arc::new(Shared {
             profile: Mutex::default(),
             worked: Arc::clone(&store.worked),
-        };
-        Arc::clone(bucket.or_insert_with(|| Arc::new(new())))
+        });
+        store.buckets.insert(bucket.to_owned(), Arc::clone(&new));
+        new
     }
 }
 

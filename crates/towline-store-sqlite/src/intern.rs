@@ -2,9 +2,9 @@
 //! connections and options. Each row counts its transfers and goes with the
 //! last one.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 
+use hashbrown::HashMap;
 use rusqlite::{Connection as Db, OptionalExtension, ToSql};
 use towline_core::{Connection, TransferOptions};
 

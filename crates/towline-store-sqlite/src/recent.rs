@@ -1,7 +1,6 @@
 //! What was last written of transfers that go on: who changes one next need not read it.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use towline_core::{Record, TransferId};
 
 /// How many are remembered.

@@ -103,9 +103,9 @@ impl EventLoop {
         if is_down && live.transfer.record().phase == waits {
             return; // it goes on with the others
         }
-        let failure = site.unreachable();
+        let failure = is_down.then(|| site.unreachable());
         self.advance(id, Event::Started);
-        if is_down {
+        if let Some(failure) = failure {
             self.advance(id, Event::Unreachable(failure));
         }
     }

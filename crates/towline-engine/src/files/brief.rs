@@ -14,7 +14,7 @@ use tokio::time::timeout;
 /// or hangs, holds up nothing but what is asked of it.
 const PATIENCE: Duration = Duration::from_millis(1);
 /// How often a thread looks for more before it goes.
-const YIELDS: usize = 16;
+const YIELDS: usize = 4;
 /// A thread that hangs is looked at less and less often.
 const MOST_PATIENCE: Duration = Duration::from_secs(1);
 

@@ -79,7 +79,7 @@ impl Sample {
 
 /// All sites that this process talked to.
 pub(crate) struct Sites {
-    ids: HashMap<(towline_core::Connection, String), SiteId>,
+    ids: HashMap<towline_core::Connection, HashMap<String, SiteId>>,
     all: Vec<Site>,
     requests: RangeInclusive<usize>,
 }
@@ -107,17 +107,22 @@ impl Sites {
     }
 
     fn of_bucket(&mut self, record: &Record, bucket: &str) -> SiteId {
-        let key = (record.spec.connection.clone(), bucket.to_owned());
-        *self.ids.entry(key).or_insert_with(|| {
-            self.all.push(Site {
-                held: 0,
-                reach: Reach::default(),
-                pace: Pace::new(&self.requests),
-                sample: None,
-                why: None,
-            });
-            SiteId(self.all.len() - 1)
-        })
+        let connection = &record.spec.connection;
+        let buckets = self.ids.get(connection);
+        if let Some(known) = buckets.and_then(|buckets| buckets.get(bucket)) {
+            return *known;
+        }
+        let new = SiteId(self.all.len());
+        self.all.push(Site {
+            held: 0,
+            reach: Reach::default(),
+            pace: Pace::new(&self.requests),
+            sample: None,
+            why: None,
+        });
+        let buckets = self.ids.entry(connection.clone()).or_default();
+        buckets.insert(bucket.to_owned(), new);
+        new
     }
 
     pub(crate) fn get(&mut self, id: SiteId) -> &mut Site {

@@ -9,7 +9,7 @@ use towline_core::{Direction, GroupId, ListedObject, LocalFailure, NotListed};
 use super::compared::Compared;
 use super::origin::Copies;
 use super::{ListingRequest, Place};
-use crate::prefix::PrefixListing;
+use crate::prefix::{Listed, PrefixListing};
 use crate::sync::{Found, Names, Walk, blocking};
 use crate::{Error, SubmitError, TransferRequest, TransferUtility};
 
@@ -111,31 +111,28 @@ impl Entries {
 
 async fn objects(utility: &TransferUtility, pages: &mut PrefixListing) -> Result<Step, Error> {
     let page = pages.next(utility).await?.unwrap_or_default();
-    let wanted = page.requests.into_iter().zip(page.listed);
-    let wanted = wanted.map(|(request, object)| Entry::Wanted {
-        request: Box::new(request),
-        bytes: object.size,
-        listed: Some(object),
-    });
-    let without = page.left_out.into_iter().map(|left_out| {
-        Entry::Without(NotListed {
+    let entry = |listed| match listed {
+        Listed::File(request, object) => Entry::Wanted {
+            request,
+            bytes: object.size,
+            listed: Some(object),
+        },
+        Listed::NoFile { key, code, why } => Entry::Without(NotListed {
             skipped: false,
-            key: Some(left_out.key),
+            key: Some(key),
             path: None,
-            code: left_out.code,
-            why: left_out.why,
-        })
-    });
-    let directories = page.directories.into_iter().map(|key| {
-        Entry::Without(NotListed {
+            code: code.into(),
+            why,
+        }),
+        Listed::Directory(key) => Entry::Without(NotListed {
             skipped: true,
             key: Some(key),
             path: None,
             code: "IsDirectory".into(),
             why: "it stands for a directory".into(),
-        })
-    });
-    let entries: Vec<Entry> = wanted.chain(without).chain(directories).collect();
+        }),
+    };
+    let entries: Vec<Entry> = page.into_iter().map(entry).collect();
     Ok(Step {
         found: entries.len() as u64,
         same: 0,

@@ -11,7 +11,7 @@ use std::pin::Pin;
 use towline_core::{Access, Connection, PartSize, Priority, WhenTargetExists};
 
 pub(crate) use objects::ObjectPages;
-pub(crate) use pages::{PrefixListing, depth_of, has_done, make_durable, usable};
+pub(crate) use pages::{Listed, PrefixListing, depth_of, has_done, make_durable, usable};
 
 use crate::{Error, GroupObserver, GroupRequest, SubmitError, TransferUtility};
 

@@ -19,32 +19,23 @@ const PATH_MAX: usize = 4096;
 pub(crate) struct PrefixListing {
     objects: ObjectPages,
     dir: PathBuf,
-    /// Components of `dir`.
-    depth: u32,
     like: TransferRequest,
     names: KeyNames,
 }
 
-/// A page of a prefix.
-#[derive(Debug, Default)]
-pub(crate) struct PrefixPage {
-    pub(crate) requests: Vec<TransferRequest>,
-    /// The objects of the requests, as they were listed.
-    pub(crate) listed: Vec<ListedObject>,
-    /// What has no file.
-    pub(crate) left_out: Vec<LeftOut>,
-    /// Keys that stand for directories, which are there then.
-    pub(crate) directories: Vec<String>,
-}
-
-/// An object of a prefix that has no file.
+/// What an object of a prefix stands for.
 #[derive(Debug)]
-pub(crate) struct LeftOut {
-    pub(crate) key: String,
-    /// A stable name of the reason.
-    pub(crate) code: String,
-    /// The reason in words.
-    pub(crate) why: String,
+pub(crate) enum Listed {
+    File(Box<TransferRequest>, ListedObject),
+    /// It is there then.
+    Directory(String),
+    NoFile {
+        key: String,
+        /// A stable name of the reason.
+        code: &'static str,
+        /// The reason in words.
+        why: String,
+    },
 }
 
 impl PrefixListing {
@@ -67,7 +58,6 @@ impl PrefixListing {
             objects = objects.behind(after);
         }
         Ok(Self {
-            depth: depth_of(&asked.dir),
             objects,
             dir: asked.dir,
             like,
@@ -95,26 +85,20 @@ impl PrefixListing {
     pub(crate) async fn next(
         &mut self,
         utility: &TransferUtility,
-    ) -> Result<Option<PrefixPage>, Error> {
+    ) -> Result<Option<Vec<Listed>>, Error> {
         let Some(objects) = self.objects.next(utility).await? else {
             return Ok(None);
         };
-        let mut page = PrefixPage::default();
-        for object in objects {
-            match self.request(&object) {
-                Ok(Some(request)) => {
-                    page.requests.push(request);
-                    page.listed.push(object);
-                }
-                Ok(None) => page.directories.push(object.key),
-                Err((code, why)) => page.left_out.push(LeftOut {
-                    key: object.key,
-                    code: code.into(),
-                    why,
-                }),
-            }
-        }
-        Ok(Some(page))
+        let listed = |object: ListedObject| match self.request(&object) {
+            Ok(Some(request)) => Listed::File(Box::new(request), object),
+            Ok(None) => Listed::Directory(object.key),
+            Err((code, why)) => Listed::NoFile {
+                key: object.key,
+                code,
+                why,
+            },
+        };
+        Ok(Some(objects.into_iter().map(listed).collect()))
     }
 
     /// The request for an object; `None` where it is a directory, which is there
@@ -134,7 +118,8 @@ impl PrefixListing {
                 return Ok(None);
             }
         };
-        usable(&path, self.depth).map_err(|why| ("TargetUnwritable", why))?;
+        // What is there is looked at together with the rest of the request.
+        fits(&path).map_err(|why| ("TargetUnwritable", why))?;
         Ok(Some(TransferRequest {
             key: object.key.clone(),
             path,
@@ -172,10 +157,15 @@ fn is_as_left(path: &Path, size: u64, modified: Option<Timestamp>) -> bool {
 /// Whether a file can be put at a path, of which `depth` components name a chosen
 /// directory, or why not.
 pub(crate) fn usable(path: &Path, depth: u32) -> Result<(), String> {
-    if path.as_os_str().len() >= PATH_MAX {
-        return Err(format!("its path is longer than {PATH_MAX} bytes"));
-    }
+    fits(path)?;
     check_beneath(path, depth).map_err(|error| error.to_string())
+}
+
+fn fits(path: &Path) -> Result<(), String> {
+    match path.as_os_str().len() < PATH_MAX {
+        true => Ok(()),
+        false => Err(format!("its path is longer than {PATH_MAX} bytes")),
+    }
 }
 
 /// How many components name a directory.
