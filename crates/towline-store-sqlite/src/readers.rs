@@ -146,6 +146,16 @@ mod tests {
         assert_eq!(read.get().await.unwrap(), None);
     }
 
+    /// A read that takes until it is told to end.
+    fn long_read(readers: &Readers) -> (mpsc::Sender<()>, Answer<()>) {
+        let (end, told) = mpsc::channel();
+        let long = readers.submit(move |_| {
+            told.recv().expect("it is told");
+            Ok(())
+        });
+        (end, long)
+    }
+
     #[tokio::test]
     async fn a_read_waits_for_no_long_one_and_where_none_would_there_is_one_thread() {
         let dir = tempfile::tempdir().unwrap();
@@ -154,12 +164,11 @@ mod tests {
         read(&readers).await;
         read(&readers).await;
         assert_eq!(readers.threads().len(), 1);
-        let (go_on, waits) = mpsc::channel::<()>();
-        let long = readers.submit(move |_| Ok(waits.recv().unwrap()));
+        let (end, long) = long_read(&readers);
         read(&readers).await;
         read(&readers).await;
         assert_eq!(readers.threads().len(), 2);
-        go_on.send(()).unwrap();
+        end.send(()).unwrap();
         long.get().await.unwrap();
     }
 
@@ -169,10 +178,9 @@ mod tests {
         let store = SqliteStore::open(dir.path()).unwrap();
         let mut readers = Readers::start(&Arc::new(store.path().to_owned()), 2).unwrap();
         readers.path = Arc::new(dir.path().join("no-such-file"));
-        let (go_on, waits) = mpsc::channel::<()>();
-        let long = readers.submit(move |_| Ok(waits.recv().unwrap()));
+        let (end, long) = long_read(&readers);
         let behind = readers.submit(|session| session.get(TransferId::new(1)));
-        go_on.send(()).unwrap();
+        end.send(()).unwrap();
         long.get().await.unwrap();
         assert_eq!(behind.get().await.unwrap(), None);
     }
