@@ -53,10 +53,10 @@ pub(crate) fn start(cli: &Cli) -> Option<WorkerGuard> {
 }
 
 /// Writes from a thread of its own: a log that nobody reads holds up no transfer.
-/// What comes while 4,096 lines wait for it is left out.
+/// What comes while 16,384 lines wait for it is left out.
 fn behind(place: impl Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
     NonBlockingBuilder::default()
-        .buffered_lines_limit(4096)
+        .buffered_lines_limit(16_384)
         .lossy(true)
         .thread_name("towline-log")
         .finish(place)
