@@ -17,7 +17,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use futures_core::Stream;
 use towline_core::{
-    Body, Checksum, ChecksumAlgorithm, LocalFailure, PartChecksum, StreamError, Trailer,
+    Body, Checksum, ChecksumAlgorithm, LocalFailure, PartChecksum, StreamError, Trailer, Unread,
 };
 
 use self::reading::Reading;
@@ -45,7 +45,7 @@ pub(crate) struct Prepared {
 /// Where the bytes are.
 enum Origin {
     /// In the file.
-    There(Files, SourceRange, Arc<dyn OpenFile>),
+    There(Files, SourceRange, Arc<dyn OpenFile>, Option<Unread>),
     /// In the file, and in memory, since they fitted the budget.
     Kept(Files, SourceRange, Arc<dyn OpenFile>, Vec<Bytes>, Grant),
     /// In memory alone.
@@ -94,7 +94,7 @@ pub(crate) fn prepare(
         checksum: checksum.into(),
         bytes: match grant {
             Some(grant) => Origin::Kept(files, source, file, kept, grant),
-            None => Origin::There(files, source, file),
+            None => Origin::There(files, source, file, None),
         },
     };
     Ok((checksum, prepared))
@@ -105,6 +105,7 @@ pub(crate) fn open(
     files: &Files,
     source: SourceRange,
     algorithm: ChecksumAlgorithm,
+    unread: Option<Unread>,
 ) -> Result<(Trailer, Prepared), LocalFailure> {
     let (file, found) = open_source(&**files, &source.path)?;
     source.planned.allows(&source.path, found)?;
@@ -113,7 +114,7 @@ pub(crate) fn open(
         len: source.range.end - source.range.start,
         algorithm,
         checksum: PartChecksum::Trailer(trailer.clone()),
-        bytes: Origin::There(files.clone(), source, file),
+        bytes: Origin::There(files.clone(), source, file, unread),
     };
     Ok((trailer, prepared))
 }
@@ -163,8 +164,9 @@ impl Prepared {
                     };
                     Box::pin(Outgoing::new(kept, pass, None))
                 }
-                Origin::There(files, source, file) => {
+                Origin::There(files, source, file, unread) => {
                     let range = source.range.clone();
+                    let unread = unread.zip(Arc::clone(&file).system());
                     let gate = gate(files.clone(), source, file);
                     let grant = budget.take_buffers(4).await;
                     let reading = Reading {
@@ -172,6 +174,7 @@ impl Prepared {
                         left: range,
                         hasher: Hasher::new(self.algorithm),
                         checksum: self.checksum,
+                        unread,
                         budget: budget.clone(),
                     };
                     Box::pin(Outgoing::new(reading.out(&files), pass, Some(grant)))
@@ -436,7 +439,7 @@ mod tests {
         let (_file, mut range, bytes) = source("open", 3 * BUFFER);
         range.range = 100..2 * BUFFER as u64;
         let (files, algorithm) = (Files::of_system(), ChecksumAlgorithm::Crc64Nvme);
-        let (trailer, prepared) = open(&files, range, algorithm).unwrap();
+        let (trailer, prepared) = open(&files, range, algorithm, None).unwrap();
         assert_eq!(trailer.value(), None);
         let sent = sent(prepared, &Budget::new(0), uncapped()).await.unwrap();
         let bytes = &bytes[100..2 * BUFFER];
@@ -449,7 +452,7 @@ mod tests {
      {
         let (file, range, mut bytes) = source("open-changed", 2 * BUFFER + 7);
         let (files, algorithm) = (Files::of_system(), ChecksumAlgorithm::Crc64Nvme);
-        let (trailer, prepared) = open(&files, range, algorithm).unwrap();
+        let (trailer, prepared) = open(&files, range, algorithm, None).unwrap();
         bytes[3] ^= 1;
         std::fs::write(&file.0, &bytes).unwrap();
         let sent = sent(prepared, &Budget::new(0), uncapped()).await;

@@ -7,7 +7,7 @@ use towline_core::{
     Body, CompleteUpload, CopyObject, CreateUpload, DeleteObject, DeleteObjects, GetObject,
     GetTags, ListObjects, ListUploads, ObjectBody, ObjectHead, ObjectsDeleted, ObjectsPage,
     OpenedUpload, Operation, PartStored, PartsPage, PutObject, S3, S3Error, Stored, Tags,
-    Timestamp, Upload, UploadPart, UploadPartCopy, UploadsPage,
+    Timestamp, Unread, Upload, UploadPart, UploadPartCopy, UploadsPage,
 };
 
 use crate::meter::Meter;
@@ -66,6 +66,10 @@ impl S3 for Metered {
 
     fn sends_trailers(&self, bucket: &str) -> bool {
         self.s3.sends_trailers(bucket)
+    }
+
+    fn unread(&self, bucket: &str) -> Option<Unread> {
+        self.s3.unread(bucket)
     }
 
     fn open_ahead(&self, bucket: &str, requests: usize) {

@@ -14,7 +14,8 @@ use towline_core::{
     Body, CompleteUpload, ConnectError, Connection, CopyObject, CreateUpload, DeleteObject,
     DeleteObjects, GetObject, GetTags, ListObjects, ListUploads, ObjectBody, ObjectHead,
     ObjectsDeleted, ObjectsPage, OpenedUpload, Operation, PartStored, PartsPage, PutObject, S3,
-    S3Error, S3ErrorKind, Stored, Tags, Timestamp, Upload, UploadPart, UploadPartCopy, UploadsPage,
+    S3Error, S3ErrorKind, Stored, Tags, Timestamp, Unread, Upload, UploadPart, UploadPartCopy,
+    UploadsPage,
 };
 
 use crate::body::RequestBody;
@@ -24,6 +25,7 @@ use crate::customer_key::CustomerKeys;
 use crate::endpoint::{DEFAULT_REGION, Endpoint, Location, is_region};
 use crate::redirect::{self, Redirects};
 use crate::request::address;
+use crate::sendfile;
 use crate::sign::Signer;
 use crate::uri::Query;
 
@@ -247,6 +249,12 @@ impl S3 for S3Client {
     fn sends_trailers(&self, bucket: &str) -> bool {
         let place = self.locate(bucket);
         self.provider.is_some() && place.is_ok_and(|place| !self.signs_payload(&place))
+    }
+
+    /// Neither TLS nor a signature, which have to see the bytes.
+    fn unread(&self, bucket: &str) -> Option<Unread> {
+        let is_plain = self.locate(bucket).is_ok_and(|place| !place.secure);
+        (is_plain && self.sends_trailers(bucket)).then_some(sendfile::unread)
     }
 
     fn open_ahead(&self, bucket: &str, requests: usize) {

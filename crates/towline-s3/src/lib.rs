@@ -31,6 +31,7 @@ mod presign;
 mod proxy;
 mod redirect;
 mod request;
+mod sendfile;
 mod sign;
 mod signed_chunks;
 mod tls;

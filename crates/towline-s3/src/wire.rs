@@ -14,6 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
+use crate::sendfile::{self, InFile, NotSent};
+
 /// How many requests a connection has been answered.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Mark(Arc<AtomicU32>);
@@ -133,6 +135,18 @@ impl Conn {
         }
     }
 
+    fn poll_send_file(&mut self, cx: &mut Context<'_>, bytes: &InFile) -> Poll<io::Result<usize>> {
+        let reads = self.stream.inner_mut();
+        let sent = ready!(reads.wire.poll_send_file(cx, bytes));
+        Poll::Ready(sent.map_err(|failure| match failure {
+            NotSent::Wire(error) => error,
+            NotSent::File(error) => {
+                reads.ended = true; // the store waits for bytes that are not there
+                error
+            }
+        }))
+    }
+
     /// What writing gives once it has failed.
     fn broken(&self) -> Poll<io::Result<usize>> {
         match self.stream.inner().ended {
@@ -173,15 +187,11 @@ impl Read for Conn {
 
 impl Write for Conn {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.write_failed {
-            return self.broken();
-        }
-        let result = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.writing(result)
+        self.poll_write_vectored(cx, &[io::IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -192,7 +202,13 @@ impl Write for Conn {
         if self.write_failed {
             return self.broken();
         }
-        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        let result = match bufs.first().and_then(|first| sendfile::in_file(first)) {
+            Some(bytes) => self.poll_send_file(cx, &bytes),
+            None => {
+                let read = bufs.iter().take_while(|buf| sendfile::is_read(buf)).count();
+                Pin::new(&mut self.stream).poll_write_vectored(cx, &bufs[..read])
+            }
+        };
         self.writing(result)
     }
 

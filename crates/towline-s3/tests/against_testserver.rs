@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
+use std::fs::File;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +11,7 @@ use futures_util::StreamExt;
 use towline_core::{
     Body, Checksum, ChecksumAlgorithm, ChecksumKind, CompleteUpload, CompletedPart, Connection,
     ConnectionSource, CreateUpload, DeleteObject, DeleteObjects, GetObject, ListObjects,
-    ListUploads, ObjectVersion, PartChecksum, PutObject, S3, S3ErrorKind, Trailer, Upload,
+    ListUploads, ObjectVersion, PartChecksum, PutObject, S3, S3ErrorKind, Trailer, Unread, Upload,
     UploadPart, WriteCondition,
 };
 use towline_s3::{Credentials, Environment, S3Client, S3Connector, StaticCredentials};
@@ -81,6 +82,23 @@ fn body(bytes: &[u8]) -> Body {
         .collect();
     Body {
         len: bytes.len() as u64,
+        stream: Box::pin(futures_util::stream::iter(frames)),
+    }
+}
+
+/// The same from a file, which nobody reads before it is sent.
+fn in_file(bytes: &[u8], unread: Unread) -> Body {
+    let path = std::env::temp_dir().join(format!("towline-s3-unread-{}", std::process::id()));
+    std::fs::write(&path, bytes).unwrap();
+    let file = Arc::new(File::open(&path).unwrap());
+    std::fs::remove_file(&path).unwrap();
+    let len = bytes.len() as u64;
+    let frames = (0..len).step_by(50_000).map(move |at| {
+        let range = at..len.min(at + 50_000);
+        Ok(unread(&file, range).unwrap())
+    });
+    Body {
+        len,
         stream: Box::pin(futures_util::stream::iter(frames)),
     }
 }
@@ -476,6 +494,13 @@ async fn a_checksum_behind_the_bytes_is_looked_at_and_only_where_it_needs_no_sig
     let wrong = client.upload_part(request(crc(b"other")), body(&data));
     assert_eq!(wrong.await.unwrap_err().code(), "BadDigest");
 
+    let unread = in_file(&data, client.unread("photos").unwrap());
+    let sent = client.upload_part(request(crc(&data)), unread);
+    assert_eq!(sent.await.unwrap().checksum, Some(crc(&data)));
+    let unread = in_file(&data, client.unread("photos").unwrap());
+    let wrong = client.upload_part(request(crc(b"other")), unread);
+    assert_eq!(wrong.await.unwrap_err().code(), "BadDigest");
+
     let signing = Connection {
         signed_payload: Some(true),
         ..connection(&server)
@@ -486,7 +511,7 @@ async fn a_checksum_behind_the_bytes_is_looked_at_and_only_where_it_needs_no_sig
     };
     for connection in [signing, anonymous] {
         let client = connector.client(&connection).unwrap();
-        assert!(!client.sends_trailers("photos"));
+        assert!(!client.sends_trailers("photos") && client.unread("photos").is_none());
         let refused = client.upload_part(request(crc(&data)), body(&data)).await;
         assert_eq!(refused.unwrap_err().kind, S3ErrorKind::Invalid);
     }

@@ -44,6 +44,12 @@ pub trait S3: Send + Sync + 'static {
         false
     }
 
+    /// What makes the body of a part for this bucket out of its file's bytes without a copy
+    /// of them, where its checksum is a [`Trailer`] and this can be done.
+    fn unread(&self, _bucket: &str) -> Option<Unread> {
+        None
+    }
+
     /// So many requests for this bucket will be under way at one time after the next
     /// one: their connections may be opened meanwhile.
     fn open_ahead(&self, _bucket: &str, _requests: usize) {}

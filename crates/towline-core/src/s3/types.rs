@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
+use std::fs::File;
 use std::ops::Range;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -20,6 +22,11 @@ pub type StreamError = Box<dyn Error + Send + Sync>;
 
 /// A stream of bytes.
 pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, StreamError>> + Send>>;
+
+/// Makes bytes that stand for a range of a file, for the body of a request of the same
+/// [`S3`](crate::S3): their length is right, and nobody else may look at what they are. `None`
+/// where the range has to be read.
+pub type Unread = fn(&Arc<File>, Range<u64>) -> Option<Bytes>;
 
 /// The bytes of a request. When the stream fails or gives fewer than `len`
 /// bytes, the connection is cut and S3 stores nothing.

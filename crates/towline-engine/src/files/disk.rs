@@ -3,6 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fmt::Debug;
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -56,6 +57,11 @@ pub trait OpenFile: Debug + Send + Sync {
     /// `None` where nothing is, or where nobody can tell.
     fn read_now(&self, _bytes: &mut [u8], _at: u64) -> io::Result<Option<usize>> {
         Ok(None)
+    }
+
+    /// As the system has it; `None` of one that is simulated.
+    fn system(self: Arc<Self>) -> Option<Arc<File>> {
+        None
     }
 
     /// Whether there is no disk to be waited for, wherever it is read.

@@ -87,6 +87,10 @@ impl OpenFile for File {
         }
     }
 
+    fn system(self: Arc<Self>) -> Option<Arc<Self>> {
+        Some(self)
+    }
+
     fn is_in_memory(&self) -> bool {
         rustix::fs::fstatfs(self).is_ok_and(|there| there.f_type == TMPFS)
     }

@@ -132,7 +132,8 @@ pub(crate) async fn open(
     algorithm: ChecksumAlgorithm,
 ) -> Result<(Trailer, Prepared), LocalFailure> {
     let files = context.files.clone();
-    let open = move || body::open(&files, source, algorithm);
+    let unread = context.s3.unread(context.object().bucket.as_str());
+    let open = move || body::open(&files, source, algorithm, unread);
     context.files.brief(open).await
 }
 
