@@ -18,19 +18,20 @@ use crate::unusable;
 impl EventLoop {
     pub(super) fn on_added(&mut self, records: Vec<Record>) {
         for record in records {
-            if self.live.contains_key(&record.id) {
-                continue; // it came with the backlog
-            }
             let (id, priority) = (record.id, record.spec.options.priority);
             let room = self.room(priority);
             let lane = self.lanes.of(priority);
-            let backlog = &mut lane.backlog;
-            if id <= backlog.known_to() {
-                // A later one was begun before it, or the backlog had it: it is
-                // read anew, since it may have changed meanwhile.
+            let was_held = lane.backlog.was_held(id);
+            if self.live.contains_key(&id) {
+                continue; // it was steered already, or came with the backlog
+            }
+            if was_held {
+                // The same, or a later one was begun before it: it is read anew, since
+                // it may have changed meanwhile.
                 lane.returning.push_back(id);
                 continue;
             }
+            let backlog = &mut lane.backlog;
             if !backlog.is_empty() || backlog.loading || room == 0 {
                 backlog.add(record);
                 continue;
@@ -175,7 +176,7 @@ impl EventLoop {
         let backlog = &mut self.lanes.of(priority).backlog;
         backlog.more = std::mem::take(&mut backlog.grew) || !page.is_empty();
         if let Some((last, _)) = page.last() {
-            backlog.after = backlog.after.max(last.id);
+            backlog.read_to(last.id);
         }
         for (record, parts) in page {
             let id = record.id;
@@ -217,7 +218,9 @@ impl EventLoop {
             live.shown = shown;
         }
         let priority = live.priority;
-        self.lanes.of(priority).hold(live.is_parked());
+        let lane = self.lanes.of(priority);
+        lane.hold(live.is_parked());
+        lane.backlog.holds(id);
         self.live.insert(id, Box::new(live));
         self.lanes.touch(id);
     }

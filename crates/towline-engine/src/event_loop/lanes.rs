@@ -34,6 +34,9 @@ pub(super) struct Backlog {
     pub(super) grew: bool,
     /// Held or let go while a page was being read, which may have them as they were.
     pub(super) touched: HashSet<TransferId>,
+    /// Held behind all that are known, since they were steered before they were to
+    /// begin: what they were recorded as is not to be believed by then.
+    early: HashSet<TransferId>,
 }
 
 impl Lanes {
@@ -47,6 +50,7 @@ impl Lanes {
                 loading: false,
                 grew: false,
                 touched: HashSet::new(),
+                early: HashSet::new(),
             },
             returning: VecDeque::new(),
             held: 0,
@@ -94,6 +98,24 @@ impl Backlog {
         } else {
             self.kept.push_back(record);
         }
+    }
+
+    /// One is held.
+    pub(super) fn holds(&mut self, id: TransferId) {
+        if id > self.known_to() {
+            self.early.insert(id);
+        }
+    }
+
+    /// Whether one that is to begin now was held before.
+    pub(super) fn was_held(&mut self, id: TransferId) -> bool {
+        self.early.remove(&id) || id <= self.known_to()
+    }
+
+    /// What is read up to here is as it is by now.
+    pub(super) fn read_to(&mut self, last: TransferId) {
+        self.after = self.after.max(last);
+        self.early.retain(|id| *id > last);
     }
 
     pub(super) fn next_kept(&mut self) -> Option<Record> {
@@ -191,6 +213,22 @@ mod tests {
         assert_eq!(rest(backlog), [1, 3, 4]);
         assert_eq!(backlog.after, TransferId::new(4));
         assert!(backlog.is_empty() && !backlog.more);
+    }
+
+    #[test]
+    fn what_is_held_before_it_is_to_begin_is_known_until_then_or_until_it_is_read() {
+        let mut lanes = lanes();
+        let backlog = &mut lanes.of(Priority::Normal).backlog;
+        let ids = [1, 2, 3, 4, 5].map(TransferId::new);
+        backlog.add(record(1, "/file"));
+        ids.iter().for_each(|id| backlog.holds(*id));
+        assert!(backlog.was_held(ids[0]), "as one that is kept");
+        assert!(backlog.was_held(ids[2]) && !backlog.was_held(ids[2]));
+        assert_eq!(rest(backlog), [1]);
+        backlog.read_to(ids[3]);
+        assert_eq!(backlog.early, HashSet::from([ids[4]]));
+        assert!(backlog.was_held(ids[1]), "as one that was read");
+        assert!(backlog.was_held(ids[4]) && backlog.early.is_empty());
     }
 
     #[test]

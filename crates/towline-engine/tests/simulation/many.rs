@@ -142,6 +142,34 @@ async fn one_that_is_begun_after_a_later_one_is_not_passed_over_when_others_are_
     scene.completes(&first, secs(60)).await;
 }
 
+/// Who steers it finds it in the store before its own process has begun with it.
+#[tokio::test(start_paused = true)]
+async fn what_was_steered_between_its_record_and_its_begin_begins_as_it_is_by_then() {
+    let scene = Scene::new().await;
+    let (paused, recorded_paused) = scene.record_upload("paused", 10_000).await;
+    let (canceled, recorded_canceled) = scene.record_upload("canceled", 10_000).await;
+    let (resumed, recorded_resumed) = scene.record_upload("resumed", 10_000).await;
+    scene.command(&paused, Command::Pause).await;
+    scene.command(&canceled, Command::Cancel).await;
+    scene.command(&resumed, Command::Pause).await;
+    scene.command(&resumed, Command::Resume).await;
+    scene.completes(&resumed, secs(60)).await;
+    for recorded in [recorded_paused, recorded_canceled, recorded_resumed] {
+        scene.engine().begin(&recorded).unwrap();
+    }
+    let next = scene.upload("next", 10_000).await;
+    scene.completes(&next, secs(60)).await;
+    tokio::time::sleep(secs(60)).await;
+    assert_eq!(scene.state(&paused).await, State::Paused);
+    assert_eq!(scene.state(&canceled).await, State::Canceled);
+    for steered in [&paused, &canceled] {
+        assert!(scene.requests_of(steered).is_empty());
+    }
+    scene.command(&paused, Command::Resume).await;
+    scene.completes(&paused, secs(60)).await;
+    scene.assert_nothing_twice();
+}
+
 /// They are not read again, so what was steered has to be known of them.
 #[tokio::test(start_paused = true)]
 async fn those_that_wait_for_room_follow_in_order_as_they_were_steered_meanwhile() {
