@@ -473,6 +473,6 @@ pub(crate) struct Man {
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
     /// Size of the demo's file in MiB
-    #[arg(long, value_name = "MIB", default_value = "64", value_parser = clap::value_parser!(u32).range(8..=4096))]
+    #[arg(long, value_name = "MIB", default_value = "192", value_parser = clap::value_parser!(u32).range(8..=4096))]
     pub(crate) size: u32,
 }

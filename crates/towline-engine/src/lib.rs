@@ -17,6 +17,8 @@ mod download;
 mod engine;
 mod event_loop;
 mod files;
+#[cfg(test)]
+mod fixtures;
 mod hash;
 mod head;
 mod live;

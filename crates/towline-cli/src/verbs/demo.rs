@@ -19,7 +19,7 @@ const ACCESS_KEY: &str = "demo-key";
 const SECRET_KEY: &str = "demo-secret";
 
 /// Slow enough that half way is a place one can hit.
-const BANDWIDTH: u64 = 48 << 20;
+const BANDWIDTH: u64 = 128 << 20;
 
 pub(crate) async fn run(args: Demo, output: &mut Output) -> Result<Exit, Error> {
     let dir = tempfile::tempdir().map_err(|error| failed("make a directory", &error))?;

@@ -157,32 +157,11 @@ impl Lane {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
-    use towline_core::{
-        BucketName, Connection, Direction, NewTransfer, ObjectAddress, ObjectKey, Spec, Timestamp,
-        TransferOptions,
-    };
-
     use super::*;
+    use crate::fixtures;
 
     fn record(id: u64, path: &str) -> Record {
-        let bucket = BucketName::new("bucket").unwrap();
-        let spec = Spec {
-            direction: Direction::Upload,
-            connection: Connection::default(),
-            object: ObjectAddress::new(bucket, ObjectKey::new("key").unwrap()),
-            path: PathBuf::from(path),
-            options: TransferOptions::default(),
-            token: None,
-            group: None,
-        };
-        let new = NewTransfer {
-            spec,
-            source: None,
-            created_at: Timestamp::default(),
-        };
-        Record::new(TransferId::new(id), new)
+        fixtures::record(id, "bucket", path)
     }
 
     /// Lanes of a process that has read all there was.

@@ -221,12 +221,8 @@ fn is_of_a_store(error: &S3Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use towline_core::{
-        BucketName, Connection, Direction, NewTransfer, ObjectAddress, ObjectKey, Spec, Timestamp,
-        TransferId, TransferOptions,
-    };
-
     use super::*;
+    use crate::fixtures;
 
     fn answer(status: u16) -> S3Error {
         let mut error = S3Error::new(Operation::HeadObject, S3ErrorKind::Answer, "");
@@ -235,25 +231,7 @@ mod tests {
     }
 
     fn record(bucket: &str) -> Record {
-        let object = ObjectAddress::new(
-            BucketName::new(bucket).unwrap(),
-            ObjectKey::new("key").unwrap(),
-        );
-        let spec = Spec {
-            direction: Direction::Download,
-            connection: Connection::default(),
-            object,
-            path: "/file".into(),
-            options: TransferOptions::default(),
-            token: None,
-            group: None,
-        };
-        let new = NewTransfer {
-            spec,
-            source: None,
-            created_at: Timestamp::default(),
-        };
-        Record::new(TransferId::new(1), new)
+        fixtures::record(1, bucket, "/file")
     }
 
     #[test]
