@@ -114,8 +114,9 @@ impl Backlog {
 
     /// What is read up to here is as it is by now.
     pub(super) fn read_to(&mut self, last: TransferId) {
-        self.after = self.after.max(last);
-        self.early.retain(|id| *id > last);
+        let after = self.after.max(last);
+        self.after = after;
+        self.early.retain(|id| *id > after);
     }
 
     pub(super) fn next_kept(&mut self) -> Option<Record> {
