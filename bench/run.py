@@ -48,6 +48,11 @@ def main():
     parser.add_argument("--counts", default="10000,1000000", help="objects for --linear, the first one is compared with")
     parser.add_argument("--sparse", type=int, metavar="GIB")
     asked = parser.parse_args()
+    known = {f"{work}-{way}" for work in WORK for way in ("up", "down")}
+    for what, names, there_are in (("work", asked.work, known), ("client", asked.clients, clients.CLIENTS)):
+        for name in names.split(","):
+            if name not in there_are:
+                parser.error(f"there is no {what} {name!r}: {', '.join(sorted(there_are))}")
     asked.clients, asked.state = asked.clients.split(","), pathlib.Path(asked.state or clients.CACHE)
     clients.set_up()
     if asked.start:
