@@ -151,18 +151,13 @@ impl Wire {
         cx: &mut Context<'_>,
         bytes: &InFile,
     ) -> Poll<Result<usize, NotSent>> {
-        if let Self::Plain(tcp) = self {
-            match ready!(poll_sendfile(tcp, cx, bytes)) {
-                Ok(0) => {
-                    return Poll::Ready(Err(NotSent::File(io::ErrorKind::UnexpectedEof.into())));
-                }
-                Ok(sent) => return Poll::Ready(Ok(sent)),
-                Err(error) if is_for_the_wire(&error) => {
-                    return Poll::Ready(Err(NotSent::Wire(error)));
-                }
-                Err(_) => {} // the file system has no such thing, or reading tells what is wrong
-            }
+        if let Self::Plain(tcp) = self
+            && let Ok(sent @ 1..) = ready!(poll_sendfile(tcp, cx, bytes))
+        {
+            return Poll::Ready(Ok(sent));
         }
+        // It is TLS, the file has become shorter, its file system has no such thing, or the
+        // connection is gone: to read and to write tells which.
         let mut read = vec![0; bytes.len];
         if let Err(error) = bytes.file.read_exact_at(&mut read, bytes.at) {
             return Poll::Ready(Err(NotSent::File(error)));
@@ -195,24 +190,6 @@ fn sendfile(tcp: &TcpStream, bytes: &InFile) -> io::Result<usize> {
 #[cfg(not(target_os = "linux"))]
 fn sendfile(_: &TcpStream, _: &InFile) -> io::Result<usize> {
     Err(io::ErrorKind::Unsupported.into())
-}
-
-fn is_for_the_wire(error: &io::Error) -> bool {
-    use io::ErrorKind::{
-        BrokenPipe, ConnectionAborted, ConnectionReset, HostUnreachable, NetworkDown,
-        NetworkUnreachable, NotConnected, TimedOut,
-    };
-    matches!(
-        error.kind(),
-        BrokenPipe
-            | ConnectionAborted
-            | ConnectionReset
-            | HostUnreachable
-            | NetworkDown
-            | NetworkUnreachable
-            | NotConnected
-            | TimedOut
-    )
 }
 
 #[cfg(test)]
