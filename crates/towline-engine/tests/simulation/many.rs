@@ -142,6 +142,18 @@ async fn one_that_is_begun_after_a_later_one_is_not_passed_over_when_others_are_
     scene.completes(&first, secs(60)).await;
 }
 
+/// Nothing was asked for them, and the paused one can be resumed.
+async fn stay_as_they_were_steered(scene: &Scene, paused: &Moved, canceled: &Moved) {
+    assert_eq!(scene.state(paused).await, State::Paused);
+    assert_eq!(scene.state(canceled).await, State::Canceled);
+    for steered in [paused, canceled] {
+        assert!(scene.requests_of(steered).is_empty());
+    }
+    scene.command(paused, Command::Resume).await;
+    scene.completes(paused, secs(60)).await;
+    scene.assert_nothing_twice();
+}
+
 /// Who steers it finds it in the store before its own process has begun with it.
 #[tokio::test(start_paused = true)]
 async fn what_was_steered_between_its_record_and_its_begin_begins_as_it_is_by_then() {
@@ -160,14 +172,7 @@ async fn what_was_steered_between_its_record_and_its_begin_begins_as_it_is_by_th
     let next = scene.upload("next", 10_000).await;
     scene.completes(&next, secs(60)).await;
     tokio::time::sleep(secs(60)).await;
-    assert_eq!(scene.state(&paused).await, State::Paused);
-    assert_eq!(scene.state(&canceled).await, State::Canceled);
-    for steered in [&paused, &canceled] {
-        assert!(scene.requests_of(steered).is_empty());
-    }
-    scene.command(&paused, Command::Resume).await;
-    scene.completes(&paused, secs(60)).await;
-    scene.assert_nothing_twice();
+    stay_as_they_were_steered(&scene, &paused, &canceled).await;
 }
 
 /// They are not read again, so what was steered has to be known of them.
@@ -187,14 +192,7 @@ async fn those_that_wait_for_room_follow_in_order_as_they_were_steered_meanwhile
     }
     let began = |of: &Moved| scene.requests_of(of)[0].at;
     assert!(began(&second) < began(&last));
-    assert_eq!(scene.state(&paused).await, State::Paused);
-    assert_eq!(scene.state(&canceled).await, State::Canceled);
-    for steered in [&paused, &canceled] {
-        assert!(scene.requests_of(steered).is_empty());
-    }
-    scene.command(&paused, Command::Resume).await;
-    scene.completes(&paused, secs(60)).await;
-    scene.assert_nothing_twice();
+    stay_as_they_were_steered(&scene, &paused, &canceled).await;
 }
 
 /// Found by a random world: a clock that had been set by S3's once was never set
