@@ -448,6 +448,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn where_the_client_sends_them_from_the_file_bytes_are_summed_up_and_not_handed_over() {
+        let (_file, mut range, bytes) = source("unread", 3 * BUFFER);
+        range.range = 100..2 * BUFFER as u64;
+        let instead: Unread = |file, range| {
+            assert_eq!(file.metadata().unwrap().len(), 3 * BUFFER as u64);
+            let mark = u8::try_from(range.start % 251).unwrap() ^ 0xff;
+            Some(vec![mark; usize::try_from(range.end - range.start).unwrap()].into())
+        };
+        let (files, algorithm) = (Files::of_system(), ChecksumAlgorithm::Crc64Nvme);
+        let (trailer, prepared) = open(&files, range, algorithm, Some(instead)).unwrap();
+        let sent = sent(prepared, &Budget::new(0), uncapped()).await.unwrap();
+        let bytes = &bytes[100..2 * BUFFER];
+        assert_eq!(sent.len(), bytes.len());
+        assert_eq!(sent[0], bytes[0] ^ 0xff, "from where they begin");
+        assert_eq!(trailer.value(), Some(checksum_of(algorithm, bytes)));
+    }
+
+    #[tokio::test]
     async fn a_source_changed_before_it_is_read_and_sent_withholds_its_last_buffer_and_its_checksum()
      {
         let (file, range, mut bytes) = source("open-changed", 2 * BUFFER + 7);

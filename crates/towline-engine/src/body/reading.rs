@@ -1,6 +1,7 @@
 //! Bytes that go out as they are read: in place as long as they are in memory, so that
 //! they are still in the CPU's cache when they are sent, and from a thread of its own
-//! once a disk has to be waited for.
+//! once a disk has to be waited for. Where the client can send them from the file, they
+//! are read in place for their checksum alone.
 
 use std::fs::File;
 use std::ops::Range;
